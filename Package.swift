@@ -1,0 +1,143 @@
+// swift-tools-version: 6.2
+import Foundation
+import PackageDescription
+
+// Where V8 lives: Debian's libv8-dev, or its packages unpacked by scripts/setup where a foreign nodejs blocks them.
+let unpacked = Context.packageDirectory + "/.build-v8/usr"
+let v8IsUnpacked = FileManager.default.fileExists(atPath: unpacked + "/include/node/v8.h")
+let v8Prefix = v8IsUnpacked ? unpacked : "/usr"
+#if arch(arm64)
+    let triplet = "aarch64-linux-gnu"
+#else
+    let triplet = "x86_64-linux-gnu"
+#endif
+let v8Libraries = "\(v8Prefix)/lib/\(triplet)"
+
+/// Warnings are errors in CI; locally they stay warnings.
+let strict = Context.environment["CLOISTER_STRICT"] == "1" || Context.environment["CI"] == "true"
+let swiftSettings: [SwiftSetting] = strict ? [.treatAllWarnings(as: .error)] : []
+let cSettings: [CSetting] =
+    strict ? [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])] : [.unsafeFlags(["-Wall", "-Wextra"])]
+
+/// V8's own headers are system headers to us; libnode exports no type information, hence no RTTI.
+let cxxSettings: [CXXSetting] = [
+    .unsafeFlags(
+        ["-isystem", "\(v8Prefix)/include/node", "-fno-rtti", "-Wall", "-Wextra"] + (strict ? ["-Werror"] : []))
+]
+
+/// libnode's own needs are found through DT_RPATH only when it stands in the executable (it is transitive, RUNPATH is not).
+let v8LinkerSettings: [LinkerSetting] =
+    [
+        .linkedLibrary("node"), .linkedLibrary("pthread"),
+        .unsafeFlags(["-L\(v8Libraries)", "-Xlinker", "--export-dynamic-symbol=*GetStackStart*"]),
+    ]
+    + (v8IsUnpacked
+        ? [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", v8Libraries, "-Xlinker", "--disable-new-dtags"])] : [])
+
+func target(
+    _ name: String, _ dependencies: [Target.Dependency] = [], path: String? = nil, exclude: [String] = []
+) -> Target {
+    .target(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: swiftSettings)
+}
+
+func executable(_ name: String, _ dependencies: [Target.Dependency], linker: [LinkerSetting] = []) -> Target {
+    .executableTarget(
+        name: name, dependencies: dependencies, swiftSettings: swiftSettings, linkerSettings: linker)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], path: String? = nil, exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies, path: path, exclude: exclude, swiftSettings: swiftSettings)
+}
+
+let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
+let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
+let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
+let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
+let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
+let logging = Target.Dependency.product(name: "Logging", package: "swift-log")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let collections = Target.Dependency.product(name: "Collections", package: "swift-collections")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummingbird")
+let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
+
+let package = Package(
+    name: "cloister",
+    products: [
+        .executable(name: "cloisterd", targets: ["cloisterd"]),
+        .executable(name: "cloister-cell", targets: ["cloister-cell"]),
+        .executable(name: "cloister", targets: ["cloister"]),
+        .executable(name: "cloister-load", targets: ["cloister-load"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-crypto", from: "3.12.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.6.0"),
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.10.0"),
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.1.0"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
+    ],
+    targets: [
+        // C and C++: thin.
+        .target(
+            name: "CV8", cSettings: cSettings, cxxSettings: cxxSettings, linkerSettings: v8LinkerSettings),
+        .target(name: "CFiber", cSettings: cSettings),
+        .target(name: "CLinux", cSettings: cSettings),
+        .target(name: "CWebRuntime", exclude: ["javascript"], cSettings: cSettings),
+        .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
+        .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
+        .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CICU", pkgConfig: "icu-uc", providers: [.apt(["libicu-dev"])]),
+
+        // Shared by supervisor and cell.
+        target("Policy"),
+        target("Scheduling", ["Policy", collections]),
+        target("Wire", ["Policy"]),
+
+        // The cell.
+        target("Engine", ["CV8", "Policy"]),
+        target("WebRuntime", ["Engine", "CWebRuntime", "CCrypto", "CICU"]),
+        target("Sandbox", ["CLinux", "CSeccomp", "CCap", "Policy"]),
+        target("CellRuntime", ["Engine", "WebRuntime", "CFiber", "Scheduling", "Wire", "Sandbox", "Policy"]),
+        executable("cloister-cell", ["CellRuntime"]),
+
+        // The supervisor.
+        target("PolicyFiles", ["Policy", yams]),
+        target("Snapshots", ["Policy", crypto]),
+        target("Telemetry", [logging]),
+        target(
+            "Supervisor",
+            ["Sandbox", "Snapshots", "Scheduling", "Wire", "Policy", "PolicyFiles", "Telemetry", nio, nioPosix]),
+        target("Gateway", ["Supervisor", "Telemetry", "Policy", nio, nioPosix, nioHTTP1]),
+        target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
+        executable(
+            "cloisterd",
+            ["Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Sandbox", arguments, lifecycle, unixSignals, nioPosix]),
+        executable("cloister", ["Policy", arguments]),
+        target("LoadHarness", [nio, nioPosix, histogram]),
+        executable("cloister-load", ["LoadHarness", arguments]),
+
+        // Tests.
+        tests("ArchitectureTests", []),
+        tests("PolicyTests", ["Policy", "PolicyFiles"]),
+        tests("SchedulingTests", ["Scheduling"]),
+        tests("WireTests", ["Wire"]),
+        tests("EngineTests", ["Engine"]),
+        tests("FiberTests", ["CFiber"]),
+        tests("WebRuntimeTests", ["WebRuntime", "Engine"], exclude: ["javascript"]),
+        tests("SandboxTests", ["Sandbox"]),
+        tests("SnapshotsTests", ["Snapshots"]),
+        tests("TelemetryTests", ["Telemetry"]),
+        tests("SupervisorTests", ["Supervisor"]),
+        tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1]),
+        tests("LoadHarnessTests", ["LoadHarness"]),
+        tests("EndToEndTests", [nio, nioPosix], path: "Integration/EndToEnd"),
+    ],
+    swiftLanguageModes: [.v6],
+    cxxLanguageStandard: .cxx20
+)

@@ -1,0 +1,103 @@
+/// What the admin API asks of the supervisor. Callable from any thread; answers come from the supervisor's event loop.
+public protocol SupervisorControl: Sendable {
+    /// Whether requests are taken, and if not, why.
+    func readiness() async -> Readiness
+    func tenants() async -> [TenantReport]
+    func cells() async -> [CellReport]
+    /// Reads all policies again; changed tenants swap atomically, a policy that fails leaves the old one in force.
+    func reload() async -> ReloadReport
+    /// Stops taking requests and ends when those in flight are answered.
+    func beginDraining() async
+}
+
+public struct Readiness: Sendable, Codable {
+    public var ready: Bool
+    /// Why not; also warnings such as a missing sandbox.
+    public var reasons: [String]
+    public init(ready: Bool, reasons: [String]) {
+        self.ready = ready
+        self.reasons = reasons
+    }
+}
+
+/// One tenant as `/v1/tenants` shows it.
+public struct TenantReport: Sendable, Codable {
+    public var tenant: String
+    public var hosts: [String]
+    public var cordon: String
+    /// `active` (has an isolate), `registered` (has none), `suspended`, `failed` (its policy or bundle does not load).
+    public var state: String
+    /// Of a failed tenant: every error as `FILE:LINE:COLUMN: message`.
+    public var errors: [String]
+    public var cell: String?
+    public var inFlight: Int
+    public var queued: Int
+    /// Answers by outcome: `ok` or an error code.
+    public var requests: [String: UInt64]
+    public var cpuSeconds: Double
+    public init(
+        tenant: String, hosts: [String], cordon: String, state: String, errors: [String], cell: String?, inFlight: Int,
+        queued: Int, requests: [String: UInt64], cpuSeconds: Double
+    ) {
+        self.tenant = tenant
+        self.hosts = hosts
+        self.cordon = cordon
+        self.state = state
+        self.errors = errors
+        self.cell = cell
+        self.inFlight = inFlight
+        self.queued = queued
+        self.requests = requests
+        self.cpuSeconds = cpuSeconds
+    }
+}
+
+/// One cell as `/v1/cells` shows it.
+public struct CellReport: Sendable, Codable {
+    public var cell: String
+    public var pid: Int32
+    /// `starting`, `ready`, `draining`.
+    public var state: String
+    public var sandboxed: Bool
+    public var isolates: UInt64
+    public var inFlight: Int
+    public var preemptions: UInt64
+    public var migrations: UInt64
+    public var coldStarts: UInt64
+    public var cpuSeconds: Double
+    /// Proportional set size, from the kernel; 0 where it does not tell.
+    public var memoryBytes: UInt64
+    /// V8's pages and array buffers, as the cell counts them.
+    public var accountedBytes: UInt64
+    public init(
+        cell: String, pid: Int32, state: String, sandboxed: Bool, isolates: UInt64, inFlight: Int, preemptions: UInt64,
+        migrations: UInt64, coldStarts: UInt64, cpuSeconds: Double, memoryBytes: UInt64, accountedBytes: UInt64
+    ) {
+        self.cell = cell
+        self.pid = pid
+        self.state = state
+        self.sandboxed = sandboxed
+        self.isolates = isolates
+        self.inFlight = inFlight
+        self.preemptions = preemptions
+        self.migrations = migrations
+        self.coldStarts = coldStarts
+        self.cpuSeconds = cpuSeconds
+        self.memoryBytes = memoryBytes
+        self.accountedBytes = accountedBytes
+    }
+}
+
+public struct ReloadReport: Sendable, Codable {
+    public var added: [String]
+    public var changed: [String]
+    public var removed: [String]
+    /// Every error as `FILE:LINE:COLUMN: message`; the tenants they concern keep their old policy.
+    public var errors: [String]
+    public init(added: [String], changed: [String], removed: [String], errors: [String]) {
+        self.added = added
+        self.changed = changed
+        self.removed = removed
+        self.errors = errors
+    }
+}

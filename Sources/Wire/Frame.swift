@@ -1,0 +1,133 @@
+/// What a frame says. The supervisor sends the kinds below 64, a cell those from 64 on.
+public enum FrameKind: UInt8, Sendable {
+    /// First frame to a cell: `CellConfiguration`. id 0.
+    case configure = 1
+    /// A tenant's version: `TenantBundle`. id: the version.
+    case tenant = 2
+    /// No request will name this version again: end its isolate when those in flight are done. id: the version.
+    case retire = 3
+    /// A request: `RequestFrame`. id: the request. Flags: `hasBody`, `end`.
+    case request = 4
+    /// A piece of a request's body; empty with `end`: the body is complete. id: the request.
+    case requestBody = 5
+    /// The supervisor took this many more bytes of the response's body (u32). id: the request.
+    case responseCredit = 6
+    /// The request is over for the client: `AbortReason` in `extra`. id: the request.
+    case abort = 7
+    /// Answer with `status`. id: chosen by the supervisor, returned.
+    case ping = 8
+    /// Take no more requests, end when the last is done.
+    case drain = 9
+
+    /// The seal is complete and V8 is up. Payload: V8's version (string).
+    case ready = 64
+    /// The base snapshot's bytes, from a builder.
+    case snapshot = 65
+    /// The handler of a request has been running for a while: it must not be tried elsewhere. id: the request.
+    case entered = 66
+    /// A response's head, and body as far as it is there: `ResponseFrame`. Flags: `end`, `finished`. `extra`: status.
+    case response = 67
+    /// A piece of the response's body. Flag `end`: it was the last. id: the request.
+    case responseBody = 68
+    /// The response's body broke off after its head was sent. Payload: why (string). id: the request.
+    case responseBroken = 69
+    /// No response: `ErrorCode` in `extra`, CPU microseconds (u64) and the owner's message (string) as payload. id: the request.
+    case failure = 70
+    /// The cell took this many more bytes of the request's body (u32). id: the request.
+    case requestCredit = 71
+    /// All work of an answered request, `waitUntil` included, is over. Payload: CPU microseconds (u64). id: the request.
+    case finished = 72
+    /// A log line: `LogFrame`. id: the tenant's version.
+    case log = 73
+    /// Answer to `ping`: `CellStatus`. id: the ping's.
+    case status = 74
+    /// The cell cannot go on and must be replaced. Payload: why (string). id: the tenant's version it happened in, or 0.
+    case poisoned = 75
+    /// The isolate of a version was ended: `ErrorCode` in `extra` (0: retired or idle). id: the version.
+    case isolateEnded = 76
+}
+
+/// Bits of a frame's flags.
+public struct FrameFlags: OptionSet, Sendable {
+    public let rawValue: UInt8
+    @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// The body is complete with this frame.
+    public static let end = FrameFlags(rawValue: 1)
+    /// All work of the request is over with this frame.
+    public static let finished = FrameFlags(rawValue: 2)
+    /// The request has a body.
+    public static let hasBody = FrameFlags(rawValue: 4)
+}
+
+/// Why the supervisor gave up on a request.
+public enum AbortReason: UInt16, Sendable {
+    case clientGone = 0
+    case wallLimit = 1
+    case draining = 2
+}
+
+/// The sixteen bytes before each payload: `u32 length | u8 kind | u8 flags | u16 extra | u64 id`, little-endian.
+public struct FrameHeader: Sendable, Equatable {
+    public static let size = 16
+    /// A payload is at most this long; only `configure`, `tenant` and `snapshot` may be longer than `bodyBytesLimit` + 64 KiB.
+    public static let payloadBytesLimit = 64 << 20
+    /// A body frame carries at most this much; larger bodies take several.
+    public static let bodyBytesLimit = 64 << 10
+    /// What either side may send of a body before the other has granted credit for it.
+    public static let windowBytes = 256 << 10
+
+    public var length: Int
+    public var kind: FrameKind
+    public var flags: FrameFlags
+    public var extra: UInt16
+    public var id: UInt64
+
+    @inlinable
+    public init(_ kind: FrameKind, length: Int, flags: FrameFlags = [], extra: UInt16 = 0, id: UInt64 = 0) {
+        self.length = length
+        self.kind = kind
+        self.flags = flags
+        self.extra = extra
+        self.id = id
+    }
+
+    /// Decodes the first sixteen bytes; nil when there are fewer. Throws on an unknown kind, unknown flags or a length over its limit.
+    @inlinable
+    public init?(_ bytes: UnsafeRawBufferPointer) throws(WireError) {
+        guard bytes.count >= Self.size else { return nil }
+        let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self)))
+        let rawKind = bytes[4]
+        guard let kind = FrameKind(rawValue: rawKind) else { throw .invalid("unknown frame kind \(rawKind)") }
+        guard bytes[5] < 8 else { throw .invalid("unknown frame flags \(bytes[5])") }
+        guard length <= kind.payloadBytesLimit else {
+            throw .invalid("a \(kind) frame of \(length) bytes is over its limit of \(kind.payloadBytesLimit)")
+        }
+        self.length = length
+        self.kind = kind
+        flags = FrameFlags(rawValue: bytes[5])
+        extra = UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 6, as: UInt16.self))
+        id = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
+    }
+
+    @inlinable
+    public func encode(into sink: inout some ByteSink) {
+        let word = UInt64(UInt32(length)) | UInt64(kind.rawValue) << 32 | UInt64(flags.rawValue) << 40 | UInt64(extra) << 48
+        sink.append(integer: word)
+        sink.append(integer: id)
+    }
+}
+
+extension FrameKind {
+    /// The longest payload that this kind may have.
+    public var payloadBytesLimit: Int {
+        switch self {
+        case .configure, .tenant, .snapshot: FrameHeader.payloadBytesLimit
+        case .request, .response: FrameHeader.bodyBytesLimit + (256 << 10)
+        case .requestBody, .responseBody: FrameHeader.bodyBytesLimit
+        default: 64 << 10
+        }
+    }
+
+    /// Whether a cell sends this kind.
+    public var isFromCell: Bool { rawValue >= 64 }
+}

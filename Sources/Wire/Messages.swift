@@ -1,0 +1,281 @@
+import Policy
+
+/// What a cell is told first.
+public struct CellConfiguration: Sendable {
+    public var cell: String
+    public var workers: Int
+    public var jit: Bool
+    /// V8's hash seed, a secret of the host; the same for builders and cells.
+    public var hashSeed: UInt32
+    /// The longest a turn runs while another is runnable.
+    public var sliceMicroseconds: Int
+    /// True: build the base snapshot, send it, end.
+    public var buildsSnapshot: Bool
+    /// False only for measurements: turns run to completion.
+    public var preempts: Bool
+    public var isolateLimit: Int
+    /// An isolate without requests is ended after this long.
+    public var idleSeconds: Int
+    /// The base snapshot; empty for a builder.
+    public var snapshot: [UInt8]
+    /// Further V8 flags.
+    public var v8Flags: String
+
+    public init(
+        cell: String, workers: Int, jit: Bool, hashSeed: UInt32, sliceMicroseconds: Int = 2_000,
+        buildsSnapshot: Bool = false, preempts: Bool = true, isolateLimit: Int = 2_000, idleSeconds: Int = 3_600,
+        snapshot: [UInt8] = [], v8Flags: String = ""
+    ) {
+        self.cell = cell
+        self.workers = workers
+        self.jit = jit
+        self.hashSeed = hashSeed
+        self.sliceMicroseconds = sliceMicroseconds
+        self.buildsSnapshot = buildsSnapshot
+        self.preempts = preempts
+        self.isolateLimit = isolateLimit
+        self.idleSeconds = idleSeconds
+        self.snapshot = snapshot
+        self.v8Flags = v8Flags
+    }
+
+    public func encode(into sink: inout some ByteSink) {
+        sink.append(string: cell)
+        sink.append(integer: UInt32(workers))
+        sink.append(integer: UInt8(jit ? 1 : 0))
+        sink.append(integer: hashSeed)
+        sink.append(integer: UInt32(sliceMicroseconds))
+        sink.append(integer: UInt8(buildsSnapshot ? 1 : 0))
+        sink.append(integer: UInt8(preempts ? 1 : 0))
+        sink.append(integer: UInt32(isolateLimit))
+        sink.append(integer: UInt32(idleSeconds))
+        sink.append(bytes: snapshot)
+        sink.append(string: v8Flags)
+    }
+
+    public init(from reader: inout ByteReader) throws(WireError) {
+        cell = try reader.string()
+        workers = Int(try reader.integer(UInt32.self))
+        jit = try reader.integer(UInt8.self) != 0
+        hashSeed = try reader.integer()
+        sliceMicroseconds = Int(try reader.integer(UInt32.self))
+        buildsSnapshot = try reader.integer(UInt8.self) != 0
+        preempts = try reader.integer(UInt8.self) != 0
+        isolateLimit = Int(try reader.integer(UInt32.self))
+        idleSeconds = Int(try reader.integer(UInt32.self))
+        snapshot = [UInt8](try reader.bytes())
+        v8Flags = try reader.string()
+    }
+}
+
+/// What a module of a bundle is; by its file's extension.
+public enum ModuleKind: UInt8, Sendable { case javascript = 0, json, text, bytes, wasm }
+
+/// One module of a bundle.
+public struct BundleModule: Sendable, Equatable {
+    /// The path within the bundle, `/` between folders, without a leading one.
+    public var name: String
+    public var kind: ModuleKind
+    public var data: [UInt8]
+    public init(name: String, kind: ModuleKind, data: [UInt8]) {
+        self.name = name
+        self.kind = kind
+        self.data = data
+    }
+}
+
+/// One version of a tenant as a cell needs it: limits, bindings and code.
+public struct TenantBundle: Sendable {
+    public var tenant: String
+    public var limits: TenantLimits
+    public var eval: Bool
+    public var weight: Int
+    public var vars: [(name: String, value: String)]
+    public var secrets: [(name: String, value: String)]
+    /// The first is the main module.
+    public var modules: [BundleModule]
+
+    public init(
+        tenant: String, limits: TenantLimits, eval: Bool, weight: Int, vars: [(name: String, value: String)],
+        secrets: [(name: String, value: String)], modules: [BundleModule]
+    ) {
+        self.tenant = tenant
+        self.limits = limits
+        self.eval = eval
+        self.weight = weight
+        self.vars = vars
+        self.secrets = secrets
+        self.modules = modules
+    }
+
+    public func encode(into sink: inout some ByteSink) {
+        sink.append(string: tenant)
+        for number in [
+            limits.cpuMilliseconds, limits.wallMilliseconds, limits.startupCPUMilliseconds,
+            limits.cpuQuotaMillisecondsPerSecond, limits.memoryMegabytes, limits.concurrency, limits.queue,
+            limits.subrequests, limits.requestBodyMegabytes, weight,
+        ] { sink.append(integer: UInt32(number)) }
+        sink.append(integer: UInt8(eval ? 1 : 0))
+        for bindings in [vars, secrets] {
+            sink.append(integer: UInt32(bindings.count))
+            for binding in bindings {
+                sink.append(string: binding.name)
+                sink.append(string: binding.value)
+            }
+        }
+        sink.append(integer: UInt32(modules.count))
+        for module in modules {
+            sink.append(string: module.name)
+            sink.append(integer: module.kind.rawValue)
+            sink.append(bytes: module.data)
+        }
+    }
+
+    public init(from reader: inout ByteReader) throws(WireError) {
+        tenant = try reader.string()
+        limits = TenantLimits()
+        limits.cpuMilliseconds = Int(try reader.integer(UInt32.self))
+        limits.wallMilliseconds = Int(try reader.integer(UInt32.self))
+        limits.startupCPUMilliseconds = Int(try reader.integer(UInt32.self))
+        limits.cpuQuotaMillisecondsPerSecond = Int(try reader.integer(UInt32.self))
+        limits.memoryMegabytes = Int(try reader.integer(UInt32.self))
+        limits.concurrency = Int(try reader.integer(UInt32.self))
+        limits.queue = Int(try reader.integer(UInt32.self))
+        limits.subrequests = Int(try reader.integer(UInt32.self))
+        limits.requestBodyMegabytes = Int(try reader.integer(UInt32.self))
+        weight = Int(try reader.integer(UInt32.self))
+        eval = try reader.integer(UInt8.self) != 0
+        vars = try Self.bindings(&reader)
+        secrets = try Self.bindings(&reader)
+        modules = []
+        for _ in 0..<(try reader.integer(UInt32.self)) {
+            let name = try reader.string()
+            guard let kind = ModuleKind(rawValue: try reader.integer()) else { throw .invalid("unknown module kind") }
+            modules.append(BundleModule(name: name, kind: kind, data: [UInt8](try reader.bytes())))
+        }
+        guard !modules.isEmpty else { throw .invalid("a bundle without a module") }
+    }
+
+    private static func bindings(_ reader: inout ByteReader) throws(WireError) -> [(name: String, value: String)] {
+        var bindings: [(name: String, value: String)] = []
+        for _ in 0..<(try reader.integer(UInt32.self)) { bindings.append((try reader.string(), try reader.string())) }
+        return bindings
+    }
+}
+
+/// The payload of `request`: `u64 tenant version | u16 method length | u32 URL length | u32 headers length | method | url | headers | body`.
+/// Text is Latin-1; headers are `name\nvalue\n…` (the gateway has refused line breaks and NUL in them). All pointers are borrowed.
+public struct RequestFrame {
+    public var version: UInt64
+    public var method: UnsafeRawBufferPointer
+    public var url: UnsafeRawBufferPointer
+    public var headers: UnsafeRawBufferPointer
+    /// The body's first piece, or all of it with the flag `end`.
+    public var body: UnsafeRawBufferPointer
+    public static let fixedSize = 18
+
+    @inlinable
+    public init(_ payload: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = ByteReader(payload)
+        version = try reader.integer()
+        let methodLength = Int(try reader.integer(UInt16.self))
+        let urlLength = Int(try reader.integer(UInt32.self))
+        let headersLength = Int(try reader.integer(UInt32.self))
+        method = try reader.take(methodLength)
+        url = try reader.take(urlLength)
+        headers = try reader.take(headersLength)
+        body = reader.takeRest()
+    }
+
+    /// What comes before the text.
+    @inlinable
+    public static func encodeFixed(
+        into sink: inout some ByteSink, version: UInt64, methodLength: Int, urlLength: Int, headersLength: Int
+    ) {
+        sink.append(integer: version)
+        sink.append(integer: UInt16(methodLength))
+        sink.append(integer: UInt32(urlLength))
+        sink.append(integer: UInt32(headersLength))
+    }
+}
+
+/// The payload of `response`: `u64 CPU microseconds (0 unless finished) | u32 headers length | headers | body`. Headers as in `RequestFrame`.
+public struct ResponseFrame {
+    public var cpuMicroseconds: UInt64
+    public var headers: UnsafeRawBufferPointer
+    public var body: UnsafeRawBufferPointer
+    public static let fixedSize = 12
+
+    @inlinable
+    public init(_ payload: UnsafeRawBufferPointer) throws(WireError) {
+        var reader = ByteReader(payload)
+        cpuMicroseconds = try reader.integer()
+        headers = try reader.bytes()
+        body = reader.takeRest()
+    }
+}
+
+/// A line of a tenant's log.
+public struct LogFrame: Sendable {
+    public enum Level: UInt8, Sendable { case debug = 0, log, info, warn, error }
+    public var level: Level
+    /// The request it was written for, 0 for none.
+    public var request: UInt64
+    /// Lines that were dropped since the last one that was sent.
+    public var dropped: UInt32
+    public var message: String
+
+    public init(level: Level, request: UInt64, dropped: UInt32, message: String) {
+        self.level = level
+        self.request = request
+        self.dropped = dropped
+        self.message = message
+    }
+
+    public func encode(into sink: inout some ByteSink) {
+        sink.append(integer: level.rawValue)
+        sink.append(integer: request)
+        sink.append(integer: dropped)
+        sink.append(string: message)
+    }
+
+    public init(from reader: inout ByteReader) throws(WireError) {
+        guard let level = Level(rawValue: try reader.integer()) else { throw .invalid("unknown log level") }
+        self.level = level
+        request = try reader.integer()
+        dropped = try reader.integer()
+        message = try reader.string()
+    }
+}
+
+/// What a cell says of itself when it is pinged. Counters run from the cell's start.
+public struct CellStatus: Sendable, Equatable {
+    public var isolates: UInt64 = 0
+    public var runnable: UInt64 = 0
+    public var suspended: UInt64 = 0
+    public var requests: UInt64 = 0
+    public var preemptions: UInt64 = 0
+    public var migrations: UInt64 = 0
+    public var coldStarts: UInt64 = 0
+    public var coldStartMicroseconds: UInt64 = 0
+    public var turns: UInt64 = 0
+    public var cpuMicroseconds: UInt64 = 0
+    public var pageBytes: UInt64 = 0
+    public var arrayBufferBytes: UInt64 = 0
+    public var droppedLogLines: UInt64 = 0
+
+    public init() {}
+
+    private static let fields: [WritableKeyPath<CellStatus, UInt64> & Sendable] = [
+        \.isolates, \.runnable, \.suspended, \.requests, \.preemptions, \.migrations, \.coldStarts,
+        \.coldStartMicroseconds, \.turns, \.cpuMicroseconds, \.pageBytes, \.arrayBufferBytes, \.droppedLogLines,
+    ]
+
+    public func encode(into sink: inout some ByteSink) {
+        for field in Self.fields { sink.append(integer: self[keyPath: field]) }
+    }
+
+    public init(from reader: inout ByteReader) throws(WireError) {
+        for field in Self.fields { self[keyPath: field] = try reader.integer() }
+    }
+}
