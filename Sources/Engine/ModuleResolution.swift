@@ -1,0 +1,76 @@
+import CV8
+
+/// What a module of a bundle is.
+public enum EngineModuleKind: Sendable { case javascript, json, text, bytes, wasm }
+
+/// One module, as V8 is to read it. Its memory stays valid and unchanged until the isolate is disposed of.
+public struct EngineModule {
+    /// The path within the bundle, as stack traces show it.
+    public var name: UnsafeBufferPointer<CChar>
+    public var data: UnsafeRawBufferPointer
+    public var kind: EngineModuleKind
+    /// Every byte is below 0x80: V8 shares the text instead of copying it.
+    public var isASCII: Bool
+
+    public init(
+        name: UnsafeBufferPointer<CChar>, data: UnsafeRawBufferPointer, kind: EngineModuleKind, isASCII: Bool
+    ) {
+        self.name = name
+        self.data = data
+        self.kind = kind
+        self.isASCII = isASCII
+    }
+}
+
+/// Finds an isolate's modules. The isolate's `user` pointer must be an unretained reference to an object of a class that inherits from this.
+/// Called on the isolate's thread, in a turn.
+open class ModuleSource {
+    public init() {}
+
+    /// The module `specifier` names when imported by module `referrer` (nil: the main module is asked for).
+    /// - Returns: its index, the same for the same module.
+    open func resolve(_ specifier: String, referrer: Int?) throws(ModuleError) -> Int {
+        throw ModuleError("no module '\(specifier)'")
+    }
+
+    /// The module with an index that `resolve` returned.
+    open func module(at index: Int) -> EngineModule { preconditionFailure("a module source without modules") }
+}
+
+/// Why an import cannot be.
+public struct ModuleError: Error {
+    public var message: String
+    public init(_ message: String) { self.message = message }
+}
+
+enum ModuleResolution {
+    static let callback: cv8_module_resolver = { user, specifier, length, referrer, out, errorText, capacity, errorLength in
+        let source = Unmanaged<ModuleSource>.fromOpaque(user!).takeUnretainedValue()
+        let text = String(decoding: UnsafeRawBufferPointer(start: specifier, count: length), as: UTF8.self)
+        do throws(ModuleError) {
+            let index = try source.resolve(text, referrer: referrer < 0 ? nil : Int(referrer))
+            let module = source.module(at: index)
+            let kind =
+                switch module.kind {
+                case .javascript: CV8_MODULE_JAVASCRIPT
+                case .json: CV8_MODULE_JSON
+                case .text: CV8_MODULE_TEXT
+                case .bytes: CV8_MODULE_BYTES
+                case .wasm: CV8_MODULE_WASM
+                }
+            out!.pointee = cv8_module(
+                name: module.name.baseAddress, name_length: module.name.count,
+                data: module.data.bindMemory(to: UInt8.self).baseAddress, length: module.data.count, kind: kind,
+                ascii: module.isASCII)
+            return Int32(index)
+        } catch {
+            var message = error.message
+            message.withUTF8 { text in
+                let count = min(text.count, capacity)
+                if count > 0 { errorText!.update(from: UnsafeRawPointer(text.baseAddress!).assumingMemoryBound(to: CChar.self), count: count) }
+                errorLength!.pointee = count
+            }
+            return -1
+        }
+    }
+}

@@ -1,0 +1,119 @@
+import CV8
+
+/// An operation's view of its call: arguments are read without running JavaScript; a value of another kind reads as 0, false or empty.
+/// Valid only until the operation returns.
+public struct OperationCall {
+    let raw: OpaquePointer
+
+    @inline(__always)
+    public init(_ raw: OpaquePointer?) { self.raw = raw.unsafelyUnwrapped }
+
+    /// What an argument is.
+    public enum Kind { case undefined, null, bool, number, string, bytes, other }
+
+    /// The `user` the isolate was made with.
+    public var user: UnsafeMutableRawPointer { cv8_call_user(raw) }
+    /// The request this code runs for, 0 for none.
+    public var request: UInt64 { UInt64(exactly: cv8_call_request(raw)) ?? 0 }
+    /// The turn's frozen time, milliseconds since 1970.
+    public var timeMilliseconds: Double { cv8_call_time(raw) }
+    public var count: Int { Int(cv8_call_count(raw)) }
+
+    public func kind(_ index: Int) -> Kind {
+        switch cv8_call_kind(raw, Int32(index)) {
+        case CV8_UNDEFINED: .undefined
+        case CV8_NULL: .null
+        case CV8_BOOL: .bool
+        case CV8_NUMBER: .number
+        case CV8_STRING: .string
+        case CV8_BYTES: .bytes
+        default: .other
+        }
+    }
+
+    public func number(_ index: Int) -> Double { cv8_call_number(raw, Int32(index)) }
+    public func bool(_ index: Int) -> Bool { cv8_call_bool(raw, Int32(index)) }
+
+    /// The number as an integer; 0 when it is none of `T`'s.
+    public func integer<T: FixedWidthInteger>(_ index: Int, as _: T.Type = T.self) -> T { T(exactly: number(index)) ?? 0 }
+
+    /// An ArrayBuffer's or view's bytes; nil when it is neither.
+    public func bytes(_ index: Int) -> UnsafeMutableRawBufferPointer? {
+        var data: UnsafeMutablePointer<UInt8>?
+        var length = 0
+        guard cv8_call_bytes(raw, Int32(index), &data, &length) else { return nil }
+        return UnsafeMutableRawBufferPointer(start: data, count: length)
+    }
+
+    /// A string's length in UTF-16 units, and whether all are below 0x100.
+    public func string(_ index: Int) -> (units: Int, isOneByte: Bool) {
+        var oneByte = false
+        let units = cv8_call_string(raw, Int32(index), &oneByte)
+        return (units, oneByte)
+    }
+
+    public func utf8Length(_ index: Int) -> Int { cv8_call_utf8_length(raw, Int32(index)) }
+
+    /// Writes what fits, never part of a character; a lone surrogate becomes U+FFFD.
+    public func writeUTF8(_ index: Int, into out: UnsafeMutableRawBufferPointer) -> (written: Int, unitsRead: Int) {
+        var read = 0
+        let written = cv8_call_write_utf8(
+            raw, Int32(index), out.bindMemory(to: UInt8.self).baseAddress, out.count, &read)
+        return (written, read)
+    }
+
+    /// Writes the low byte of each unit; returns how many.
+    public func writeLatin1(_ index: Int, into out: UnsafeMutableRawBufferPointer) -> Int {
+        cv8_call_write_latin1(raw, Int32(index), out.bindMemory(to: UInt8.self).baseAddress, out.count)
+    }
+
+    public func writeUTF16(_ index: Int, into out: UnsafeMutableBufferPointer<UInt16>) -> Int {
+        cv8_call_write_utf16(raw, Int32(index), out.baseAddress, out.count)
+    }
+
+    /// The string, decoded.
+    public func text(_ index: Int) -> String {
+        let length = utf8Length(index)
+        return String(unsafeUninitializedCapacity: length) {
+            writeUTF8(index, into: UnsafeMutableRawBufferPointer($0)).written
+        }
+    }
+
+    // At most one of these a call.
+    public func returnNumber(_ number: Double) { cv8_return_number(raw, number) }
+    public func returnBool(_ value: Bool) { cv8_return_bool(raw, value) }
+    public func returnNull() { cv8_return_null(raw) }
+    public func returnLatin1(_ bytes: UnsafeRawBufferPointer) {
+        cv8_return_latin1(raw, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
+    }
+    public func returnUTF8(_ bytes: UnsafeRawBufferPointer) {
+        cv8_return_utf8(raw, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
+    }
+    public func returnText(_ text: String) {
+        var text = text
+        text.withUTF8 { returnUTF8(UnsafeRawBufferPointer($0)) }
+    }
+    public func returnUTF16(_ units: UnsafeBufferPointer<UInt16>) {
+        cv8_return_utf16(raw, units.baseAddress, units.count)
+    }
+    /// A new Uint8Array to fill; nil after a RangeError was thrown (over the tenant's quota).
+    public func returnBytes(count: Int) -> UnsafeMutableRawBufferPointer? {
+        guard let data = cv8_return_bytes(raw, count) else { return nil }
+        return UnsafeMutableRawBufferPointer(start: data, count: count)
+    }
+
+    public enum ErrorType { case error, typeError, rangeError }
+
+    public func throwError(_ type: ErrorType, _ message: String) {
+        let kind =
+            switch type {
+            case .error: CV8_THROW_ERROR
+            case .typeError: CV8_THROW_TYPE_ERROR
+            case .rangeError: CV8_THROW_RANGE_ERROR
+            }
+        var message = message
+        message.withUTF8 { text in
+            text.withMemoryRebound(to: CChar.self) { cv8_throw(raw, kind, $0.baseAddress, $0.count) }
+        }
+    }
+}
