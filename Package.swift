@@ -103,7 +103,7 @@ let package = Package(
         target("Engine", ["CV8", "Policy"]),
         target("WebRuntime", ["Engine", "CWebRuntime", "CCrypto", "CICU"]),
         target("Sandbox", ["CLinux", "CSeccomp", "CCap", "Policy"]),
-        target("CellRuntime", ["Engine", "WebRuntime", "CFiber", "Scheduling", "Wire", "Sandbox", "Policy"]),
+        target("CellRuntime", ["Engine", "WebRuntime", "CFiber", "Scheduling", "Wire", "Sandbox", "Policy", collections]),
         executable("cloister-cell", ["CellRuntime"]),
 
         // The supervisor.
@@ -130,6 +130,7 @@ let package = Package(
         tests("EngineTests", ["Engine"]),
         tests("FiberTests", ["CFiber"]),
         tests("WebRuntimeTests", ["WebRuntime", "Engine"], exclude: ["javascript"]),
+        tests("CellRuntimeTests", ["CellRuntime"]),
         tests("SandboxTests", ["Sandbox"]),
         tests("SnapshotsTests", ["Snapshots"]),
         tests("TelemetryTests", ["Telemetry"]),

@@ -1,0 +1,262 @@
+import Collections
+import Engine
+import Scheduling
+import Synchronization
+import Wire
+
+/// A cell's state, shared by its workers and its ticker. What is mutable is guarded by `lock` unless it says otherwise; the lock is held
+/// for short, bounded work only and never while JavaScript runs.
+final class Cell: @unchecked Sendable {
+    /// Turns that may be running or suspended at once.
+    static let fiberLimit = 4_096
+    /// Tenants' versions a cell keeps.
+    static let versionLimit = 20_000
+
+    let lock = Lock()
+    let socket: SupervisorSocket
+    let fibers = FiberPool(limit: Cell.fiberLimit)
+    /// The base snapshot; lives as long as the process.
+    let snapshot: UnsafeRawBufferPointer
+    let configuration: CellConfiguration
+    let sliceNanoseconds: UInt64
+
+    private var versions: [UInt64: TenantIsolate] = [:]
+    private var routes: [UInt64: (isolate: TenantIsolate, request: RequestState)] = [:]
+    private var timers = DeadlineQueue<TimerKey>()
+    private var nextTimerNanoseconds = UInt64.max
+    private(set) var runQueue = Deque<TenantIsolate>()
+    private var hotCount = 0
+    private var isDraining = false
+    var status = CellStatus()
+
+    /// Somebody reads the socket.
+    var isPumping = false
+    var waitingWorkers = 0
+    let idle = Lock.Condition()
+
+    /// Runnable isolates; read without the lock by the ticker.
+    let runnableCount = Atomic<Int>(0)
+    /// Workers that run a turn.
+    let runningCount = Atomic<Int>(0)
+    let ticker = TickerSignal()
+
+    private struct TimerKey: Hashable, Sendable {
+        var version: UInt64
+        var generation: UInt64
+        var timer: Int
+    }
+
+    init(socket: SupervisorSocket, configuration: CellConfiguration, snapshot: UnsafeRawBufferPointer) {
+        self.socket = socket
+        self.configuration = configuration
+        self.snapshot = snapshot
+        sliceNanoseconds = UInt64(configuration.sliceMicroseconds) * 1000
+    }
+
+    // MARK: The run queue (under the lock)
+
+    func enqueue(_ isolate: TenantIsolate) {
+        runQueue.append(isolate)
+        runnableCount.store(runQueue.count, ordering: .relaxed)
+    }
+
+    func dequeue() -> TenantIsolate? {
+        guard let isolate = runQueue.popFirst() else { return nil }
+        runnableCount.store(runQueue.count, ordering: .relaxed)
+        return isolate
+    }
+
+    private func deliver(_ event: Event, to isolate: TenantIsolate) {
+        isolate.inbox.append(event)
+        guard !isolate.isScheduled else { return }
+        isolate.isScheduled = true
+        enqueue(isolate)
+    }
+
+    // MARK: Frames
+
+    /// Reads what the supervisor sent. One thread at a time, as `isPumping` says.
+    func receive(blocking: Bool = false) {
+        do throws(WireError) {
+            try socket.receive(blocking: blocking) { header, payload throws(WireError) in
+                lock.lock()
+                defer { lock.unlock() }
+                try take(header, payload)
+            }
+        } catch {
+            poison("the supervisor sent what is not a frame: \(error)", version: 0)
+        }
+    }
+
+    private func take(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
+        switch header.kind {
+        case .request: try takeRequest(header, payload)
+        case .requestBody:
+            guard let route = routes[header.id] else { return }
+            deliver(
+                .requestBody(header.id, FrameBytes.copy(payload), isEnd: header.flags.contains(.end)), to: route.isolate)
+        case .responseCredit:
+            var reader = ByteReader(payload)
+            let bytes = Int(try reader.integer(UInt32.self))
+            takeCredit(bytes, for: header.id)
+        case .abort:
+            guard let route = routes[header.id] else { return }
+            deliver(.abort(header.id, reason: header.extra), to: route.isolate)
+        case .tenant:
+            var reader = ByteReader(payload)
+            let bundle = try TenantBundle(from: &reader)
+            guard versions.count < Self.versionLimit else { throw .invalid("more than \(Self.versionLimit) tenants in a cell") }
+            versions[header.id] = TenantIsolate(cell: self, version: TenantVersion(id: header.id, bundle: bundle))
+        case .retire:
+            guard let isolate = versions[header.id] else { return }
+            isolate.isRetired = true
+            if isolate.openRequests == 0 { deliver(.end(.retired), to: isolate) }
+        case .ping:
+            housekeep()
+            answerPing(header.id)
+        case .drain: isDraining = true
+        default: throw .invalid("unexpected frame \(header.kind)")
+        }
+    }
+
+    private func takeRequest(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
+        let frame = try RequestFrame(payload)
+        guard let isolate = versions[frame.version], !isolate.isRetired else {
+            throw .invalid("a request for version \(frame.version), which this cell does not have")
+        }
+        guard routes[header.id] == nil else { throw .invalid("request \(header.id) came twice") }
+        let request = RequestState(id: header.id)
+        routes[header.id] = (isolate, request)
+        isolate.openRequests += 1
+        status.requests += 1
+        deliver(
+            .request(
+                request, FrameBytes.copy(payload), isComplete: header.flags.contains(.end),
+                hasBody: header.flags.contains(.hasBody)), to: isolate)
+    }
+
+    private func takeCredit(_ bytes: Int, for id: UInt64) {
+        guard let route = routes[id] else { return }
+        let opens = route.request.outgoing.credit(bytes, request: id, to: socket)
+        if route.request.outgoing.finishesAfterPending {
+            if route.request.outgoing.pending == nil { conclude(route.request, of: route.isolate) }
+        } else if opens {
+            deliver(.responseCredit(id), to: route.isolate)
+        }
+    }
+
+    /// Reports a request as over and forgets it. Under the lock.
+    func conclude(_ request: RequestState, of isolate: TenantIsolate) {
+        socket.send(FrameHeader(.finished, length: 8, id: request.id)) {
+            $0.append(integer: request.cpuNanoseconds / 1000)
+        }
+        routes[request.id] = nil
+        isolate.openRequests -= 1
+        if isolate.openRequests == 0, isolate.isRetired { deliver(.end(.retired), to: isolate) }
+    }
+
+    private func answerPing(_ id: UInt64) {
+        var answer = status
+        answer.isolates = UInt64(hotCount)
+        answer.runnable = UInt64(runQueue.count)
+        let memory = V8.processMemory
+        answer.pageBytes = UInt64(memory.pageBytes)
+        var payload = ByteWriter()
+        answer.encode(into: &payload)
+        socket.send(.status, id: id, payload: payload.bytes)
+    }
+
+    // MARK: Timers
+
+    func schedule(_ timer: Int, of isolate: TenantIsolate, inNanoseconds delay: UInt64) {
+        lock.withLock {
+            let deadline = Clock.monotonicNanoseconds + delay
+            timers.set(TimerKey(version: isolate.version.id, generation: isolate.generation, timer: timer), at: deadline)
+            nextTimerNanoseconds = min(nextTimerNanoseconds, deadline)
+        }
+    }
+
+    func unschedule(_ timer: Int, of isolate: TenantIsolate) { unschedule(CollectionOfOne(timer), of: isolate) }
+
+    func unschedule(_ ids: some Collection<Int>, of isolate: TenantIsolate) {
+        guard !ids.isEmpty else { return }
+        lock.withLock {
+            for timer in ids {
+                timers.remove(TimerKey(version: isolate.version.id, generation: isolate.generation, timer: timer))
+            }
+        }
+    }
+
+    /// Makes isolates runnable whose timers are due. Under the lock.
+    func collectDueTimers(now: UInt64) {
+        guard now >= nextTimerNanoseconds else { return }
+        while let key = timers.popDue(at: now) {
+            guard let isolate = versions[key.version], isolate.generation == key.generation else { continue }
+            deliver(.timer(key.timer), to: isolate)
+        }
+        nextTimerNanoseconds = timers.nextDeadline() ?? .max
+    }
+
+    /// Until the next timer; nil without one. Under the lock.
+    func nanosecondsToNextTimer(now: UInt64) -> UInt64? {
+        guard nextTimerNanoseconds != .max else { return nil }
+        return nextTimerNanoseconds > now ? nextTimerNanoseconds - now : 0
+    }
+
+    // MARK: Isolates' life
+
+    func coldStarted(_ isolate: TenantIsolate, nanoseconds: UInt64) {
+        lock.withLock {
+            isolate.isHot = true
+            isolate.generation += 1
+            hotCount += 1
+            status.coldStarts += 1
+            status.coldStartMicroseconds += nanoseconds / 1000
+        }
+    }
+
+    func cooled(_ isolate: TenantIsolate) {
+        lock.withLock {
+            guard isolate.isHot else { return }
+            isolate.isHot = false
+            hotCount -= 1
+        }
+    }
+
+    func remove(_ isolate: TenantIsolate) { lock.withLock { versions[isolate.version.id] = nil } }
+
+    /// At the limit of isolates, has the one end that has been idle longest.
+    func makeRoomForIsolate(besides newcomer: TenantIsolate) {
+        lock.withLock {
+            guard hotCount >= configuration.isolateLimit else { return }
+            let oldest = versions.values.lazy.filter { $0.isHot && !$0.isScheduled && $0.openRequests == 0 && $0 !== newcomer }
+                .min { $0.lastUseNanoseconds < $1.lastUseNanoseconds }
+            if let oldest { deliver(.end(.idle), to: oldest) }
+        }
+    }
+
+    /// Ends isolates that nobody has used for long. Under the lock; once a second, with the supervisor's ping.
+    private func housekeep() {
+        let now = Clock.monotonicNanoseconds
+        let idleNanoseconds = UInt64(configuration.idleSeconds) * 1_000_000_000
+        for isolate in versions.values
+        where isolate.isHot && !isolate.isScheduled && isolate.openRequests == 0
+            && now > isolate.lastUseNanoseconds + idleNanoseconds
+        {
+            deliver(.end(.idle), to: isolate)
+        }
+    }
+
+    // MARK: The end
+
+    /// Tells the supervisor that this process must be replaced, and stops the calling thread for good.
+    func poison(_ why: String, version: UInt64) -> Never {
+        report(poison: why, version: version)
+        while true { Clock.sleep(nanoseconds: 1_000_000_000) }
+    }
+
+    func report(poison why: String, version: UInt64) {
+        socket.send(.poisoned, id: version, payload: Array(why.utf8.prefix(4096)))
+        socket.flushBlocking()
+    }
+}

@@ -1,0 +1,177 @@
+import CFiber
+import Engine
+import Glibc
+import Sandbox
+import WebRuntime
+import Wire
+
+/// What the executable `cloister-cell` does: seals itself, starts V8, and serves its supervisor until the socket closes.
+public enum CellMain {
+    private static let threadStackBytes = 512 << 10
+
+    /// - Parameter arguments: without the executable's name. `--identity` prints what a base snapshot depends on; `--insecure` leaves
+    ///   the sandbox out; `--selfcheck-attempt NAME` seals, then tries what must not work.
+    public static func run(arguments: [String]) -> Never {
+        if arguments.first == "--identity" {
+            print(identity)
+            exit(0)
+        }
+        do {
+            try serve(
+                isSealed: !arguments.contains("--insecure"),
+                attempt: arguments.first == "--selfcheck-attempt" ? arguments.dropFirst().first : nil)
+        } catch {
+            complain("\(error)")
+            exit(1)
+        }
+    }
+
+    /// What blobs depend on: V8's version, its flags, the runtime's sources, a line each.
+    private static var identity: String {
+        "\(V8.version)\n\(V8.fixedFlags)\n\(WebRuntime.sourcesHash)"
+    }
+
+    private static func serve(isSealed: Bool, attempt: String?) throws -> Never {
+        if isSealed { try CellSeal.beforeRuntime() }
+        let socket = SupervisorSocket()
+        let configuration = try readConfiguration(from: socket)
+        WebRuntime.warmUp()
+        tzset()
+        if isSealed { try CellSeal.dropRoot() }
+        try V8.start(engineConfiguration(configuration))
+        if configuration.buildsSnapshot { try buildSnapshot(to: socket, isSealed: isSealed) }
+
+        let cell = Cell(socket: socket, configuration: configuration, snapshot: permanent(configuration.snapshot))
+        let gate = Gate()
+        let workers = (0..<configuration.workers).map { Worker(index: $0, cell: cell) }
+        let ticker = Ticker(cell: cell, workers: workers)
+        for worker in workers {
+            try startThread(stackBytes: threadStackBytes) {
+                gate.pass()
+                worker.run()
+            }
+        }
+        try startThread(stackBytes: threadStackBytes) {
+            gate.pass()
+            ticker.run()
+        }
+        try cell.warmUp()
+        if isSealed { try CellSeal.finish() }
+        if let attempt { CellSeal.selfcheckAttempt(attempt) }
+        socket.send(.ready, payload: Array(V8.version.utf8))
+        socket.flushBlocking()
+        gate.open()
+        while true { Clock.sleep(nanoseconds: 3_600_000_000_000) }
+    }
+
+    /// A line for whoever reads the cell's diagnostics.
+    private static func complain(_ text: String) {
+        let line = Array("cloister-cell: \(text)\n".utf8)
+        _ = write(STDERR_FILENO, line, line.count)
+    }
+
+    private static func readConfiguration(from socket: SupervisorSocket) throws -> CellConfiguration {
+        var configuration: CellConfiguration?
+        while configuration == nil {
+            try socket.receive(blocking: true) { header, payload throws(WireError) in
+                guard header.kind == .configure else { throw .invalid("the first frame must be the configuration") }
+                var reader = ByteReader(payload)
+                configuration = try CellConfiguration(from: &reader)
+            }
+        }
+        return configuration!
+    }
+
+    private static func engineConfiguration(_ configuration: CellConfiguration) -> EngineConfiguration {
+        EngineConfiguration(
+            flags: "--hash-seed=\(configuration.hashSeed)\(configuration.jit ? "" : " --jitless") \(configuration.v8Flags)",
+            sources: WebRuntime.sources, operations: WebRuntime.operations,
+            suspend: { cfiber_suspend($0) },
+            fatal: { user, isOutOfMemory, location, message in
+                CellMain.fatal(user: user, isOutOfMemory: isOutOfMemory, location: location, message: message)
+            })
+    }
+
+    private static func buildSnapshot(to socket: SupervisorSocket, isSealed: Bool) throws -> Never {
+        if isSealed { try CellSeal.finish() }
+        let blob = try V8.buildBaseSnapshot()
+        socket.send(.ready, payload: Array(V8.version.utf8))
+        socket.send(.snapshot, payload: blob)
+        socket.flushBlocking()
+        // Nothing is torn down: V8 may not survive it, and the kernel does it better.
+        _exit(0)
+    }
+
+    private static func permanent(_ bytes: [UInt8]) -> UnsafeRawBufferPointer {
+        let copy = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 4096)
+        copy.copyBytes(from: bytes)
+        return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(copy)[..<bytes.count])
+    }
+
+    /// V8 cannot go on. The supervisor is told whose turn it was; the thread stops here, the others go on until they are moved.
+    private static func fatal(
+        user: UnsafeMutableRawPointer?, isOutOfMemory: Bool, location: UnsafePointer<CChar>?,
+        message: UnsafePointer<CChar>?
+    ) {
+        let text =
+            "\(isOutOfMemory ? "out of memory" : "failed check") at \(location.map { String(cString: $0) } ?? "?"): \(message.map { String(cString: $0) } ?? "")"
+        guard let user else {
+            complain("V8: \(text)")
+            _exit(1)
+        }
+        let host = Unmanaged<RuntimeHost>.fromOpaque(user).takeUnretainedValue()
+        guard let isolate = host as? TenantIsolate else { _exit(1) }
+        isolate.cell.poison(text, version: isolate.version.id)
+    }
+}
+
+/// Holds threads back until the seal is complete.
+final class Gate: @unchecked Sendable {
+    private let lock = Lock()
+    private let condition = Lock.Condition()
+    private var isOpen = false
+
+    func pass() { lock.withLock { while !isOpen { condition.wait(lock) } } }
+
+    func open() {
+        lock.withLock {
+            isOpen = true
+            condition.broadcast()
+        }
+    }
+}
+
+extension Cell {
+    /// Runs one isolate through its life, so that everything V8 sets up lazily is there before the seal.
+    func warmUp() throws {
+        let bundle = TenantBundle(
+            tenant: "warm-up", limits: .init(), eval: false, weight: 1, vars: [], secrets: [],
+            modules: [BundleModule(name: "warm-up.js", kind: .javascript, data: Array(Self.warmUpSource.utf8))])
+        let isolate = TenantIsolate(cell: self, version: TenantVersion(id: 0, bundle: bundle))
+        let request = RequestState(id: 0)
+        let payload = FrameBytes.make(count: RequestFrame.fixedSize + 12) { out in
+            var writer = ByteWriter()
+            RequestFrame.encodeFixed(into: &writer, version: 0, methodLength: 3, urlLength: 9, headersLength: 0)
+            writer.bytes += Array("GEThttp://a/".utf8)
+            out.copyBytes(from: writer.bytes)
+        }
+        guard let fiber = fibers.lease() else { throw CellFailure(stage: "warm-up", "no memory for a fiber") }
+        var begins = isolate.begin(.request(request, payload, isComplete: true, hasBody: false), on: fiber)
+        var turns = 0
+        while begins, turns < 10 {
+            while !cfiber_resume(isolate.fiber) {}
+            _ = isolate.endTurn()
+            turns += 1
+            begins = lock.withLock { isolate.inbox.popFirst() }.map { isolate.begin($0, on: fiber) } ?? false
+        }
+        guard turns == 2 else { throw CellFailure(stage: "warm-up", "an isolate ran \(turns) turns instead of 2") }
+        _ = isolate.begin(.end(.idle), on: fiber)
+        fibers.giveBack(fiber)
+        socket.discardOutput()
+        status = CellStatus()
+    }
+
+    private static var warmUpSource: String {
+        "export default { fetch(request) { new Date().toString(); return new Response('ok ' + request.url); } };"
+    }
+}

@@ -1,0 +1,13 @@
+/// What is delivered to an isolate in a turn.
+enum Event {
+    /// The payload of a `request` frame; the id names the `RequestState`.
+    case request(RequestState, FrameBytes, isComplete: Bool, hasBody: Bool)
+    case requestBody(UInt64, FrameBytes, isEnd: Bool)
+    case responseCredit(UInt64)
+    case abort(UInt64, reason: UInt16)
+    case timer(Int)
+    /// Nobody needs the isolate now: dispose of it.
+    case end(EndReason)
+
+    enum EndReason { case retired, idle }
+}

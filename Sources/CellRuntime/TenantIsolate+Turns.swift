@@ -1,0 +1,272 @@
+import CFiber
+import Engine
+import WebRuntime
+import Wire
+
+/// The life of a turn: an event is taken, a fiber leased, JavaScript runs in slices, and what came of it is told to the supervisor.
+/// Everything here is called by the worker that runs the isolate.
+extension TenantIsolate {
+    /// CPU time the running turn may still take before it is over its limit.
+    var remainingCPUNanoseconds: UInt64 {
+        let (limit, used) =
+            switch phase {
+            case .ready: (version.limits.cpuNanoseconds, turnRequest?.cpuNanoseconds ?? 0)
+            case .starting, .cold: (version.limits.startupCPUNanoseconds, startupCPUNanoseconds)
+            }
+        return limit > used ? limit - used : 0
+    }
+
+    func charge(_ nanoseconds: UInt64) {
+        switch phase {
+        case .ready: turnRequest?.cpuNanoseconds += nanoseconds
+        case .starting, .cold: startupCPUNanoseconds += nanoseconds
+        }
+    }
+
+    // MARK: Beginning
+
+    /// Takes up an event: prepares a turn on `spare`, which is then the isolate's until the turn has ended, or deals with it at once.
+    /// - Returns: whether there is a turn to run.
+    func begin(_ event: Event, on spare: OpaquePointer) -> Bool {
+        if phase == .starting, event.waitsForStart {
+            held.append(event)
+            return false
+        }
+        switch event {
+        case .request(let request, let payload, let isComplete, let hasBody):
+            guard phase == .ready else {
+                held.append(event)
+                return beginStart(on: spare)
+            }
+            begin(request, payload, isComplete: isComplete, hasBody: hasBody, on: spare)
+            return true
+        case .requestBody(let id, let payload, let isEnd):
+            return beginTurn(.requestBody, for: id, payload, on: spare) {
+                if payload.bytes.isEmpty { $0.addUndefined() } else { $0.add(bytes: payload.bytes) }
+                $0.add(bool: isEnd)
+            }
+        case .responseCredit(let id):
+            return beginTurn(.responseCredit, for: id, on: spare)
+        case .abort(let id, let reason):
+            let begins = beginTurn(.abort, for: id, on: spare) { $0.add(number: Double(reason)) }
+            turnIsAbortByLimit = begins && reason == AbortReason.wallLimit.rawValue
+            return begins
+        case .timer(let timer):
+            return begin(timer: timer, on: spare)
+        case .end(let reason):
+            end(reason)
+            return false
+        }
+    }
+
+    private func prepare(_ hook: RuntimeHook, request: RequestState?, evaluatesMain: Bool = false, on fiber: OpaquePointer) {
+        self.fiber = fiber
+        turnRequest = request
+        turnIsAbortByLimit = false
+        logLinesThisTurn = 0
+        turn.prepare(
+            isolate!, hook: hook.rawValue, evaluatesMain: evaluatesMain, timeMilliseconds: Clock.wallMilliseconds,
+            request: request?.id ?? 0, fiber: fiber, stackLow: cfiber_stack_low(fiber), stackHigh: cfiber_stack_high(fiber))
+        cfiber_prepare(fiber, Turn.body, turn.context)
+    }
+
+    private func beginStart(on spare: OpaquePointer) -> Bool {
+        cell.makeRoomForIsolate(besides: self)
+        let before = Clock.monotonicNanoseconds
+        do throws(EngineError) {
+            isolate = try Isolate(
+                snapshot: cell.snapshot, memoryLimitBytes: version.limits.memoryBytes,
+                user: Unmanaged<RuntimeHost>.passUnretained(self).toOpaque(), allowsEval: version.allowsEval)
+        } catch {
+            failHeld(.overloaded, "\(error)")
+            return false
+        }
+        cell.coldStarted(self, nanoseconds: Clock.monotonicNanoseconds - before)
+        phase = .starting
+        startFailure = nil
+        startupCPUNanoseconds = 0
+        startedMilliseconds = Clock.wallMilliseconds
+        prepare(.started, request: nil, evaluatesMain: true, on: spare)
+        return true
+    }
+
+    private func begin(
+        _ request: RequestState, _ payload: FrameBytes, isComplete: Bool, hasBody: Bool, on spare: OpaquePointer
+    ) {
+        guard let frame = try? RequestFrame(payload.bytes) else { preconditionFailure("the frame was checked when it came") }
+        requests[request.id] = request
+        request.isDelivered = true
+        prepare(.request, request: request, on: spare)
+        turnPayload = payload
+        turn.add(number: Double(request.id))
+        turn.add(latin1: frame.method)
+        turn.add(latin1: frame.url)
+        turn.add(latin1: frame.headers)
+        turn.add(number: hasBody ? (isComplete ? 1 : 2) : 0)
+        if frame.body.isEmpty, !hasBody || !isComplete { turn.addUndefined() } else { turn.add(bytes: frame.body) }
+    }
+
+    private func beginTurn(
+        _ hook: RuntimeHook, for id: UInt64, _ payload: FrameBytes? = nil, on spare: OpaquePointer,
+        _ arguments: (borrowing Turn) -> Void = { _ in }
+    ) -> Bool {
+        guard phase == .ready, let request = requests[id] else { return false }
+        prepare(hook, request: request, on: spare)
+        turnPayload = payload
+        turn.add(number: Double(id))
+        arguments(turn)
+        return true
+    }
+
+    private func begin(timer id: Int, on spare: OpaquePointer) -> Bool {
+        guard phase != .cold, let timer = timers[id] else { return false }
+        if let interval = timer.intervalNanoseconds {
+            cell.schedule(id, of: self, inNanoseconds: interval)
+        } else {
+            timers[id] = nil
+            requests[timer.request]?.timers.remove(id)
+        }
+        prepare(.timer, request: requests[timer.request], on: spare)
+        turn.add(number: Double(id))
+        return true
+    }
+
+    // MARK: Ending
+
+    /// Deals with a turn that has run to its end.
+    /// - Returns: the fiber it ran on.
+    func endTurn() -> OpaquePointer {
+        guard let fiber else { preconditionFailure("a turn ends on its fiber") }
+        self.fiber = nil
+        turnPayload = nil
+        concludeTurn()
+        return fiber
+    }
+
+    private func concludeTurn() {
+        let request = turnRequest
+        // The ticker may have told the turn to end when it already had.
+        switch doom == nil ? turn.outcome : .terminated {
+        case .completed: break
+        case .threw(let message):
+            if phase == .starting {
+                startFailure = message
+            } else if let request {
+                fail(request, .exception, message)
+                finished(request.id)
+            }
+        case .terminated:
+            turnRequest = nil
+            endOfTerminated(offender: request)
+            return
+        }
+        if let request, turnIsAbortByLimit { finished(request.id) }
+        if let request, !request.isAnswered, !request.isFinished, !request.isKnownAsEntered {
+            request.isKnownAsEntered = true
+            cell.socket.send(FrameHeader(.entered, length: 0, id: request.id))
+        }
+        turnRequest = nil
+        if phase == .starting || startFailure != nil { checkStart() }
+        if phase == .ready, !held.isEmpty { releaseHeld() }
+        tellFinished()
+    }
+
+    /// After a turn of the start-up: has it failed, or can it never succeed?
+    private func checkStart() {
+        if startFailure == nil, phase == .starting, timers.isEmpty {
+            startFailure = "the main module's top-level await never settles: nothing is left that could settle it"
+        }
+        guard let startFailure else { return }
+        self.startFailure = nil
+        log(level: 4, request: 0, message: "start-up failed: \(startFailure)")
+        disposeOfIsolate()
+        failHeld(.startupFailed, startFailure)
+    }
+
+    private func releaseHeld() {
+        cell.lock.withLock { inbox.prepend(contentsOf: held) }
+        held.removeAll()
+    }
+
+    /// Fails every request that waits for the start-up.
+    private func failHeld(_ code: ErrorCode, _ message: String) {
+        let events = held
+        held.removeAll()
+        for case .request(let request, _, _, _) in events {
+            fail(request, code, message)
+            request.isFinished = true
+            finishedRequests.append(request)
+        }
+        tellFinished()
+    }
+
+    /// The turn was cut off: the isolate is dead. Requests it was handling fail, those that wait get a new one.
+    private func endOfTerminated(offender: RequestState?) {
+        var code = doom ?? .memoryLimit
+        doom = nil
+        if isolate?.memory.isOverLimit == true { code = .memoryLimit }
+        let wasStarting = phase != .ready
+        let message =
+            switch code {
+            case .cpuLimit where wasStarting: "start-up took more than \(version.limits.startupCPUNanoseconds / 1_000_000) ms of CPU time"
+            case .cpuLimit: "a request took more than \(version.limits.cpuNanoseconds / 1_000_000) ms of CPU time"
+            default: "the isolate took more than \(version.limits.memoryBytes >> 20) MiB of memory"
+            }
+        log(level: 4, request: offender?.id ?? 0, message: "isolate ended, \(code.code): \(message)")
+        disposeOfIsolate()
+        for request in requests.values where request.isDelivered {
+            fail(request, code, message)
+            finished(request.id)
+        }
+        if wasStarting { failHeld(code == .cpuLimit ? .startupFailed : code, message) }
+        cell.socket.send(FrameHeader(.isolateEnded, length: 0, extra: code.rawValue, id: version.id))
+        tellFinished()
+    }
+
+    /// Takes finished requests out of the tables and reports their CPU time.
+    func tellFinished() {
+        guard !finishedRequests.isEmpty else { return }
+        for request in finishedRequests {
+            requests[request.id] = nil
+            for timer in request.timers where timers.removeValue(forKey: timer) != nil { cell.unschedule(timer, of: self) }
+        }
+        cell.lock.withLock {
+            for request in finishedRequests {
+                if request.outgoing.pending != nil {
+                    request.outgoing.finishesAfterPending = true
+                } else {
+                    if request.isAnswered { breakBody(request, "the request ended before its body") }
+                    cell.conclude(request, of: self)
+                }
+            }
+        }
+        finishedRequests.removeAll(keepingCapacity: true)
+    }
+
+    private func end(_ reason: Event.EndReason) {
+        guard requests.isEmpty, held.isEmpty else { return }
+        if isolate != nil {
+            disposeOfIsolate()
+            cell.socket.send(FrameHeader(.isolateEnded, length: 0, id: version.id))
+        }
+        if reason == .retired { cell.remove(self) }
+    }
+
+    private func disposeOfIsolate() {
+        isolate = nil
+        phase = .cold
+        cell.unschedule(timers.keys, of: self)
+        timers.removeAll()
+        cell.cooled(self)
+    }
+}
+
+extension Event {
+    /// Whether the event is for requests, and so waits until the main module has been evaluated.
+    fileprivate var waitsForStart: Bool {
+        switch self {
+        case .timer: false
+        default: true
+        }
+    }
+}

@@ -1,0 +1,261 @@
+import Collections
+import Engine
+import WebRuntime
+import Wire
+
+/// The isolate of one tenant's version, or the place where one is made when an event comes: inbox, requests, timers and, while a turn is
+/// suspended, its fiber. At most one worker runs it at a time.
+final class TenantIsolate: RuntimeHost {
+    /// Timers an isolate may have at once; `setTimer` refuses more.
+    static let timerLimit = 10_000
+    /// A log line is cut after this many bytes.
+    static let logLineBytesLimit = 8 << 10
+    /// Log lines an isolate may write in one turn; more are dropped and counted.
+    static let logLinesPerTurnLimit = 100
+
+    enum Phase {
+        /// No V8 isolate: the next request makes one.
+        case cold
+        /// The main module is being evaluated.
+        case starting
+        case ready
+    }
+
+    unowned let cell: Cell
+    let version: TenantVersion
+
+    // Guarded by the cell's lock.
+    var inbox = Deque<Event>()
+    /// It is in the run queue or a worker runs it.
+    var isScheduled = false
+    var isRetired = false
+    /// Requests that came and are not finished.
+    var openRequests = 0
+    var lastUseNanoseconds: UInt64 = 0
+    /// Whether there is a V8 isolate.
+    var isHot = false
+    /// Tells the timers of this V8 isolate from those of one before it.
+    var generation: UInt64 = 0
+
+    // Owned by the worker that runs it.
+    var isolate: Isolate?
+    var phase = Phase.cold
+    /// Events that wait for the module to be evaluated, in order.
+    var held: [Event] = []
+    var requests: [UInt64: RequestState] = [:]
+    /// Requests that ended in this turn.
+    var finishedRequests: [RequestState] = []
+    var timers: [Int: IsolateTimer] = [:]
+    var startupCPUNanoseconds: UInt64 = 0
+    var startedMilliseconds = 0.0
+    let turn = Turn()
+    /// Holds the turn that is running or suspended.
+    var fiber: OpaquePointer?
+    /// What the turn's arguments point into.
+    var turnPayload: FrameBytes?
+    /// The request the turn's event belongs to.
+    var turnRequest: RequestState?
+    var turnIsAbortByLimit = false
+    var lastWorker = -1
+    var logLinesThisTurn = 0
+    var droppedLogLines: UInt32 = 0
+    /// Set by `ready` and `startFailed`.
+    var startFailure: String?
+
+    /// Why the ticker ended the running turn. Guarded by the running worker's lock.
+    var doom: ErrorCode?
+
+    init(cell: Cell, version: TenantVersion) {
+        self.cell = cell
+        self.version = version
+    }
+
+    // MARK: Modules
+
+    override func resolve(_ specifier: String, referrer: Int?) throws(ModuleError) -> Int {
+        try version.resolve(specifier, referrer: referrer)
+    }
+
+    override func module(at index: Int) -> EngineModule { version.module(at: index) }
+
+    // MARK: The Web runtime's host
+
+    override var environment: String { version.environment }
+    override var subrequestLimit: Int { version.limits.subrequests }
+    override var timeOriginMilliseconds: Double { startedMilliseconds }
+
+    override func ready() {
+        guard phase == .starting else { return }
+        phase = .ready
+    }
+
+    override func startFailed(_ message: String) {
+        guard phase == .starting else { return }
+        startFailure = message
+    }
+
+    private func request(_ id: UInt64) -> RequestState? {
+        if let turnRequest, turnRequest.id == id { return turnRequest }
+        return requests[id]
+    }
+
+    override func respond(
+        _ id: UInt64, status: Int, headers: TextArgument, body: BodyArgument, state: ResponseState
+    ) {
+        guard let request = request(id), !request.isAnswered else { return }
+        request.isAnswered = true
+        let fits = body.count <= FrameHeader.bodyBytesLimit
+        let inlineCount = fits ? body.count : 0
+        let isComplete = state != .streams
+        cell.socket.send(
+            FrameHeader(
+                .response, length: ResponseFrame.fixedSize + headers.count + inlineCount,
+                flags: isComplete && fits ? .end : [], extra: UInt16(clamping: status), id: id)
+        ) { output in
+            output.append(integer: UInt64(0))
+            output.append(integer: UInt32(headers.count))
+            output.append(count: headers.count) { headers.write(into: $0) }
+            if inlineCount > 0 { output.append(count: inlineCount) { body.write(into: $0) } }
+        }
+        if fits {
+            if !isComplete { request.outgoing.windowBytes -= inlineCount }
+            request.outgoing.isEnded = isComplete
+        } else {
+            let bytes = FrameBytes.make(count: body.count) { body.write(into: $0) }
+            cell.lock.withLock { sendBody(bytes, of: request, end: isComplete) }
+        }
+        if state == .finished { finished(id) }
+    }
+
+    /// Sends what the window allows, keeps the rest. Under the cell's lock.
+    private func sendBody(_ bytes: FrameBytes, of request: RequestState, end: Bool) {
+        let sent = request.outgoing.send(bytes.bytes, request: request.id, end: end, to: cell.socket)
+        if sent < bytes.bytes.count {
+            request.outgoing.pending = bytes
+            request.outgoing.pendingStart = sent
+            request.outgoing.endsAfterPending = end
+        }
+    }
+
+    override func bodyWrite(_ id: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
+        guard let request = request(id), request.isAnswered else { return true }
+        return cell.lock.withLock {
+            guard !request.outgoing.isEnded else { return true }
+            // JavaScript waits while the window is full; a writer that does not gets its bytes dropped with its request.
+            guard request.outgoing.pending == nil else {
+                breakBody(request, "the body was written past a full window")
+                return true
+            }
+            let sent = request.outgoing.send(bytes, request: id, end: false, to: cell.socket)
+            if sent < bytes.count {
+                request.outgoing.pending = FrameBytes.copy(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
+                request.outgoing.pendingStart = 0
+                request.outgoing.endsAfterPending = false
+            }
+            request.outgoing.wantsCredit = request.outgoing.windowBytes <= 0
+            return !request.outgoing.wantsCredit
+        }
+    }
+
+    override func bodyEnd(_ id: UInt64) {
+        guard let request = request(id), request.isAnswered else { return }
+        cell.lock.withLock {
+            guard !request.outgoing.isEnded else { return }
+            if request.outgoing.pending != nil {
+                request.outgoing.endsAfterPending = true
+                return
+            }
+            request.outgoing.isEnded = true
+            cell.socket.send(FrameHeader(.responseBody, length: 0, flags: .end, id: id))
+        }
+    }
+
+    override func bodyBroken(_ id: UInt64, _ message: String) {
+        guard let request = request(id), request.isAnswered else { return }
+        cell.lock.withLock { breakBody(request, message) }
+        log(level: 4, request: id, message: "the response's body broke off: \(message)")
+    }
+
+    /// Ends a body that cannot be completed. Under the cell's lock.
+    func breakBody(_ request: RequestState, _ message: String) {
+        guard !request.outgoing.isEnded else { return }
+        request.outgoing.isEnded = true
+        request.outgoing.pending = nil
+        cell.socket.send(.responseBroken, id: request.id, payload: Array(message.utf8.prefix(Self.logLineBytesLimit)))
+    }
+
+    override func fail(_ id: UInt64, code: UInt16, message: String) {
+        guard let request = request(id) else { return }
+        fail(request, ErrorCode(rawValue: code) ?? .exception, message)
+    }
+
+    /// Tells the supervisor that there is no response; after a head, that the body broke off.
+    func fail(_ request: RequestState, _ code: ErrorCode, _ message: String) {
+        guard !request.isAnswered else {
+            cell.lock.withLock { breakBody(request, message) }
+            return
+        }
+        request.isAnswered = true
+        request.outgoing.isEnded = true
+        var payload = ByteWriter(capacity: message.utf8.count + 12)
+        payload.append(integer: UInt64(0))
+        payload.append(string: String(message.prefix(Self.logLineBytesLimit)))
+        cell.socket.send(.failure, extra: code.rawValue, id: request.id, payload: payload.bytes)
+    }
+
+    override func finished(_ id: UInt64) {
+        guard let request = request(id), !request.isFinished else { return }
+        request.isFinished = true
+        finishedRequests.append(request)
+    }
+
+    override func requestCredit(_ id: UInt64, byteCount: Int) {
+        guard byteCount > 0, request(id) != nil else { return }
+        cell.socket.send(FrameHeader(.requestCredit, length: 4, id: id)) {
+            $0.append(integer: UInt32(clamping: byteCount))
+        }
+    }
+
+    override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> Bool {
+        guard timers.count < Self.timerLimit else { return false }
+        let milliseconds = delayMilliseconds.isFinite ? min(max(delayMilliseconds, 0), 2_147_483_647) : 0
+        let delay = UInt64(milliseconds * 1_000_000)
+        timers[timer] = IsolateTimer(
+            request: request, intervalNanoseconds: repeats ? max(delay, IsolateTimer.shortestIntervalNanoseconds) : nil)
+        requests[request]?.timers.insert(timer)
+        cell.schedule(timer, of: self, inNanoseconds: delay)
+        return true
+    }
+
+    override func clearTimer(_ timer: Int) {
+        guard let known = timers.removeValue(forKey: timer) else { return }
+        requests[known.request]?.timers.remove(timer)
+        cell.unschedule(timer, of: self)
+    }
+
+    override func log(level: Int, request: UInt64, message: String) {
+        logLinesThisTurn += 1
+        guard logLinesThisTurn <= Self.logLinesPerTurnLimit,
+            cell.socket.backlogBytes < SupervisorSocket.logBacklogBytesLimit
+        else {
+            droppedLogLines &+= 1
+            return
+        }
+        var payload = ByteWriter(capacity: message.utf8.count + 20)
+        LogFrame(
+            level: LogFrame.Level(rawValue: UInt8(clamping: level)) ?? .log, request: request, dropped: droppedLogLines,
+            message: String(decoding: message.utf8.prefix(Self.logLineBytesLimit), as: UTF8.self)
+        ).encode(into: &payload)
+        droppedLogLines = 0
+        cell.socket.send(.log, id: version.id, payload: payload.bytes)
+    }
+}
+
+/// A timer of an isolate.
+struct IsolateTimer {
+    /// Repeating timers come no more often than this, as browsers clamp them.
+    static let shortestIntervalNanoseconds: UInt64 = 1_000_000
+    var request: UInt64
+    /// Nil: fires once.
+    var intervalNanoseconds: UInt64?
+}

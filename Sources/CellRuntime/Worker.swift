@@ -1,0 +1,179 @@
+import CFiber
+import Synchronization
+import Wire
+
+/// One OS thread of the cell's fixed pool. It runs turns a slice at a time, and when nothing is runnable it waits on the socket itself,
+/// so that a request needs no other thread.
+final class Worker: @unchecked Sendable {
+    /// While isolates are runnable, the socket is looked at this often.
+    private static let pumpIntervalNanoseconds: UInt64 = 200_000
+    /// A worker waiting on the socket looks up this often while others run, since they may set timers.
+    private static let busyWaitNanoseconds: UInt64 = 1_000_000
+
+    let index: Int
+    private unowned let cell: Cell
+
+    /// Guards `running`, so that the ticker never touches an isolate that is being disposed of.
+    let lock = Lock()
+    private(set) var running: Running?
+    /// CPU clock of this thread, for the ticker.
+    private(set) var cpuClock: Int32 = 0
+
+    private var lastPump: UInt64 = 0
+    /// The stack for the next turn that begins here.
+    private var spareFiber: OpaquePointer?
+
+    /// What the ticker has to know of a slice.
+    struct Running {
+        var isolate: TenantIsolate
+        var sliceStart: UInt64
+        /// The thread's CPU time at which the turn is over its limit.
+        var cpuDeadline: UInt64
+        var isPreemptionRequested = false
+        /// When the turn was told to end, for builtins that do not look.
+        var terminatedAt: UInt64?
+    }
+
+    init(index: Int, cell: Cell) {
+        self.index = index
+        self.cell = cell
+    }
+
+    /// The thread's body; never returns.
+    func run() {
+        cpuClock = Clock.currentThreadCPUClock
+        while true {
+            cell.lock.lock()
+            let now = Clock.monotonicNanoseconds
+            cell.collectDueTimers(now: now)
+            if let isolate = cell.dequeue() {
+                if !cell.runQueue.isEmpty, cell.waitingWorkers > 0 { cell.idle.signal() }
+                cell.lock.unlock()
+                execute(isolate, now: now)
+                if now &- lastPump > Self.pumpIntervalNanoseconds { pump(waits: false) }
+            } else if !cell.isPumping {
+                cell.lock.unlock()
+                pump(waits: true)
+            } else {
+                cell.lock.unlock()
+                cell.socket.flush()
+                cell.lock.lock()
+                if cell.runQueue.isEmpty, cell.isPumping {
+                    cell.waitingWorkers += 1
+                    cell.idle.wait(cell.lock)
+                    cell.waitingWorkers -= 1
+                }
+                cell.lock.unlock()
+            }
+        }
+    }
+
+    /// Writes what waits and reads what came; waits for something to come if nothing is there and `waits` says so.
+    private func pump(waits: Bool) {
+        cell.socket.flush()
+        cell.lock.lock()
+        guard !cell.isPumping else { return cell.lock.unlock() }
+        cell.isPumping = true
+        let now = Clock.monotonicNanoseconds
+        lastPump = now
+        cell.lock.unlock()
+        cell.receive()
+        if waits { waitForInput(now: now) }
+        cell.lock.lock()
+        cell.isPumping = false
+        // Somebody must look at the socket while this worker runs what came.
+        if cell.waitingWorkers > 0, cell.runQueue.count > 1 { cell.idle.signal() }
+        cell.lock.unlock()
+    }
+
+    private func waitForInput(now: UInt64) {
+        cell.lock.lock()
+        var timeout = cell.nanosecondsToNextTimer(now: now)
+        let isIdle = cell.runQueue.isEmpty
+        cell.lock.unlock()
+        guard isIdle else { return }
+        if cell.runningCount.load(ordering: .relaxed) > 0 { timeout = min(timeout ?? .max, Self.busyWaitNanoseconds) }
+        if timeout == nil, cell.socket.backlogBytes == 0 {
+            cell.receive(blocking: true)
+        } else {
+            cell.socket.wait(timeoutNanoseconds: timeout)
+            cell.socket.flush()
+            cell.receive()
+        }
+    }
+
+    // MARK: Running
+
+    /// Runs an isolate until it has nothing to do, its slice is over or it was preempted.
+    private func execute(_ isolate: TenantIsolate, now: UInt64) {
+        let sliceStart = now
+        cell.runningCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
+        cell.ticker.wake()
+        if isolate.fiber != nil, isolate.lastWorker != index { countMigration() }
+        isolate.lastWorker = index
+        var cpu = Clock.threadCPUNanoseconds
+        var turns: UInt64 = 0
+        let cpuAtStart = cpu
+        var isPreempted = false
+        while true {
+            if isolate.fiber == nil {
+                // Without a stack the isolate waits its turn again: suspended ones, which have theirs, go on.
+                guard let spare = spareFiber ?? cell.fibers.lease() else { break }
+                spareFiber = spare
+                guard let event = nextEvent(of: isolate) else { break }
+                guard isolate.begin(event, on: spare) else { continue }
+                spareFiber = nil
+            }
+            publish(isolate, sliceStart: sliceStart, cpu: cpu)
+            let isFinished = cfiber_resume(isolate.fiber)
+            unpublish()
+            let cpuNow = Clock.threadCPUNanoseconds
+            isolate.charge(cpuNow &- cpu)
+            cpu = cpuNow
+            guard isFinished else {
+                isPreempted = true
+                break
+            }
+            turns += 1
+            let fiber = isolate.endTurn()
+            if spareFiber == nil { spareFiber = fiber } else { cell.fibers.giveBack(fiber) }
+            if Clock.monotonicNanoseconds &- sliceStart >= cell.sliceNanoseconds { break }
+        }
+        cell.runningCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpu &- cpuAtStart)
+    }
+
+    private func finishSlice(_ isolate: TenantIsolate, isPreempted: Bool, turns: UInt64, cpuNanoseconds: UInt64) {
+        cell.lock.lock()
+        defer { cell.lock.unlock() }
+        cell.status.turns += turns
+        cell.status.cpuMicroseconds += cpuNanoseconds / 1000
+        if isPreempted { cell.status.preemptions += 1 }
+        isolate.lastUseNanoseconds = Clock.monotonicNanoseconds
+        if isPreempted || !isolate.inbox.isEmpty {
+            isolate.isScheduled = true
+            cell.enqueue(isolate)
+        } else {
+            isolate.isScheduled = false
+        }
+    }
+
+    private func nextEvent(of isolate: TenantIsolate) -> Event? {
+        cell.lock.withLock { isolate.inbox.popFirst() }
+    }
+
+    private func countMigration() { cell.lock.withLock { cell.status.migrations += 1 } }
+
+    private func publish(_ isolate: TenantIsolate, sliceStart: UInt64, cpu: UInt64) {
+        let deadline = cpu &+ isolate.remainingCPUNanoseconds
+        lock.withLock { running = Running(isolate: isolate, sliceStart: sliceStart, cpuDeadline: deadline) }
+    }
+
+    private func unpublish() { lock.withLock { running = nil } }
+
+    /// For the ticker, with the lock held.
+    func updateRunning(_ change: (inout Running) -> Void) {
+        guard running != nil else { return }
+        change(&running!)
+    }
+}

@@ -1,0 +1,3 @@
+import CellRuntime
+
+CellMain.run(arguments: Array(CommandLine.arguments.dropFirst()))
