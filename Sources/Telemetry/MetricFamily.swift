@@ -1,0 +1,77 @@
+import Synchronization
+
+/// What a family's values are, as Prometheus names it.
+public enum MetricKind: String, Sendable { case counter, gauge, histogram }
+
+/// All series of one metric: one for each combination of label values that was asked for.
+public final class MetricFamily<Series: Sendable>: Sendable {
+    public let name: String
+    public let labels: [String]
+    let help: String
+    private let seriesLimit: Int
+    private let make: @Sendable () -> Series
+    private let series: Mutex<[[String]: Series]>
+    private let overflow: Series
+
+    /// Label value of the series that stands for all those over the limit.
+    public static var overflowLabel: String { "_other" }
+
+    init(name: String, help: String, labels: [String], seriesLimit: Int, make: @escaping @Sendable () -> Series) {
+        self.name = name
+        self.help = help
+        self.labels = labels
+        self.seriesLimit = seriesLimit
+        self.make = make
+        overflow = make()
+        series = Mutex(labels.isEmpty ? [[]: make()] : [:])
+    }
+
+    /// The series with these label values, in the order of `labels`; made when it is new. Keep it, where it is used often: this takes a lock.
+    /// Over the family's limit, everybody new shares one series whose labels all say `_other`.
+    public func with(_ values: [String]) -> Series {
+        precondition(values.count == labels.count, "\(name) has the labels \(labels), got the values \(values)")
+        return series.withLock { series in
+            if let found = series[values] { return found }
+            guard series.count < seriesLimit else { return overflow }
+            let new = make()
+            series[values] = new
+            return new
+        }
+    }
+
+    /// The only series of a family without labels.
+    public var single: Series { with([]) }
+
+    /// Forgets the series whose label `label` has `value`: a tenant or a cell that is gone. Those who still hold one add to nothing.
+    public func remove(label: String, value: String) {
+        guard let index = labels.firstIndex(of: label) else { return }
+        series.withLock { series in
+            for key in series.keys where key[index] == value { series[key] = nil }
+        }
+    }
+
+    /// Every series with its label values, in a stable order; the shared one last, and only when it was handed out.
+    var snapshot: [(values: [String], series: Series)] {
+        var all = series.withLock { series in series.map { (values: $0.key, series: $0.value) } }
+        let isFull = all.count >= seriesLimit && !labels.isEmpty
+        all.sort { $0.values.lexicographicallyPrecedes($1.values) }
+        if isFull { all.append((labels.map { _ in Self.overflowLabel }, overflow)) }
+        return all
+    }
+}
+
+public typealias CounterFamily = MetricFamily<Counter>
+public typealias GaugeFamily = MetricFamily<Gauge>
+public typealias HistogramFamily = MetricFamily<Histogram>
+
+/// One value of a metric that is read when somebody collects.
+public struct Sample: Sendable {
+    /// In the order of the metric's labels.
+    public var labelValues: [String]
+    public var value: Double
+
+    public init(_ labelValues: [String] = [], _ value: Double) {
+        self.labelValues = labelValues
+        self.value = value
+    }
+}
