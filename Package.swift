@@ -130,7 +130,7 @@ let package = Package(
         tests("EngineTests", ["Engine"]),
         tests("FiberTests", ["CFiber"]),
         tests("WebRuntimeTests", ["WebRuntime", "Engine"], exclude: ["javascript"]),
-        tests("CellRuntimeTests", ["CellRuntime"]),
+        tests("CellRuntimeTests", ["CellRuntime", "Wire"]),
         tests("SandboxTests", ["Sandbox"]),
         tests("SnapshotsTests", ["Snapshots"]),
         tests("TelemetryTests", ["Telemetry"]),

@@ -38,6 +38,9 @@ final class SupervisorSocket: @unchecked Sendable {
         }
     }
 
+    /// A copy of what has not been written yet.
+    var unsentBytes: [UInt8] { outputLock.withLock { Array(output.bytes) } }
+
     var backlogBytes: Int { outputLock.withLock { output.count } }
 
     /// Writes what the socket takes.

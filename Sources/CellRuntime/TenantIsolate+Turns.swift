@@ -154,6 +154,8 @@ extension TenantIsolate {
             } else if let request {
                 fail(request, .exception, message)
                 finished(request.id)
+            } else {
+                log(level: 4, request: 0, message: message)
             }
         case .terminated:
             turnRequest = nil

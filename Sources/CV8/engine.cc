@@ -1,0 +1,459 @@
+// Start-up, the base snapshot, and isolates made from it.
+#include <sys/random.h>
+
+#include <cstring>
+
+#include "internal.h"
+
+namespace cv8 {
+
+cv8_options options;
+bool jitless = false;
+
+namespace {
+
+std::vector<SharedText *> *source_texts = new std::vector<SharedText *>;
+std::vector<intptr_t> *references = new std::vector<intptr_t>;
+
+/// How far the heap limit gives way so that a terminated isolate can unwind.
+constexpr size_t kUnwindingBytes = 16 << 20;
+constexpr size_t kYoungGenerationBytes = 3 << 20;
+
+bool Entropy(unsigned char *buffer, size_t length) {
+  while (length > 0) {
+    ssize_t count = getrandom(buffer, length, 0);
+    if (count <= 0) return false;
+    buffer += count;
+    length -= static_cast<size_t>(count);
+  }
+  return true;
+}
+
+void Fatal(bool out_of_memory, const char *location, const char *message) {
+  cv8_isolate *state = Current();
+  options.fatal(state ? state->user : nullptr, out_of_memory, location ? location : "", message ? message : "");
+  __builtin_trap();
+}
+
+void OnFatalError(const char *location, const char *message) { Fatal(false, location, message); }
+#if V8_MAJOR_VERSION >= 11
+void OnOutOfMemory(const char *location, const v8::OOMDetails &details) { Fatal(true, location, details.detail); }
+#else
+void OnOutOfMemory(const char *location, bool) { Fatal(true, location, ""); }
+#endif
+
+size_t OnNearHeapLimit(void *data, size_t current, size_t) {
+  cv8_isolate *state = static_cast<cv8_isolate *>(data);
+  state->over_limit = true;
+  state->terminated = true;
+  state->isolate->TerminateExecution();
+  return current + kUnwindingBytes;
+}
+
+/// Operations are called through one function; which one is in its data.
+void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info);
+
+v8::Local<v8::String> SourceText(v8::Isolate *isolate, size_t index) {
+  return v8::String::NewExternalOneByte(isolate, (*source_texts)[index]).ToLocalChecked();
+}
+
+}  // namespace
+
+const intptr_t *ExternalReferences() { return references->data(); }
+
+v8::MaybeLocal<v8::Value> RunSource(v8::Local<v8::Context> context, size_t index, v8::Local<v8::Object> internal) {
+  v8::Isolate *isolate = context->GetIsolate();
+  v8::EscapableHandleScope scope(isolate);
+  v8::Local<v8::String> name = Text(isolate, std::string("cloister:") + options.sources[index].name);
+#if V8_MAJOR_VERSION >= 12
+  v8::ScriptOrigin origin(name);
+#else
+  v8::ScriptOrigin origin(isolate, name);
+#endif
+  v8::Local<v8::Script> script;
+  v8::Local<v8::Value> made, result;
+  if (!v8::Script::Compile(context, SourceText(isolate, index), &origin).ToLocal(&script) || !script->Run(context).ToLocal(&made)) return {};
+  if (!made->IsFunction()) return scope.Escape(made);
+  v8::Local<v8::Value> arguments[] = {internal};
+  if (!made.As<v8::Function>()->Call(context, v8::Undefined(isolate), 1, arguments).ToLocal(&result)) return {};
+  return scope.Escape(result);
+}
+
+v8::Local<v8::Object> MakeInternal(v8::Local<v8::Context> context) {
+  v8::Isolate *isolate = context->GetIsolate();
+  v8::EscapableHandleScope scope(isolate);
+  v8::Local<v8::Object> internal = v8::Object::New(isolate);
+  v8::Local<v8::Object> ops = v8::Object::New(isolate);
+  for (size_t i = 0; i < options.operation_count; i++) {
+    v8::Local<v8::Function> function =
+        v8::Function::New(context, Trampoline, v8::Integer::New(isolate, static_cast<int>(i)), 0, v8::ConstructorBehavior::kThrow).ToLocalChecked();
+    v8::Local<v8::String> name = Text(isolate, options.operations[i].name);
+    function->SetName(name);
+    ops->Set(context, name, function).Check();
+  }
+  internal->Set(context, Text(isolate, "ops"), ops).Check();
+  internal->Set(context, Text(isolate, "hooks"), v8::Array::New(isolate)).Check();
+  AddInternalFunctions(context, internal);
+  return scope.Escape(internal);
+}
+
+void SetError(cv8_error *error, const std::string &text) {
+  cv8_error_clear(error);
+  error->text = static_cast<char *>(malloc(text.size() + 1));
+  if (!error->text) return;
+  memcpy(error->text, text.data(), text.size());
+  error->text[text.size()] = 0;
+  error->length = text.size();
+}
+
+void Describe(v8::Isolate *isolate, v8::Local<v8::Context> context, v8::TryCatch &caught, cv8_error *error) {
+  v8::Local<v8::Message> message = caught.Message();
+  if (message.IsEmpty()) return SetError(error, "unknown error");
+  v8::String::Utf8Value text(isolate, message->Get());
+  std::string result(*text ? *text : "unknown error", *text ? static_cast<size_t>(text.length()) : 13);
+  if (result.rfind("Uncaught ", 0) == 0) result.erase(0, 9);
+  v8::String::Utf8Value name(isolate, message->GetScriptResourceName());
+  int line = message->GetLineNumber(context).FromMaybe(0);
+  if (line > 0 && *name) result += std::string("\n    at ") + *name + ":" + std::to_string(line) + ":" + std::to_string(message->GetStartColumn(context).FromMaybe(0) + 1);
+  SetError(error, result);
+}
+
+// The operations' view of their call.
+}  // namespace cv8
+
+struct cv8_call {
+  const v8::FunctionCallbackInfo<v8::Value> *info;
+  v8::Isolate *isolate;
+  cv8_isolate *state;
+};
+
+namespace cv8 {
+namespace {
+void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info) {
+  v8::Isolate *isolate = info.GetIsolate();
+  cv8_call call{&info, isolate, StateOf(isolate)};
+  if (!call.state) {
+    isolate->ThrowException(v8::Exception::Error(Text(isolate, "operations cannot be called while the base snapshot is built")));
+    return;
+  }
+  options.operations[info.Data().As<v8::Int32>()->Value()].function(&call);
+}
+}  // namespace
+}  // namespace cv8
+
+using cv8::Text;
+
+extern "C" {
+
+void cv8_error_clear(cv8_error *error) {
+  free(error->text);
+  error->text = nullptr;
+  error->length = 0;
+}
+
+const char *cv8_version(void) { return v8::V8::GetVersion(); }
+
+const char *cv8_fixed_flags(void) {
+  return "--single-threaded --no-verify-snapshot-checksum --no-harmony-sharedarraybuffer --no-regexp-tier-up --stack-size=400"
+#if V8_MAJOR_VERSION < 12
+         " --interrupt-budget=10000"
+#endif
+      ;
+}
+
+cv8_status cv8_start(const cv8_options *given) {
+  cv8::options = *given;
+  std::string flags(given->flags, given->flags_length);
+  cv8::jitless = flags.find("--jitless") != std::string::npos;
+  v8::V8::SetFlagsFromString(cv8_fixed_flags());
+  v8::V8::SetFlagsFromString(flags.data(), flags.size());
+  v8::V8::SetEntropySource(cv8::Entropy);
+  v8::V8::InitializePlatform(cv8::ThePlatform());
+  if (!v8::V8::Initialize()) return CV8_INVALID;
+  cv8::references->push_back(reinterpret_cast<intptr_t>(cv8::Trampoline));
+  cv8::AppendInternalReferences(cv8::references);
+  for (size_t i = 0; i < given->source_count; i++) {
+    auto *text = new cv8::SharedText(given->sources[i].text, given->sources[i].length);
+    cv8::source_texts->push_back(text);
+    cv8::references->push_back(reinterpret_cast<intptr_t>(static_cast<v8::String::ExternalStringResourceBase *>(text)));
+  }
+  cv8::references->push_back(0);
+  return CV8_OK;
+}
+
+cv8_status cv8_snapshot_build(uint8_t **blob, size_t *length, cv8_error *error) {
+  v8::SnapshotCreator creator(cv8::ExternalReferences());
+  v8::Isolate *isolate = creator.GetIsolate();
+  isolate->SetFatalErrorHandler(cv8::OnFatalError);
+  bool failed = false;
+  {
+    v8::HandleScope handles(isolate);
+    v8::Local<v8::Context> context = v8::Context::New(isolate);
+    v8::Context::Scope scope(context);
+    v8::TryCatch caught(isolate);
+    v8::Local<v8::Object> internal = cv8::MakeInternal(context);
+    for (size_t i = 0; i < cv8::options.source_count && !failed; i++) {
+      if (cv8::options.sources[i].lazy) continue;
+      if (cv8::RunSource(context, i, internal).IsEmpty()) {
+        cv8::Describe(isolate, context, caught, error);
+        failed = true;
+      }
+    }
+    isolate->PerformMicrotaskCheckpoint();
+    creator.AddData(context, internal);
+    creator.SetDefaultContext(context);
+  }
+  v8::StartupData data = creator.CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
+  if (failed) return CV8_EXCEPTION;
+  if (!data.data) return CV8_OUT_OF_MEMORY;
+  *length = static_cast<size_t>(data.raw_size);
+  *blob = static_cast<uint8_t *>(malloc(*length));
+  if (!*blob) return CV8_OUT_OF_MEMORY;
+  memcpy(*blob, data.data, *length);
+  delete[] data.data;
+  return CV8_OK;
+}
+
+cv8_status cv8_isolate_new(const cv8_isolate_options *given, cv8_isolate **out) {
+  auto state = std::make_unique<cv8_isolate>();
+  state->user = given->user;
+  state->account.limit = given->memory_limit_bytes;
+  state->buffers = std::make_unique<cv8::BufferAllocator>(&state->account);
+  v8::StartupData blob{reinterpret_cast<const char *>(given->snapshot), static_cast<int>(given->snapshot_length)};
+  v8::Isolate::CreateParams params;
+  params.snapshot_blob = &blob;
+  params.external_references = cv8::ExternalReferences();
+  params.array_buffer_allocator = state->buffers.get();
+  params.constraints.set_max_old_generation_size_in_bytes(given->memory_limit_bytes);
+  params.constraints.set_max_young_generation_size_in_bytes(cv8::kYoungGenerationBytes);
+  cv8::SetCurrentAccount(&state->account);
+  v8::Isolate *isolate = v8::Isolate::New(params);
+  if (!isolate) {
+    cv8::SetCurrentAccount(nullptr);
+    return CV8_OUT_OF_MEMORY;
+  }
+  state->isolate = isolate;
+  state->tasks = cv8::TasksOf(isolate);
+  isolate->SetData(0, state.get());
+  isolate->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
+  isolate->SetFatalErrorHandler(cv8::OnFatalError);
+  isolate->SetOOMErrorHandler(cv8::OnOutOfMemory);
+  isolate->AddNearHeapLimitCallback(cv8::OnNearHeapLimit, state.get());
+  isolate->SetPromiseRejectCallback(cv8::OnPromiseRejection);
+  isolate->SetAllowAtomicsWait(false);
+  isolate->SetCaptureStackTraceForUncaughtExceptions(false);
+#if V8_MAJOR_VERSION >= 13
+  isolate->SetHostImportModuleDynamicallyCallback(
+      [](v8::Local<v8::Context> context, v8::Local<v8::Data>, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier, v8::Local<v8::FixedArray>) {
+        return cv8::ImportDynamically(context, referrer, specifier);
+      });
+#else
+  isolate->SetHostImportModuleDynamicallyCallback(static_cast<v8::HostImportModuleDynamicallyCallback>(
+      [](v8::Local<v8::Context> context, v8::Local<v8::Data>, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier, v8::Local<v8::FixedArray>) {
+        return cv8::ImportDynamically(context, referrer, specifier);
+      }));
+#endif
+  isolate->SetHostInitializeImportMetaObjectCallback(cv8::InitializeImportMeta);
+  bool complete = false;
+  {
+    v8::Isolate::Scope entered(isolate);
+    v8::HandleScope handles(isolate);
+    v8::Local<v8::Context> context = v8::Context::New(isolate);
+    v8::Local<v8::Object> internal;
+    if (!context.IsEmpty() && context->GetDataFromSnapshotOnce<v8::Object>(0).ToLocal(&internal)) {
+      v8::Context::Scope scope(context);
+      context->AllowCodeGenerationFromStrings(given->allow_eval);
+      state->context.Reset(isolate, context);
+      state->internal.Reset(isolate, internal);
+      v8::Local<v8::Value> hooks;
+      if (internal->Get(context, Text(isolate, "hooks")).ToLocal(&hooks) && hooks->IsArray()) {
+        uint32_t count = hooks.As<v8::Array>()->Length();
+        for (uint32_t i = 0; i < count; i++) {
+          v8::Local<v8::Value> hook;
+          v8::Global<v8::Function> &slot = state->hooks.emplace_back();
+          if (hooks.As<v8::Array>()->Get(context, i).ToLocal(&hook) && hook->IsFunction()) slot.Reset(isolate, hook.As<v8::Function>());
+        }
+        complete = true;
+      }
+    }
+  }
+  cv8::SetCurrentAccount(nullptr);
+  cv8::isolate_count++;
+  *out = state.release();
+  if (!complete) {
+    cv8_isolate_dispose(*out);
+    *out = nullptr;
+    return CV8_OUT_OF_MEMORY;
+  }
+  return CV8_OK;
+}
+
+void cv8_isolate_dispose(cv8_isolate *state) {
+  cv8::SetCurrentAccount(&state->account);
+  state->rejections.clear();
+  state->modules.clear();
+  state->lazy_results.clear();
+  state->hooks.clear();
+  state->internal.Reset();
+  state->context.Reset();
+  v8::Isolate *isolate = state->isolate;
+  isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, 0);
+  isolate->Dispose();
+  cv8::ForgetTasks(isolate);
+  cv8::Orphan(&state->account);
+  cv8::SetCurrentAccount(nullptr);
+  cv8::isolate_count--;
+  delete state;
+}
+
+void cv8_isolate_memory(const cv8_isolate *state, cv8_memory *out) {
+  out->page_bytes = state->account.pages;
+  out->array_buffer_bytes = state->account.buffers;
+  out->limit_bytes = state->account.limit;
+  out->over_limit = state->over_limit;
+}
+
+void cv8_isolate_trim(cv8_isolate *state) {
+  cv8::SetCurrentAccount(&state->account);
+  {
+    v8::Isolate::Scope entered(state->isolate);
+    state->isolate->LowMemoryNotification();
+  }
+  cv8::SetCurrentAccount(nullptr);
+}
+
+// ------------------------------------------------------------------------------------------------------------ operations
+
+void *cv8_call_user(const cv8_call *call) { return call->state->user; }
+double cv8_call_time(const cv8_call *call) { return call->state->time_ms; }
+int32_t cv8_call_count(const cv8_call *call) { return call->info->Length(); }
+
+double cv8_call_request(const cv8_call *call) {
+#if V8_MAJOR_VERSION >= 13
+  v8::Local<v8::Value> value = call->isolate->GetContinuationPreservedEmbedderData();
+#else
+  v8::Local<v8::Value> value = call->isolate->GetCurrentContext()->GetContinuationPreservedEmbedderData();
+#endif
+  return value->IsNumber() ? value.As<v8::Number>()->Value() : 0;
+}
+
+cv8_kind cv8_call_kind(const cv8_call *call, int32_t index) {
+  v8::Local<v8::Value> value = (*call->info)[index];
+  if (value->IsString()) return CV8_STRING;
+  if (value->IsNumber()) return CV8_NUMBER;
+  if (value->IsArrayBufferView() || value->IsArrayBuffer()) return CV8_BYTES;
+  if (value->IsUndefined()) return CV8_UNDEFINED;
+  if (value->IsNull()) return CV8_NULL;
+  if (value->IsBoolean()) return CV8_BOOL;
+  return CV8_OTHER;
+}
+
+double cv8_call_number(const cv8_call *call, int32_t index) {
+  v8::Local<v8::Value> value = (*call->info)[index];
+  return value->IsNumber() ? value.As<v8::Number>()->Value() : 0;
+}
+
+bool cv8_call_bool(const cv8_call *call, int32_t index) {
+  v8::Local<v8::Value> value = (*call->info)[index];
+  return value->IsBoolean() && value->IsTrue();
+}
+
+bool cv8_call_bytes(const cv8_call *call, int32_t index, uint8_t **data, size_t *length) {
+  v8::Local<v8::Value> value = (*call->info)[index];
+  if (value->IsArrayBufferView()) {
+    v8::Local<v8::ArrayBufferView> view = value.As<v8::ArrayBufferView>();
+    *data = static_cast<uint8_t *>(view->Buffer()->GetBackingStore()->Data()) + view->ByteOffset();
+    *length = view->ByteLength();
+    return true;
+  }
+  if (value->IsArrayBuffer()) {
+    v8::Local<v8::ArrayBuffer> buffer = value.As<v8::ArrayBuffer>();
+    *data = static_cast<uint8_t *>(buffer->GetBackingStore()->Data());
+    *length = buffer->ByteLength();
+    return true;
+  }
+  return false;
+}
+
+static v8::Local<v8::String> StringArgument(const cv8_call *call, int32_t index) {
+  v8::Local<v8::Value> value = (*call->info)[index];
+  return value->IsString() ? value.As<v8::String>() : v8::String::Empty(call->isolate);
+}
+
+size_t cv8_call_string(const cv8_call *call, int32_t index, bool *one_byte) {
+  v8::Local<v8::String> text = StringArgument(call, index);
+  *one_byte = text->ContainsOnlyOneByte();
+  return static_cast<size_t>(text->Length());
+}
+
+size_t cv8_call_utf8_length(const cv8_call *call, int32_t index) {
+  return static_cast<size_t>(StringArgument(call, index)->Utf8Length(call->isolate));
+}
+
+size_t cv8_call_write_utf8(const cv8_call *call, int32_t index, uint8_t *out, size_t capacity, size_t *units_read) {
+  int units = 0;
+  int written = StringArgument(call, index)->WriteUtf8(call->isolate, reinterpret_cast<char *>(out), static_cast<int>(capacity), &units,
+                                                       v8::String::NO_NULL_TERMINATION | v8::String::REPLACE_INVALID_UTF8);
+  if (units_read) *units_read = static_cast<size_t>(units);
+  return static_cast<size_t>(written);
+}
+
+size_t cv8_call_write_latin1(const cv8_call *call, int32_t index, uint8_t *out, size_t capacity) {
+  return static_cast<size_t>(
+      StringArgument(call, index)->WriteOneByte(call->isolate, out, 0, static_cast<int>(capacity), v8::String::NO_NULL_TERMINATION));
+}
+
+size_t cv8_call_write_utf16(const cv8_call *call, int32_t index, uint16_t *out, size_t capacity) {
+  return static_cast<size_t>(
+      StringArgument(call, index)->Write(call->isolate, out, 0, static_cast<int>(capacity), v8::String::NO_NULL_TERMINATION));
+}
+
+void cv8_return_number(cv8_call *call, double number) { call->info->GetReturnValue().Set(number); }
+void cv8_return_bool(cv8_call *call, bool value) { call->info->GetReturnValue().Set(value); }
+void cv8_return_null(cv8_call *call) { call->info->GetReturnValue().SetNull(); }
+
+static void ReturnString(cv8_call *call, v8::MaybeLocal<v8::String> made) {
+  v8::Local<v8::String> text;
+  if (made.ToLocal(&text)) {
+    call->info->GetReturnValue().Set(text);
+  } else {
+    call->isolate->ThrowException(v8::Exception::RangeError(Text(call->isolate, "Invalid string length")));
+  }
+}
+
+void cv8_return_latin1(cv8_call *call, const uint8_t *data, size_t length) {
+  if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
+  ReturnString(call, v8::String::NewFromOneByte(call->isolate, data, v8::NewStringType::kNormal, static_cast<int>(length)));
+}
+void cv8_return_utf8(cv8_call *call, const uint8_t *data, size_t length) {
+  if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
+  ReturnString(call, v8::String::NewFromUtf8(call->isolate, reinterpret_cast<const char *>(data), v8::NewStringType::kNormal, static_cast<int>(length)));
+}
+void cv8_return_utf16(cv8_call *call, const uint16_t *data, size_t length) {
+  if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
+  ReturnString(call, v8::String::NewFromTwoByte(call->isolate, data, v8::NewStringType::kNormal, static_cast<int>(length)));
+}
+
+uint8_t *cv8_return_bytes(cv8_call *call, size_t length) {
+  void *data = call->state->buffers->Allocate(length);
+  if (!data) {
+    call->isolate->ThrowException(v8::Exception::RangeError(Text(call->isolate, "Array buffer allocation failed")));
+    return nullptr;
+  }
+  auto store = v8::ArrayBuffer::NewBackingStore(
+      data, length, [](void *memory, size_t size, void *allocator) { static_cast<cv8::BufferAllocator *>(allocator)->Free(memory, size); },
+      call->state->buffers.get());
+  v8::Local<v8::ArrayBuffer> buffer = v8::ArrayBuffer::New(call->isolate, std::move(store));
+  call->info->GetReturnValue().Set(v8::Uint8Array::New(buffer, 0, length));
+  return static_cast<uint8_t *>(data);
+}
+
+void cv8_throw(cv8_call *call, cv8_throw_kind kind, const char *message, size_t length) {
+  v8::Local<v8::String> text = Text(call->isolate, std::string(message, length));
+  v8::Local<v8::Value> error = kind == CV8_THROW_TYPE_ERROR    ? v8::Exception::TypeError(text)
+                               : kind == CV8_THROW_RANGE_ERROR ? v8::Exception::RangeError(text)
+                                                               : v8::Exception::Error(text);
+  call->isolate->ThrowException(error);
+}
+
+}  // extern "C"

@@ -1,0 +1,142 @@
+// What the parts of CV8 share. Not for use outside this module.
+#pragma once
+#include <v8.h>
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cv8.h"
+
+namespace cv8 {
+
+/// What one isolate holds, in bytes. Counted by whoever allocates, read by any thread.
+struct Account {
+  std::atomic<size_t> pages{0};
+  std::atomic<size_t> buffers{0};
+  size_t limit = SIZE_MAX;
+
+  bool HasRoomFor(size_t bytes) const { return pages.load(std::memory_order_relaxed) + buffers.load(std::memory_order_relaxed) + bytes <= limit; }
+};
+
+/// The account that pages are charged to on this thread. Read and set through functions that are not inlined: a fiber may go on
+/// on another thread, and compilers keep the address of a thread-local variable across calls.
+Account *CurrentAccount();
+void SetCurrentAccount(Account *account);
+/// The top of the stack that this thread runs on, when it is a fiber's; what V8 takes for the native stack's start.
+void SetFiberTop(void *top);
+
+/// A source text that V8 shares instead of copying it.
+class SharedText : public v8::String::ExternalOneByteStringResource {
+ public:
+  SharedText(const char *text, size_t length) : text_(text), length_(length) {}
+  const char *data() const override { return text_; }
+  size_t length() const override { return length_; }
+  void Dispose() override {}
+
+ private:
+  const char *text_;
+  size_t length_;
+};
+
+/// Array buffers' memory, within the isolate's quota.
+class BufferAllocator : public v8::ArrayBuffer::Allocator {
+ public:
+  explicit BufferAllocator(Account *account) : account_(account) {}
+  void *Allocate(size_t length) override;
+  void *AllocateUninitialized(size_t length) override;
+  void Free(void *data, size_t length) override;
+
+ private:
+  bool Charge(size_t length);
+  Account *account_;
+};
+
+/// V8's own tasks for one isolate; run at the end of its turns.
+class TaskQueue;
+
+struct LoadedModule {
+  v8::Global<v8::Module> module;
+  std::string name;
+  cv8_module source;
+};
+
+struct Rejection {
+  v8::Global<v8::Promise> promise;
+  v8::Global<v8::Value> reason;
+};
+
+}  // namespace cv8
+
+struct cv8_isolate {
+  v8::Isolate *isolate = nullptr;
+  v8::Global<v8::Context> context;
+  v8::Global<v8::Object> internal;
+  std::vector<v8::Global<v8::Function>> hooks;
+  cv8::Account account;
+  std::unique_ptr<cv8::BufferAllocator> buffers;
+  std::shared_ptr<cv8::TaskQueue> tasks;
+  void *user = nullptr;
+  std::unordered_map<int32_t, std::unique_ptr<cv8::LoadedModule>> modules;
+  std::unordered_map<std::string, int32_t> module_indices;  // by name
+  std::vector<std::unique_ptr<cv8::SharedText>> texts;
+  std::unordered_map<std::string, v8::Global<v8::Value>> lazy_results;
+  std::vector<cv8::Rejection> rejections;
+  cv8_turn *turn = nullptr;  // while one is running or suspended
+  double time_ms = 0;
+  std::atomic<bool> preempt_requested{false};
+  std::atomic<bool> terminated{false};
+  std::atomic<bool> over_limit{false};
+};
+
+namespace cv8 {
+
+extern cv8_options options;
+extern bool jitless;
+extern std::atomic<size_t> process_pages;
+extern std::atomic<size_t> isolate_count;
+
+v8::PageAllocator *ThePageAllocator();
+/// Stops counting pages for an account that is about to go.
+void Orphan(Account *account);
+v8::Platform *ThePlatform();
+std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
+void ForgetTasks(v8::Isolate *isolate);
+/// Runs what is queued now; false when nothing was.
+bool RunTasks(TaskQueue &queue);
+/// The current isolate's state, or null.
+cv8_isolate *Current();
+inline cv8_isolate *StateOf(v8::Isolate *isolate) { return static_cast<cv8_isolate *>(isolate->GetData(0)); }
+
+/// Functions and texts that snapshots refer to, in an order that is the same in builder and cells.
+const intptr_t *ExternalReferences();
+/// Makes `internal` with its operations and functions in a new context, for the snapshot.
+v8::Local<v8::Object> MakeInternal(v8::Local<v8::Context> context);
+/// Compiles and runs source `index` and calls the function it yields with `internal`.
+v8::MaybeLocal<v8::Value> RunSource(v8::Local<v8::Context> context, size_t index, v8::Local<v8::Object> internal);
+void AddInternalFunctions(v8::Local<v8::Context> context, v8::Local<v8::Object> internal);
+void AppendInternalReferences(std::vector<intptr_t> *references);
+
+/// Compiles, links and evaluates the main module.
+v8::MaybeLocal<v8::Module> LoadMain(cv8_isolate *state, v8::Local<v8::Context> context);
+v8::MaybeLocal<v8::Promise> ImportDynamically(v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier);
+void InitializeImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module, v8::Local<v8::Object> meta);
+void ThenCallback(const v8::FunctionCallbackInfo<v8::Value> &info);
+
+void OnPromiseRejection(v8::PromiseRejectMessage message);
+/// An error as text, without running the tenant's code.
+void Describe(v8::Isolate *isolate, v8::Local<v8::Context> context, v8::TryCatch &caught, cv8_error *error);
+void SetError(cv8_error *error, const std::string &text);
+
+inline v8::Local<v8::String> Text(v8::Isolate *isolate, const char *text) {
+  return v8::String::NewFromUtf8(isolate, text, v8::NewStringType::kInternalized).ToLocalChecked();
+}
+inline v8::Local<v8::String> Text(v8::Isolate *isolate, const std::string &text) {
+  return v8::String::NewFromUtf8(isolate, text.data(), v8::NewStringType::kNormal, static_cast<int>(text.size())).ToLocalChecked();
+}
+
+}  // namespace cv8

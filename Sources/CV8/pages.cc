@@ -1,0 +1,227 @@
+// V8's pages: mapped here, counted for the isolate that asked for them.
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <map>
+
+#include "internal.h"
+
+namespace cv8 {
+
+namespace {
+
+thread_local Account *current_account = nullptr;
+
+constexpr size_t kPage = 4096;
+/// V8 asks for its heap's chunks with this alignment; Wasm memories and buffers come with less.
+constexpr size_t kHeapChunkAlignment = 256 << 10;
+
+int Protection(v8::PageAllocator::Permission permission) {
+  switch (permission) {
+    case v8::PageAllocator::kRead:
+      return PROT_READ;
+    case v8::PageAllocator::kReadWrite:
+      return PROT_READ | PROT_WRITE;
+    case v8::PageAllocator::kReadWriteExecute:
+      return PROT_READ | PROT_WRITE | PROT_EXEC;
+    case v8::PageAllocator::kReadExecute:
+      return PROT_READ | PROT_EXEC;
+    default:
+      return PROT_NONE;
+  }
+}
+
+/// A mapping and which of its pages can be touched.
+struct Region {
+  size_t size;
+  Account *account;
+  bool is_heap;
+  std::vector<bool> committed;  // a bit a page
+  size_t committed_count = 0;
+};
+
+class Pages : public v8::PageAllocator {
+ public:
+  size_t AllocatePageSize() override { return kPage; }
+  size_t CommitPageSize() override { return kPage; }
+  void SetRandomMmapSeed(int64_t) override {}
+
+  void *GetRandomMmapAddr() override {
+    uint64_t bits = 0;
+    if (getrandom(&bits, sizeof bits, 0) != sizeof bits) return nullptr;
+    // Within the 46 bits that user space has on x86-64 and arm64, as V8's own allocator does.
+    return reinterpret_cast<void *>(bits & 0x3ffffffff000ull);
+  }
+
+  void *AllocatePages(void *hint, size_t length, size_t alignment, Permission permission) override {
+    Account *account = CurrentAccount();
+    bool is_heap = alignment >= kHeapChunkAlignment;
+    if (permission != kNoAccess && !is_heap && account && !account->HasRoomFor(length)) return nullptr;
+    void *address = Map(hint, length, alignment, Protection(permission));
+    if (!address) return nullptr;
+    Region region{length, account, is_heap, {}, 0};
+    region.committed.resize(length / kPage, permission != kNoAccess && permission != kNoAccessWillJitLater);
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (permission != kNoAccess && permission != kNoAccessWillJitLater) Count(region, static_cast<ptrdiff_t>(length / kPage));
+    regions_[reinterpret_cast<uintptr_t>(address)] = std::move(region);
+    return address;
+  }
+
+  bool FreePages(void *address, size_t length) override {
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
+      if (found == regions_.end()) return false;
+      Count(found->second, -static_cast<ptrdiff_t>(found->second.committed_count));
+      regions_.erase(found);
+    }
+    return munmap(address, length) == 0;
+  }
+
+  bool ReleasePages(void *address, size_t length, size_t new_length) override {
+    std::lock_guard<std::mutex> guard(mutex_);
+    auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
+    if (found == regions_.end()) return false;
+    Mark(found->second, new_length / kPage, (length - new_length) / kPage, false);
+    found->second.committed.resize(new_length / kPage);
+    found->second.size = new_length;
+    return munmap(static_cast<char *>(address) + new_length, length - new_length) == 0;
+  }
+
+  bool SetPermissions(void *address, size_t length, Permission permission) override {
+    uintptr_t start = reinterpret_cast<uintptr_t>(address);
+    std::lock_guard<std::mutex> guard(mutex_);
+    auto found = regions_.upper_bound(start);
+    Region *region = nullptr;
+    size_t first = 0;
+    if (found != regions_.begin()) {
+      --found;
+      if (start < found->first + found->second.size) {
+        region = &found->second;
+        first = (start - found->first) / kPage;
+      }
+    }
+    bool commits = permission != kNoAccess && permission != kNoAccessWillJitLater;
+    if (region && commits && !region->is_heap && region->account) {
+      size_t more = 0;
+      for (size_t page = first; page < first + length / kPage; page++) more += !region->committed[page];
+      if (more && !region->account->HasRoomFor(more * kPage)) return false;
+    }
+    if (mprotect(address, length, Protection(permission)) != 0) return false;
+    // What cannot be touched is given back, as V8's own allocator does, so that the count is what is held.
+    if (!commits) madvise(address, length, MADV_DONTNEED);
+    if (region) Mark(*region, first, length / kPage, commits);
+    return true;
+  }
+
+  bool DiscardSystemPages(void *address, size_t size) override { return madvise(address, size, MADV_DONTNEED) == 0; }
+
+  bool DecommitPages(void *address, size_t size) override {
+    // A fresh mapping in place: no access, zero when it is used again.
+    void *mapped = mmap(address, size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) return false;
+    uintptr_t start = reinterpret_cast<uintptr_t>(address);
+    std::lock_guard<std::mutex> guard(mutex_);
+    auto found = regions_.upper_bound(start);
+    if (found == regions_.begin()) return true;
+    --found;
+    if (start < found->first + found->second.size) Mark(found->second, (start - found->first) / kPage, size / kPage, false);
+    return true;
+  }
+
+  void Orphan(Account *account) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    for (auto &entry : regions_) {
+      if (entry.second.account == account) entry.second.account = nullptr;
+    }
+  }
+
+ private:
+  static void *Map(void *hint, size_t length, size_t alignment, int protection) {
+    size_t request = length + (alignment > kPage ? alignment - kPage : 0);
+    char *mapped = static_cast<char *>(mmap(hint, request, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
+    if (mapped == MAP_FAILED) return nullptr;
+    uintptr_t start = reinterpret_cast<uintptr_t>(mapped);
+    uintptr_t aligned = (start + alignment - 1) / alignment * alignment;
+    if (aligned != start) munmap(mapped, aligned - start);
+    size_t tail = start + request - (aligned + length);
+    if (tail) munmap(reinterpret_cast<void *>(aligned + length), tail);
+    return reinterpret_cast<void *>(aligned);
+  }
+
+  void Mark(Region &region, size_t first, size_t count, bool commits) {
+    ptrdiff_t change = 0;
+    for (size_t page = first; page < first + count && page < region.committed.size(); page++) {
+      if (region.committed[page] != commits) {
+        region.committed[page] = commits;
+        change += commits ? 1 : -1;
+      }
+    }
+    Count(region, change);
+  }
+
+  void Count(Region &region, ptrdiff_t pages) {
+    region.committed_count += pages;
+    process_pages += pages * static_cast<ptrdiff_t>(kPage);
+    if (region.account) region.account->pages += pages * static_cast<ptrdiff_t>(kPage);
+  }
+
+  std::mutex mutex_;
+  std::map<uintptr_t, Region> regions_;
+};
+
+Pages *pages = new Pages;
+
+}  // namespace
+
+std::atomic<size_t> process_pages{0};
+std::atomic<size_t> isolate_count{0};
+
+__attribute__((noinline)) Account *CurrentAccount() {
+  asm volatile("");
+  return current_account;
+}
+__attribute__((noinline)) void SetCurrentAccount(Account *account) {
+  asm volatile("");
+  current_account = account;
+}
+
+v8::PageAllocator *ThePageAllocator() { return pages; }
+void Orphan(Account *account) { pages->Orphan(account); }
+
+/// Buffers this small are never refused: V8's own code relies on getting them.
+constexpr size_t kAlwaysAllowed = 64;
+
+bool BufferAllocator::Charge(size_t length) {
+  if (length > kAlwaysAllowed && !account_->HasRoomFor(length)) return false;
+  account_->buffers += length;
+  return true;
+}
+
+void *BufferAllocator::Allocate(size_t length) {
+  if (!Charge(length)) return nullptr;
+  void *data = calloc(length ? length : 1, 1);
+  if (!data) account_->buffers -= length;
+  return data;
+}
+
+void *BufferAllocator::AllocateUninitialized(size_t length) {
+  // Never uninitialised: what another tenant left in the process's heap must not be seen.
+  return Allocate(length);
+}
+
+void BufferAllocator::Free(void *data, size_t length) {
+  account_->buffers -= length;
+  free(data);
+}
+
+}  // namespace cv8
+
+void cv8_process_memory_get(cv8_process_memory *out) {
+  out->page_bytes = cv8::process_pages;
+  out->pool_bytes = 0;
+  out->isolate_count = cv8::isolate_count;
+}

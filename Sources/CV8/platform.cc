@@ -1,0 +1,191 @@
+// V8's platform without threads: every task runs at the end of a turn of the isolate it is for, on that turn's fiber and account.
+#include <time.h>
+
+#include "internal.h"
+
+namespace cv8 {
+
+class TaskQueue : public v8::TaskRunner {
+ public:
+  void PostTask(std::unique_ptr<v8::Task> task) override { Add(std::move(task)); }
+  void PostNonNestableTask(std::unique_ptr<v8::Task> task) override { Add(std::move(task)); }
+  // Delayed tasks only shrink heaps later (the memory reducer, code flushing): the cell decides itself when to trim.
+  void PostDelayedTask(std::unique_ptr<v8::Task>, double) override {}
+  void PostNonNestableDelayedTask(std::unique_ptr<v8::Task>, double) override {}
+  void PostIdleTask(std::unique_ptr<v8::IdleTask>) override {}
+  bool IdleTasksEnabled() override { return false; }
+  bool NonNestableTasksEnabled() const override { return true; }
+  bool NonNestableDelayedTasksEnabled() const override { return true; }
+
+  void Add(std::unique_ptr<v8::Task> task) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    tasks_.push_back(std::move(task));
+  }
+
+  std::unique_ptr<v8::Task> Take() {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (tasks_.empty()) return nullptr;
+    auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    return task;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::deque<std::unique_ptr<v8::Task>> tasks_;
+};
+
+namespace {
+
+double Now(clockid_t clock) {
+  timespec time;
+  clock_gettime(clock, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+/// A job runs where it is joined, or else as a task of the isolate that posted it. There are no threads, so nothing runs at once.
+class JobState : public std::enable_shared_from_this<JobState> {
+ public:
+  JobState(std::unique_ptr<v8::JobTask> task, std::shared_ptr<TaskQueue> queue) : task_(std::move(task)), queue_(std::move(queue)) {}
+
+  void Notify();
+  void Run();
+  void Drop() { task_.reset(); }
+  bool IsActive() const { return task_ && task_->GetMaxConcurrency(0) > 0; }
+
+ private:
+  class Delegate : public v8::JobDelegate {
+   public:
+    explicit Delegate(JobState *job) : job_(job) {}
+    bool ShouldYield() override { return false; }
+    void NotifyConcurrencyIncrease() override { job_->Notify(); }
+    uint8_t GetTaskId() override { return 0; }
+    bool IsJoiningThread() const override { return true; }
+
+   private:
+    JobState *job_;
+  };
+
+  std::unique_ptr<v8::JobTask> task_;
+  std::shared_ptr<TaskQueue> queue_;
+  bool is_queued_ = false;
+
+  friend class QueuedJob;
+};
+
+class QueuedJob : public v8::Task {
+ public:
+  explicit QueuedJob(std::shared_ptr<JobState> job) : job_(std::move(job)) {}
+  void Run() override {
+    job_->is_queued_ = false;
+    job_->Run();
+  }
+
+ private:
+  std::shared_ptr<JobState> job_;
+};
+
+void JobState::Notify() {
+  if (!queue_ || is_queued_ || !task_) return;
+  is_queued_ = true;
+  queue_->Add(std::make_unique<QueuedJob>(shared_from_this()));
+}
+
+void JobState::Run() {
+  Delegate delegate(this);
+  while (task_ && task_->GetMaxConcurrency(0) > 0) task_->Run(&delegate);
+}
+
+class Job : public v8::JobHandle {
+ public:
+  explicit Job(std::shared_ptr<JobState> state) : state_(std::move(state)) {}
+  ~Job() override = default;
+  void NotifyConcurrencyIncrease() override { state_->Notify(); }
+  void Join() override {
+    state_->Run();
+    Invalidate();
+  }
+  void Cancel() override { Invalidate(); }
+  void CancelAndDetach() override { Invalidate(); }
+  bool IsActive() override { return state_ && state_->IsActive(); }
+  bool IsValid() override { return state_ != nullptr; }
+
+ private:
+  void Invalidate() {
+    if (state_) state_->Drop();
+    state_.reset();
+  }
+  std::shared_ptr<JobState> state_;
+};
+
+class Platform : public v8::Platform {
+ public:
+  v8::PageAllocator *GetPageAllocator() override { return ThePageAllocator(); }
+  int NumberOfWorkerThreads() override { return 0; }
+  std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(v8::Isolate *isolate) override { return TasksOf(isolate); }
+  void CallOnWorkerThread(std::unique_ptr<v8::Task> task) override {
+    if (v8::Isolate *isolate = v8::Isolate::TryGetCurrent()) {
+      TasksOf(isolate)->Add(std::move(task));
+    } else {
+      task->Run();
+    }
+  }
+  void CallDelayedOnWorkerThread(std::unique_ptr<v8::Task>, double) override {}
+  std::unique_ptr<v8::JobHandle> PostJob(v8::TaskPriority, std::unique_ptr<v8::JobTask> task) override {
+    v8::Isolate *isolate = v8::Isolate::TryGetCurrent();
+    auto state = std::make_shared<JobState>(std::move(task), isolate ? TasksOf(isolate) : nullptr);
+    state->Notify();
+    return std::make_unique<Job>(state);
+  }
+  double MonotonicallyIncreasingTime() override { return Now(CLOCK_MONOTONIC); }
+  double CurrentClockTimeMillis() override {
+    // Time stands still for a tenant during a turn.
+    if (cv8_isolate *state = Current()) {
+      if (state->turn) return state->time_ms;
+    }
+    return Now(CLOCK_REALTIME) * 1000;
+  }
+  v8::TracingController *GetTracingController() override { return &tracing_; }
+
+ private:
+  v8::TracingController tracing_;
+};
+
+std::mutex tasks_mutex;
+std::unordered_map<v8::Isolate *, std::shared_ptr<TaskQueue>> *task_queues = new std::unordered_map<v8::Isolate *, std::shared_ptr<TaskQueue>>;
+Platform *platform = new Platform;
+
+}  // namespace
+
+v8::Platform *ThePlatform() { return platform; }
+
+std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate) {
+  std::lock_guard<std::mutex> guard(tasks_mutex);
+  auto &queue = (*task_queues)[isolate];
+  if (!queue) queue = std::make_shared<TaskQueue>();
+  return queue;
+}
+
+void ForgetTasks(v8::Isolate *isolate) {
+  std::lock_guard<std::mutex> guard(tasks_mutex);
+  task_queues->erase(isolate);
+}
+
+bool RunTasks(TaskQueue &queue) {
+  bool ran = false;
+  // Bounded: a task that posts the next one does not keep microtasks from running.
+  for (int count = 0; count < 100; count++) {
+    auto task = queue.Take();
+    if (!task) break;
+    task->Run();
+    ran = true;
+  }
+  return ran;
+}
+
+cv8_isolate *Current() {
+  v8::Isolate *isolate = v8::Isolate::TryGetCurrent();
+  return isolate ? StateOf(isolate) : nullptr;
+}
+
+}  // namespace cv8
