@@ -1,0 +1,553 @@
+(function (internal) {
+  'use strict';
+  // The URL standard's parser and serializer: https://url.spec.whatwg.org. Regions instead of a character at a time: the fragment is cut off
+  // first, then each part is taken up to its delimiter; what comes out is the same.
+  const {
+    MathFloor, NumberPrototypeToString, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, RegExpPrototypeSymbolSplit, StringFromCharCode,
+    StringPrototypeCharCodeAt, StringPrototypeEndsWith, StringPrototypeIncludes, StringPrototypeIndexOf, StringPrototypeLastIndexOf,
+    StringPrototypeSlice, StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeToLowerCase, StringPrototypeToUpperCase,
+    TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteOffset, Uint8Array,
+  } = internal.primordials;
+  const { trim } = internal.webidl;
+  const { domainToASCII, utf8Decode, utf8Encode } = internal.ops;
+
+  // A parsed URL. host is null or serialized; port null or a number; path is serialized (for an opaque path: all of it), without the "/."
+  // that keeps a path starting with "//" apart from a host; query and fragment null or without their delimiter.
+  const makeRecord = (scheme) => ({
+    __proto__: null, scheme, username: '', password: '', host: null, port: null, path: '', isOpaque: false, query: null, fragment: null,
+  });
+
+  const defaultPorts = { __proto__: null, ftp: 21, file: null, http: 80, https: 443, ws: 80, wss: 443 };
+  const isSpecial = (scheme) => defaultPorts[scheme] !== undefined;
+
+  // ------------------------------------------------------------------------------------------------------------ percent-encoding
+  // Which ASCII characters a set encodes, one bit a set; all sets encode what is above "~".
+  const C0 = 1, FRAGMENT = 2, QUERY = 4, SPECIAL_QUERY = 8, PATH = 16, USERINFO = 32, FORM = 64;
+  const encodeSets = new Uint8Array(128);
+  const addToSets = (characters, bits) => {
+    for (let index = 0; index < characters.length; index++) encodeSets[StringPrototypeCharCodeAt(characters, index)] |= bits;
+  };
+  for (let code = 0; code < 0x20; code++) encodeSets[code] = 127;
+  encodeSets[0x7F] = 127;
+  addToSets(' "<>', FRAGMENT | QUERY | SPECIAL_QUERY | PATH | USERINFO);
+  addToSets('`', FRAGMENT | PATH | USERINFO);
+  addToSets('#', QUERY | SPECIAL_QUERY | PATH | USERINFO);
+  addToSets("'", SPECIAL_QUERY);
+  addToSets('?^{}', PATH | USERINFO);
+  addToSets('/:;=@[\\]|', USERINFO);
+  // application/x-www-form-urlencoded keeps letters, digits and *-._ (and writes a space as +).
+  addToSets(' !"#$%&\'()+,/:;<=>?@[\\]^`{|}~', FORM);
+
+  const hexDigits = [];
+  for (let byte = 0; byte < 256; byte++) {
+    hexDigits[byte] = '%' + (byte < 16 ? '0' : '') + StringPrototypeToUpperCase(NumberPrototypeToString(byte, 16));
+  }
+
+  const percentEncode = (string, set) => {
+    let index = 0;
+    const count = string.length;
+    for (; index < count; index++) {
+      const code = StringPrototypeCharCodeAt(string, index);
+      if (code > 0x7E || (encodeSets[code] & set) !== 0) break;
+    }
+    if (index === count) return string;
+    let text = StringPrototypeSlice(string, 0, index);
+    const bytes = utf8Encode(StringPrototypeSlice(string, index));
+    for (let place = 0; place < bytes.length; place++) {
+      const byte = bytes[place];
+      text += byte > 0x7E || (encodeSets[byte] & set) !== 0 ? (set === FORM && byte === 0x20 ? '+' : hexDigits[byte]) : StringFromCharCode(byte);
+    }
+    return text;
+  };
+
+  const hexValue = (code) =>
+    code >= 0x30 && code <= 0x39 ? code - 0x30 : code >= 0x41 && code <= 0x46 ? code - 0x37 : code >= 0x61 && code <= 0x66 ? code - 0x57 : -1;
+
+  // Percent-decodes and reads the bytes as UTF-8 (a byte order mark stays).
+  const percentDecode = (string) => {
+    if (StringPrototypeIndexOf(string, '%') < 0) return string;
+    const bytes = utf8Encode(string);
+    const count = bytes.length;
+    let written = 0;
+    for (let index = 0; index < count; index++) {
+      let byte = bytes[index];
+      if (byte === 0x25 && index + 2 < count) {
+        const high = hexValue(bytes[index + 1]), low = hexValue(bytes[index + 2]);
+        if (high >= 0 && low >= 0) {
+          byte = high * 16 + low;
+          index += 2;
+        }
+      }
+      bytes[written++] = byte;
+    }
+    return utf8Decode(new Uint8Array(TypedArrayPrototypeGetBuffer(bytes), TypedArrayPrototypeGetByteOffset(bytes), written), false);
+  };
+
+  // --------------------------------------------------------------------------------------------------------------------- hosts
+  const plainDomain = /^[a-z0-9_.~!$&'()*+,;=\-]+$/;
+  const forbiddenHost = /[\0\t\n\r #/:<>?@[\\\]^|]/;
+  const forbiddenInDomain = /[\0-\x20#%/:<>?@[\\\]^|\x7F]/;
+  const notASCII = /[^\0-\x7F]/;
+  const punycodeLabel = /(?:^|\.)xn--/i;
+  const numericLast = /(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$/;
+
+  const parseIPv4Number = (text) => {
+    if (text === '') return -1;
+    let radix = 10;
+    let digits = text;
+    if (text.length >= 2 && (StringPrototypeStartsWith(text, '0x') || StringPrototypeStartsWith(text, '0X'))) {
+      digits = StringPrototypeSlice(text, 2);
+      radix = 16;
+    } else if (text.length >= 2 && text[0] === '0') {
+      digits = StringPrototypeSlice(text, 1);
+      radix = 8;
+    }
+    let value = 0;
+    for (let index = 0; index < digits.length; index++) {
+      const digit = hexValue(StringPrototypeCharCodeAt(digits, index));
+      if (digit < 0 || digit >= radix) return -1;
+      value = value * radix + digit;
+    }
+    return value;
+  };
+
+  const parseIPv4 = (input) => {
+    const parts = StringPrototypeSplit(input, '.');
+    if (parts[parts.length - 1] === '' && parts.length > 1) parts.length--;
+    if (parts.length > 4) return null;
+    let address = 0;
+    for (let index = 0; index < parts.length; index++) {
+      const number = parseIPv4Number(parts[index]);
+      if (number < 0) return null;
+      const isLast = index === parts.length - 1;
+      if (!isLast && number > 255) return null;
+      if (isLast && number >= 256 ** (5 - parts.length)) return null;
+      address += isLast ? number : number * 256 ** (3 - index);
+    }
+    let text = '';
+    for (let shift = 3; shift >= 0; shift--) text += (MathFloor(address / 256 ** shift) % 256) + (shift > 0 ? '.' : '');
+    return text;
+  };
+
+  const parseIPv6 = (input) => {
+    const pieces = [0, 0, 0, 0, 0, 0, 0, 0];
+    const codeAt = (index) => (index < input.length ? StringPrototypeCharCodeAt(input, index) : -1);
+    let piece = 0, compress = -1, pointer = 0;
+    if (codeAt(0) === 0x3A) {
+      if (codeAt(1) !== 0x3A) return null;
+      pointer = 2;
+      compress = ++piece;
+    }
+    while (pointer < input.length) {
+      if (piece === 8) return null;
+      if (codeAt(pointer) === 0x3A) {
+        if (compress >= 0) return null;
+        pointer++;
+        compress = ++piece;
+        continue;
+      }
+      let value = 0, length = 0;
+      while (length < 4 && hexValue(codeAt(pointer)) >= 0) {
+        value = value * 16 + hexValue(codeAt(pointer));
+        pointer++;
+        length++;
+      }
+      if (codeAt(pointer) === 0x2E) {
+        if (length === 0) return null;
+        pointer -= length;
+        if (piece > 6) return null;
+        let seen = 0;
+        while (pointer < input.length) {
+          let part = -1;
+          if (seen > 0) {
+            if (codeAt(pointer) !== 0x2E || seen >= 4) return null;
+            pointer++;
+          }
+          let code = codeAt(pointer);
+          if (code < 0x30 || code > 0x39) return null;
+          while (code >= 0x30 && code <= 0x39) {
+            if (part === 0) return null;
+            part = part < 0 ? code - 0x30 : part * 10 + code - 0x30;
+            if (part > 255) return null;
+            code = codeAt(++pointer);
+          }
+          pieces[piece] = pieces[piece] * 256 + part;
+          seen++;
+          if (seen === 2 || seen === 4) piece++;
+        }
+        if (seen !== 4) return null;
+        break;
+      } else if (codeAt(pointer) === 0x3A) {
+        pointer++;
+        if (pointer >= input.length) return null;
+      } else if (pointer < input.length) {
+        return null;
+      }
+      pieces[piece++] = value;
+    }
+    if (compress >= 0) {
+      let swaps = piece - compress;
+      piece = 7;
+      while (piece !== 0 && swaps > 0) {
+        const other = compress + swaps - 1;
+        const value = pieces[other];
+        pieces[other] = pieces[piece];
+        pieces[piece] = value;
+        piece--;
+        swaps--;
+      }
+    } else if (piece !== 8) {
+      return null;
+    }
+    return serializeIPv6(pieces);
+  };
+
+  const serializeIPv6 = (pieces) => {
+    // The first of the longest runs of zeros is left out, if longer than one.
+    let best = -1, bestLength = 1;
+    for (let start = 0; start < 8; start++) {
+      let end = start;
+      while (end < 8 && pieces[end] === 0) end++;
+      if (end - start > bestLength) {
+        best = start;
+        bestLength = end - start;
+      }
+      if (end > start) start = end;
+    }
+    let text = '[';
+    for (let index = 0; index < 8; index++) {
+      if (index === best) {
+        text += index === 0 ? '::' : ':';
+        index += bestLength - 1;
+        continue;
+      }
+      text += NumberPrototypeToString(pieces[index], 16) + (index < 7 ? ':' : '');
+    }
+    return text + ']';
+  };
+
+  // null: failure.
+  const parseHost = (input, isOpaque) => {
+    if (input[0] === '[') {
+      if (!StringPrototypeEndsWith(input, ']')) return null;
+      return parseIPv6(StringPrototypeSlice(input, 1, -1));
+    }
+    if (isOpaque) return RegExpPrototypeExec(forbiddenHost, input) !== null ? null : percentEncode(input, C0);
+    let domain = input;
+    if (RegExpPrototypeExec(plainDomain, domain) === null) {
+      domain = percentDecode(domain);
+      // All ASCII and no label in Punycode: mapping is only to lower case.
+      if (RegExpPrototypeExec(notASCII, domain) === null && RegExpPrototypeExec(punycodeLabel, domain) === null) {
+        domain = StringPrototypeToLowerCase(domain);
+      } else {
+        domain = domainToASCII(domain, false);
+      }
+    } else if (RegExpPrototypeExec(punycodeLabel, domain) !== null) {
+      domain = domainToASCII(domain, false);
+    }
+    if (domain === null || domain === '' || RegExpPrototypeExec(forbiddenInDomain, domain) !== null) return null;
+    return RegExpPrototypeExec(numericLast, domain) !== null ? parseIPv4(domain) : domain;
+  };
+
+  // --------------------------------------------------------------------------------------------------------------------- paths
+  const singleDot = /^(?:\.|%2e)$/i;
+  const doubleDot = /^(?:\.|%2e){2}$/i;
+  const driveLetter = /^[A-Za-z][:|]$/;
+  const startsWithDrive = /^[A-Za-z][:|](?:[/\\?#]|$)/;
+  const normalizedDrivePath = /^\/[A-Za-z]:$/;
+  const anySlash = /[/\\]/;
+
+  const shortened = (path, scheme) => {
+    if (scheme === 'file' && RegExpPrototypeExec(normalizedDrivePath, path) !== null) return path;
+    const slash = StringPrototypeLastIndexOf(path, '/');
+    return slash < 0 ? path : StringPrototypeSlice(path, 0, slash);
+  };
+
+  // Adds the segments of `text` (what follows a path's slash) to the record's path.
+  const parsePath = (record, text) => {
+    const { scheme } = record;
+    const special = isSpecial(scheme);
+    const encoded = percentEncode(text, PATH);
+    const segments =
+      special && StringPrototypeIncludes(encoded, '\\') ? RegExpPrototypeSymbolSplit(anySlash, encoded) : StringPrototypeSplit(encoded, '/');
+    let { path } = record;
+    for (let index = 0; index < segments.length; index++) {
+      let segment = segments[index];
+      const isLast = index === segments.length - 1;
+      const mayBeDots = segment.length > 0 && segment.length <= 6 && (segment[0] === '.' || segment[0] === '%');
+      if (mayBeDots && RegExpPrototypeExec(doubleDot, segment) !== null) {
+        path = shortened(path, scheme);
+        if (isLast) path += '/';
+      } else if (mayBeDots && RegExpPrototypeExec(singleDot, segment) !== null) {
+        if (isLast) path += '/';
+      } else {
+        if (scheme === 'file' && path === '' && RegExpPrototypeExec(driveLetter, segment) !== null) segment = segment[0] + ':';
+        path += '/' + segment;
+      }
+    }
+    record.path = path;
+  };
+
+  // "path start state": `text` begins with the path, or is empty.
+  const parsePathStart = (record, text) => {
+    if (isSpecial(record.scheme)) {
+      const first = text[0];
+      parsePath(record, first === '/' || first === '\\' ? StringPrototypeSlice(text, 1) : text);
+    } else if (text !== '') {
+      parsePath(record, text[0] === '/' ? StringPrototypeSlice(text, 1) : text);
+    }
+  };
+
+  // ----------------------------------------------------------------------------------------------------------------- authority
+  const parsePort = (record, text) => {
+    if (text === '') return true;
+    let port = 0;
+    for (let index = 0; index < text.length; index++) {
+      const digit = StringPrototypeCharCodeAt(text, index) - 0x30;
+      if (digit < 0 || digit > 9) return false;
+      port = port * 10 + digit;
+      if (port > 65535) return false;
+    }
+    record.port = port === defaultPorts[record.scheme] ? null : port;
+    return true;
+  };
+
+  // Where the host ends and ":port" begins, or -1.
+  const portColon = (text) => {
+    let inBrackets = false;
+    for (let index = 0; index < text.length; index++) {
+      const code = StringPrototypeCharCodeAt(text, index);
+      if (code === 0x5B) inBrackets = true;
+      else if (code === 0x5D) inBrackets = false;
+      else if (code === 0x3A && !inBrackets) return index;
+    }
+    return -1;
+  };
+
+  const authorityEnd = (text, special) => {
+    for (let index = 0; index < text.length; index++) {
+      const code = StringPrototypeCharCodeAt(text, index);
+      if (code === 0x2F || code === 0x3F || (special && code === 0x5C)) return index;
+    }
+    return text.length;
+  };
+
+  // `text` is what follows "//". Returns whether it could be parsed.
+  const parseAuthority = (record, text) => {
+    const special = isSpecial(record.scheme);
+    const end = authorityEnd(text, special);
+    let authority = StringPrototypeSlice(text, 0, end);
+    const at = StringPrototypeLastIndexOf(authority, '@');
+    if (at >= 0) {
+      const credentials = StringPrototypeSlice(authority, 0, at);
+      authority = StringPrototypeSlice(authority, at + 1);
+      if (authority === '') return false;
+      const colon = StringPrototypeIndexOf(credentials, ':');
+      record.username = percentEncode(colon < 0 ? credentials : StringPrototypeSlice(credentials, 0, colon), USERINFO);
+      record.password = colon < 0 ? '' : percentEncode(StringPrototypeSlice(credentials, colon + 1), USERINFO);
+    }
+    const colon = portColon(authority);
+    const hostText = colon < 0 ? authority : StringPrototypeSlice(authority, 0, colon);
+    if (hostText === '' && (special || colon >= 0)) return false;
+    const host = hostText === '' ? '' : parseHost(hostText, !special);
+    if (host === null) return false;
+    record.host = host;
+    if (colon >= 0 && !parsePort(record, StringPrototypeSlice(authority, colon + 1))) return false;
+    return parsePathAndQuery(record, StringPrototypeSlice(text, end), parsePathStart);
+  };
+
+  const setQuery = (record, text) => { record.query = percentEncode(text, isSpecial(record.scheme) ? SPECIAL_QUERY : QUERY); };
+
+  const parsePathAndQuery = (record, text, parse) => {
+    const question = StringPrototypeIndexOf(text, '?');
+    parse(record, question < 0 ? text : StringPrototypeSlice(text, 0, question));
+    if (question >= 0) setQuery(record, StringPrototypeSlice(text, question + 1));
+    return true;
+  };
+
+  const parseOpaquePath = (record, text) => {
+    // The last of the spaces before a "?" or "#" would be lost when parsed again: it is encoded.
+    let path = text;
+    if (StringPrototypeEndsWith(path, ' ')) path = StringPrototypeSlice(path, 0, -1) + '%20';
+    record.path = percentEncode(path, C0);
+    record.isOpaque = true;
+  };
+
+  // ---------------------------------------------------------------------------------------------------------------- the parser
+  const copyAuthority = (record, base) => {
+    record.username = base.username;
+    record.password = base.password;
+    record.host = base.host;
+    record.port = base.port;
+  };
+
+  const parseRelative = (record, text, base) => {
+    const special = isSpecial(record.scheme);
+    const first = text[0];
+    if (first === '/' || (special && first === '\\')) {
+      const second = text[1];
+      if (special && (second === '/' || second === '\\')) return parseAuthority(record, afterSlashes(text));
+      if (second === '/') return parseAuthority(record, StringPrototypeSlice(text, 2));
+      copyAuthority(record, base);
+      return parsePathAndQuery(record, StringPrototypeSlice(text, 1), parsePath);
+    }
+    copyAuthority(record, base);
+    record.path = base.path;
+    if (text === '') {
+      record.query = base.query;
+      return true;
+    }
+    if (first === '?') {
+      setQuery(record, StringPrototypeSlice(text, 1));
+      return true;
+    }
+    record.path = shortened(base.path, record.scheme);
+    return parsePathAndQuery(record, text, parsePath);
+  };
+
+  const afterSlashes = (text) => {
+    let index = 0;
+    while (text[index] === '/' || text[index] === '\\') index++;
+    return StringPrototypeSlice(text, index);
+  };
+
+  const parseFile = (record, text, base) => {
+    record.host = '';
+    const first = text[0];
+    if (first === '/' || first === '\\') {
+      const second = text[1];
+      if (second === '/' || second === '\\') return parseFileHost(record, StringPrototypeSlice(text, 2));
+      const rest = StringPrototypeSlice(text, 1);
+      if (base !== null) {
+        record.host = base.host;
+        const drive = StringPrototypeSlice(base.path, 0, 3);
+        const hasDrive = RegExpPrototypeExec(normalizedDrivePath, drive) !== null && (base.path.length === 3 || base.path[3] === '/');
+        if (hasDrive && RegExpPrototypeExec(startsWithDrive, rest) === null) record.path = drive;
+      }
+      return parsePathAndQuery(record, rest, parsePath);
+    }
+    if (base === null) return parsePathAndQuery(record, text, parsePath);
+    record.host = base.host;
+    record.path = base.path;
+    if (text === '') {
+      record.query = base.query;
+      return true;
+    }
+    if (first === '?') {
+      setQuery(record, StringPrototypeSlice(text, 1));
+      return true;
+    }
+    record.path = RegExpPrototypeExec(startsWithDrive, text) !== null ? '' : shortened(base.path, 'file');
+    return parsePathAndQuery(record, text, parsePath);
+  };
+
+  const parseFileHost = (record, text) => {
+    const end = authorityEnd(text, true);
+    const hostText = StringPrototypeSlice(text, 0, end);
+    if (RegExpPrototypeExec(driveLetter, hostText) !== null) return parsePathAndQuery(record, text, parsePath);
+    if (hostText !== '') {
+      const host = parseHost(hostText, false);
+      if (host === null) return false;
+      record.host = host === 'localhost' ? '' : host;
+    }
+    return parsePathAndQuery(record, StringPrototypeSlice(text, end), parsePathStart);
+  };
+
+  // What most URLs look like needs none of the above: lower-case host without Punycode that does not end in a number, no credentials, no
+  // dot segments, nothing to encode.
+  const plain = /^(https?):\/\/([a-z0-9\-]+(?:\.[a-z0-9\-]+)*)(?::([0-9]{1,5}))?(\/[a-zA-Z0-9\-._~!$&()*+,;=:@%/]*)?(?:\?([a-zA-Z0-9\-._~!$&()*+,;=:@%/?]*))?$/;
+  const dotSegment = /\/(?:\.|%2e)/i;
+  const parsePlain = (input) => {
+    const match = RegExpPrototypeExec(plain, input);
+    if (match === null) return null;
+    const host = match[2];
+    const path = match[4];
+    if (RegExpPrototypeExec(numericLast, host) !== null || StringPrototypeIncludes(host, 'xn--')) return null;
+    if (path !== undefined && RegExpPrototypeExec(dotSegment, path) !== null) return null;
+    const record = makeRecord(match[1]);
+    record.host = host;
+    if (match[3] !== undefined && !parsePort(record, match[3])) return null;
+    record.path = path ?? '/';
+    record.query = match[5] ?? null;
+    return record;
+  };
+
+  const isC0OrSpace = (code) => code <= 0x20;
+  const tabsAndLines = /[\t\n\r]+/g;
+  const hasEdges = /^[\0-\x20]|[\0-\x20]$|[\t\n\r]/;
+  const schemeStart = /^([A-Za-z][A-Za-z0-9+\-.]*):/;
+
+  // Parses `input` (a USVString) against a base record or null. Returns a record, or null for failure.
+  const parseURL = (input, base) => {
+    const quick = parsePlain(input);
+    if (quick !== null) return quick;
+    let rest = input;
+    if (RegExpPrototypeExec(hasEdges, rest) !== null) {
+      rest = RegExpPrototypeSymbolReplace(tabsAndLines, trim(rest, isC0OrSpace), '');
+    }
+    const hash = StringPrototypeIndexOf(rest, '#');
+    const fragment = hash < 0 ? null : percentEncode(StringPrototypeSlice(rest, hash + 1), FRAGMENT);
+    if (hash >= 0) rest = StringPrototypeSlice(rest, 0, hash);
+    const match = RegExpPrototypeExec(schemeStart, rest);
+    let record;
+    let isParsed;
+    if (match !== null) {
+      const scheme = StringPrototypeToLowerCase(match[1]);
+      record = makeRecord(scheme);
+      rest = StringPrototypeSlice(rest, scheme.length + 1);
+      if (scheme === 'file') {
+        isParsed = parseFile(record, rest, base !== null && base.scheme === 'file' ? base : null);
+      } else if (isSpecial(scheme)) {
+        if (base !== null && base.scheme === scheme && !StringPrototypeStartsWith(rest, '//')) isParsed = parseRelative(record, rest, base);
+        else isParsed = parseAuthority(record, afterSlashes(rest));
+      } else if (StringPrototypeStartsWith(rest, '//')) {
+        isParsed = parseAuthority(record, StringPrototypeSlice(rest, 2));
+      } else if (rest[0] === '/') {
+        isParsed = parsePathAndQuery(record, StringPrototypeSlice(rest, 1), parsePath);
+      } else {
+        // A trailing space before the fragment counts as before "#"; at the very end there is none.
+        isParsed = parsePathAndQuery(record, rest, parseOpaquePath);
+      }
+    } else if (base === null) {
+      return null;
+    } else if (base.isOpaque) {
+      if (rest !== '' || hash < 0) return null;
+      record = makeRecord(base.scheme);
+      record.path = base.path;
+      record.isOpaque = true;
+      record.query = base.query;
+      isParsed = true;
+    } else {
+      record = makeRecord(base.scheme);
+      isParsed = base.scheme === 'file' ? parseFile(record, rest, base) : parseRelative(record, rest, base);
+    }
+    if (!isParsed) return null;
+    record.fragment = fragment;
+    return record;
+  };
+
+  const serializePath = (record) => (record.host === null && !record.isOpaque && StringPrototypeStartsWith(record.path, '//') ? '/.' : '') + record.path;
+
+  const serializeURL = (record, excludeFragment) => {
+    let text = record.scheme + ':';
+    if (record.host !== null) {
+      text += '//';
+      if (record.username !== '' || record.password !== '') {
+        text += record.username + (record.password !== '' ? ':' + record.password : '') + '@';
+      }
+      text += record.host;
+      if (record.port !== null) text += ':' + record.port;
+    }
+    text += serializePath(record);
+    if (record.query !== null) text += '?' + record.query;
+    if (!excludeFragment && record.fragment !== null) text += '#' + record.fragment;
+    return text;
+  };
+
+  internal.url = {
+    __proto__: null,
+    C0, FRAGMENT, QUERY, SPECIAL_QUERY, PATH, USERINFO, FORM,
+    defaultPorts, isSpecial, percentEncode, percentDecode, parseHost, parsePort, portColon, authorityEnd, parsePathStart, parseURL, serializeURL,
+    serializePath,
+  };
+})
