@@ -247,11 +247,11 @@ extension TenantIsolate {
 
     private func end(_ reason: Event.EndReason) {
         guard requests.isEmpty, held.isEmpty else { return }
-        if isolate != nil {
-            disposeOfIsolate()
-            cell.socket.send(FrameHeader(.isolateEnded, length: 0, id: version.id))
-        }
+        let wasHot = isolate != nil
+        if wasHot { disposeOfIsolate() }
         if reason == .retired { cell.remove(self) }
+        // Also the sign that no log line will name this version again.
+        if wasHot || reason == .retired { cell.socket.send(FrameHeader(.isolateEnded, length: 0, id: version.id)) }
     }
 
     private func disposeOfIsolate() {

@@ -1,0 +1,193 @@
+import Logging
+import NIOCore
+import NIOPosix
+import Wire
+
+/// A cell's end in the supervisor: its process, its socket, and the requests it holds. Lives on the supervisor's event loop.
+/// Every byte from the cell is taken as hostile: what does not fit the protocol ends the cell.
+final class Cell: @unchecked Sendable {
+    enum State: String { case starting, ready, draining, gone }
+
+    /// Requests may wait for a cell that is starting; more get `overloaded`.
+    static let waitingLimit = 4_096
+    /// Output that may wait in a cell's socket before the cell counts as stuck.
+    static let backlogBytesLimit = 256 << 20
+
+    let name: String
+    let key: CellKey
+    let process: any SpawnedCell
+    unowned let supervisor: Supervisor
+    let startedAt: NIODeadline
+
+    private(set) var state = State.starting
+    private var channel: (any Channel)?
+    private var pending: ByteBuffer
+    private var flushIsScheduled = false
+    private var unwrittenBytes = 0
+
+    /// Requests that were sent and are not finished.
+    private(set) var requests: [UInt64: RequestRecord] = [:]
+    /// Requests that wait for READY.
+    var waiting: [RequestRecord] = []
+    var versions: [UInt64: TenantVersionRecord] = [:]
+    var status = CellStatus()
+    var memoryBytes: UInt64 = 0
+    var lastHeard: NIODeadline
+    /// Why the cell was told to end, if it was.
+    var endReason: String?
+
+    init(name: String, key: CellKey, process: any SpawnedCell, supervisor: Supervisor) {
+        self.name = name
+        self.key = key
+        self.process = process
+        self.supervisor = supervisor
+        startedAt = .now()
+        lastHeard = .now()
+        pending = ByteBufferAllocator().buffer(capacity: 64 << 10)
+    }
+
+    // MARK: Life
+
+    /// Takes the process's socket and sends the configuration.
+    func connect(_ configuration: CellConfiguration) {
+        send(.configure) { configuration.encode(into: &$0) }
+        ClientBootstrap(group: supervisor.eventLoop)
+            .channelOption(.maxMessagesPerRead, value: 4)
+            .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 32 << 10, maximum: 256 << 10))
+            .channelInitializer { [self] channel in
+                channel.eventLoop.makeCompletedFuture {
+                    try channel.pipeline.syncOperations.addHandler(CellFrameHandler(cell: self))
+                }
+            }
+            .withConnectedSocket(process.takeSocket())
+            .whenComplete { [self] result in
+                switch result {
+                case .success(let channel):
+                    self.channel = channel
+                    flush()
+                case .failure(let error): supervisor.cellEnded(self, "its socket: \(error)")
+                }
+            }
+    }
+
+    func becomeReady() {
+        state = .ready
+        let requests = waiting
+        waiting = []
+        for request in requests where request.clientState != .over { supervisor.send(request, to: self) }
+    }
+
+    func beginDraining() {
+        guard state == .ready else { return }
+        state = .draining
+        send(.drain)
+    }
+
+    /// Ends the process; what it held is dealt with when its socket closes.
+    func end(_ reason: String) {
+        guard state != .gone else { return }
+        endReason = endReason ?? reason
+        process.kill()
+        channel?.close(promise: nil)
+        if channel == nil { supervisor.cellEnded(self, reason) }
+    }
+
+    /// The socket is closed: gives up what the cell held.
+    func becomeGone() -> [RequestRecord] {
+        state = .gone
+        channel = nil
+        let held = Array(requests.values) + waiting
+        requests = [:]
+        waiting = []
+        for version in versions.values { version.cells[ObjectIdentifier(self)] = nil }
+        versions = [:]
+        return held
+    }
+
+    // MARK: Sending
+
+    /// Appends a frame; it is written with all others of this turn of the loop.
+    func send(
+        _ kind: FrameKind, flags: FrameFlags = [], extra: UInt16 = 0, id: UInt64 = 0,
+        _ payload: (inout ByteBuffer) -> Void = { _ in }
+    ) {
+        let start = pending.writerIndex
+        FrameHeader(kind, length: 0, flags: flags, extra: extra, id: id).encode(into: &pending)
+        payload(&pending)
+        let length = pending.writerIndex - start - FrameHeader.size
+        precondition(length <= kind.payloadBytesLimit, "a \(kind) frame of \(length) bytes")
+        pending.setInteger(UInt32(length), at: start, endianness: .little)
+        guard !flushIsScheduled else { return }
+        flushIsScheduled = true
+        supervisor.eventLoop.execute { [self] in
+            flushIsScheduled = false
+            flush()
+        }
+    }
+
+    private func flush() {
+        guard let channel, pending.readableBytes > 0 else { return }
+        let bytes = pending
+        pending = channel.allocator.buffer(capacity: min(max(bytes.readableBytes, 4 << 10), 64 << 10))
+        channel.writeAndFlush(bytes, promise: nil)
+        if let buffered = try? channel.syncOptions?.getOption(.bufferedWritableBytes), buffered > Self.backlogBytesLimit {
+            end("it does not read: \(buffered) bytes wait for it")
+        }
+    }
+
+    func add(_ request: RequestRecord) { requests[request.id] = request }
+    func forget(_ request: RequestRecord) { requests[request.id] = nil }
+    func request(_ id: UInt64) -> RequestRecord? { requests[id] }
+}
+
+extension ByteBuffer: ByteSink {
+    public mutating func append(_ bytes: UnsafeRawBufferPointer) { writeBytes(bytes) }
+}
+
+/// Takes frames out of the bytes from a cell.
+private final class CellFrameHandler: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+
+    private let cell: Cell
+    private var rest = ByteBuffer()
+
+    init(cell: Cell) { self.cell = cell }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        if rest.readableBytes > 0 {
+            rest.writeBuffer(&bytes)
+            swap(&rest, &bytes)
+            rest = ByteBuffer()
+        }
+        do {
+            while let header = try bytes.withUnsafeReadableBytes({ try FrameHeader($0) }) {
+                guard bytes.readableBytes >= FrameHeader.size + header.length else { break }
+                bytes.moveReaderIndex(forwardBy: FrameHeader.size)
+                let payload = bytes.readSlice(length: header.length)!
+                try cell.supervisor.take(header, payload, from: cell)
+                if cell.state == .gone { return }
+            }
+            if bytes.readableBytes > 0 { rest = bytes }
+        } catch {
+            cell.end("it broke the protocol: \(error)")
+        }
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) { cell.supervisor.cellReadComplete(cell) }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        cell.supervisor.cellEnded(cell, cell.endReason ?? "its process ended")
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { cell.end("its socket: \(error)") }
+}
+
+/// Which cells tenants may share.
+struct CellKey: Hashable {
+    /// The cordon, with the tenant's name for a private one.
+    var cordon: String
+    var jit: Bool
+
+    var description: String { jit ? cordon : "\(cordon)-jitless" }
+}

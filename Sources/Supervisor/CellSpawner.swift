@@ -1,0 +1,22 @@
+import NIOCore
+
+/// How cells come to be; tests put their own in its place. Callable from any thread.
+public protocol CellSpawner: Sendable {
+    /// Starts a cell's process; returns before it is ready.
+    func spawn(name: String, jit: Bool) throws -> any SpawnedCell
+}
+
+/// A cell's process.
+public protocol SpawnedCell: AnyObject, Sendable {
+    var pid: Int32 { get }
+    /// The supervisor's end of the cell's socket; whoever takes it closes it.
+    func takeSocket() -> Int32
+    /// Whether it was started in the sandbox.
+    var isSandboxed: Bool { get }
+    /// Proves from outside that the seal is in force. Throws when it is not.
+    func verifySealed() throws
+    func kill()
+    /// Reaps the process and gives back what was made for it (cgroups, descriptors). Blocks until it has ended.
+    /// - Returns: how it ended, for the log, and what it said on its standard error.
+    func reap() -> (status: String, diagnostics: String)
+}

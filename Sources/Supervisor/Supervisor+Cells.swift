@@ -1,0 +1,134 @@
+import Logging
+import NIOCore
+import Policy
+import Wire
+
+/// The life of cells: made when they are needed, watched, replaced when they are lost.
+extension Supervisor {
+    static func key(of policy: TenantPolicy) -> CellKey {
+        let cordon = policy.cordon == .private ? "private:\(policy.tenant)" : policy.cordon.rawValue
+        return CellKey(cordon: cordon, jit: policy.jit && policy.cordon != .hostile)
+    }
+
+    /// The cell for a key, started if there is none; nil while starting one fails and backs off.
+    func cell(for key: CellKey) -> Cell? {
+        if let cell = cells[key], cell.state == .ready || cell.state == .starting { return cell }
+        if let failure = startFailures[key], now < failure.retryAt { return nil }
+        let snapshot = key.jit ? configuration.snapshot : configuration.jitlessSnapshot
+        let number = cellNumber[key, default: 0]
+        cellNumber[key] = number + 1
+        let name = "\(key.description)#\(number)"
+        do {
+            let process = try spawner.spawn(name: name, jit: key.jit)
+            let cell = Cell(name: name, key: key, process: process, supervisor: self)
+            cells[key] = cell
+            cell.connect(
+                CellConfiguration(
+                    cell: name, workers: configuration.workersPerCell, jit: key.jit, hashSeed: configuration.hashSeed,
+                    sliceMicroseconds: configuration.sliceMicroseconds, preempts: configuration.preempts,
+                    isolateLimit: configuration.isolatesPerCell, idleSeconds: configuration.idleSeconds, snapshot: snapshot))
+            return cell
+        } catch {
+            logger.error("a cell cannot be started", metadata: ["cell": "\(name)", "reason": "\(error)"])
+            noteStartFailure(key, "\(error)")
+            return nil
+        }
+    }
+
+    /// Cells that fail at their start are tried again after 0.1 s, doubling to 10 s.
+    func noteStartFailure(_ key: CellKey, _ reason: String) {
+        var failures = startFailures[key] ?? StartFailures()
+        failures.count += 1
+        failures.reason = reason
+        failures.retryAt = now + min(100_000_000 << UInt64(min(failures.count - 1, 10)), 10_000_000_000)
+        startFailures[key] = failures
+    }
+
+    /// A cell's socket is closed: whatever it held is answered or tried again, exactly once.
+    func cellEnded(_ cell: Cell, _ reason: String) {
+        guard cell.state != .gone else { return }
+        let wasStarting = cell.state == .starting
+        let wasTold = cell.state == .draining && cell.requests.isEmpty
+        let records = cell.becomeGone()
+        if cells[cell.key] === cell { cells[cell.key] = nil }
+        leavingCells[ObjectIdentifier(cell)] = nil
+        metrics.forget(cell: cell.name)
+        reap(cell, reason, isExpected: wasTold || isDraining)
+        if wasStarting { noteStartFailure(cell.key, reason) }
+        if !wasTold, !isDraining { metrics.cellsLost.increment() }
+        var struck: Set<String> = []
+        for record in records where record.cell === cell || record.cell == nil {
+            record.cell = nil
+            giveUpOrRetry(record, struck: &struck)
+        }
+        for tenant in tenants.values where tenant.version.map({ Self.key(of: $0.policy) == cell.key }) ?? false { tenant.hasIsolate = false }
+    }
+
+    private func giveUpOrRetry(_ record: RequestRecord, struck: inout Set<String>) {
+        if record.isEntered, struck.insert(record.tenant.name).inserted { record.tenant.backoff.recordLoss(now: now) }
+        guard record.clientState == .open else {
+            record.refuse(.cellLost, "the cell was lost")
+            return conclude(record, cpuNanoseconds: 0)
+        }
+        if !record.isEntered, !record.isRetry, !record.bodyWasStreamed, record.request != nil, !isDraining {
+            record.isRetry = true
+            record.requestWindowBytes = FrameHeader.windowBytes
+            metrics.retries.increment()
+            return place(record)
+        }
+        refuse(record, .cellLost, "the process that handled the request was lost")
+        conclude(record, cpuNanoseconds: 0)
+    }
+
+    /// Collects the process on another thread, since it may take a moment to end.
+    private func reap(_ cell: Cell, _ reason: String, isExpected: Bool) {
+        let process = cell.process
+        let name = cell.name
+        let logger = logger
+        process.kill()
+        blockingPool.runIfActive(eventLoop: eventLoop) {
+            let (status, diagnostics) = process.reap()
+            var metadata: Logger.Metadata = ["cell": "\(name)", "pid": "\(process.pid)", "reason": "\(reason)", "status": "\(status)"]
+            if !diagnostics.isEmpty { metadata["diagnostics"] = "\(diagnostics)" }
+            logger.log(level: isExpected ? .info : .error, "cell ended", metadata: metadata)
+        }.whenComplete { _ in }
+    }
+
+    /// Once a second: asks the cell how it is, and ends it when it has not answered for too long.
+    func checkHealth(of cell: Cell) {
+        let silence = NIODeadline.now() - cell.lastHeard
+        switch cell.state {
+        case .starting:
+            if silence > .seconds(Int64(configuration.cellStartSeconds)) { cell.end("not ready after \(configuration.cellStartSeconds) s") }
+        case .ready, .draining:
+            if silence > .seconds(Int64(configuration.cellSilenceSeconds)) {
+                return cell.end("silent for \(configuration.cellSilenceSeconds) s")
+            }
+            cell.send(.ping, id: UInt64(ticks))
+            measureMemory(of: cell)
+        case .gone: break
+        }
+    }
+
+    /// Reads the kernel's figure on another thread: it takes the kernel a while for a large process.
+    private func measureMemory(of cell: Cell) {
+        let pid = cell.process.pid
+        let gauge = metrics.cellMemory.with([cell.name])
+        blockingPool.runIfActive(eventLoop: eventLoop) { ProcessMemory.proportionalBytes(of: pid) }
+            .whenSuccess { bytes in
+                cell.memoryBytes = bytes
+                if cell.state != .gone { gauge.set(Double(bytes)) }
+            }
+    }
+
+    func cellReadComplete(_ cell: Cell) {}
+
+    /// No request names the version again: cells may end its isolates.
+    func retire(_ version: TenantVersionRecord) {
+        for cell in version.cells.values where cell.state == .ready || cell.state == .draining {
+            cell.send(.retire, id: version.id)
+            // Its last log lines may still be on their way, so that the cell keeps the name.
+        }
+        version.cells = [:]
+    }
+}

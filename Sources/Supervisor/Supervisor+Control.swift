@@ -1,0 +1,93 @@
+import NIOCore
+import Wire
+
+extension Supervisor: SupervisorControl {
+    private func onLoop<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
+        // The loop ends only with the process.
+        try! await eventLoop.submit(body).get()
+    }
+
+    public func readiness() async -> Readiness {
+        await onLoop { [self] in
+            var reasons = configuration.warnings
+            if isDraining { reasons.append("draining") }
+            for (key, failures) in startFailures { reasons.append("cell \(key.description) does not start: \(failures.reason)") }
+            return Readiness(ready: !isDraining && startFailures.isEmpty, reasons: reasons)
+        }
+    }
+
+    public func tenants() async -> [TenantReport] {
+        await onLoop { [self] in tenants.values.map(report).sorted { $0.tenant < $1.tenant } }
+    }
+
+    private func report(_ tenant: TenantRecord) -> TenantReport {
+        let state =
+            if tenant.version == nil {
+                "failed"
+            } else if tenant.backoff.remainingNanoseconds(now: now) != nil {
+                "suspended"
+            } else if tenant.hasIsolate || tenant.running > 0 {
+                "active"
+            } else {
+                "registered"
+            }
+        return TenantReport(
+            tenant: tenant.name, hosts: tenant.version?.policy.hosts ?? [],
+            cordon: tenant.version?.policy.cordon.rawValue ?? "", state: state, errors: tenant.errors,
+            cell: tenant.version.flatMap { $0.cells.values.first?.name }, inFlight: tenant.running,
+            queued: tenant.queue.count, requests: tenant.outcomes, cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
+    }
+
+    public func cells() async -> [CellReport] {
+        await onLoop { [self] in
+            (Array(cells.values) + Array(leavingCells.values)).map { cell in
+                CellReport(
+                    cell: cell.name, pid: cell.process.pid, state: cell.state.rawValue,
+                    sandboxed: cell.process.isSandboxed, isolates: cell.status.isolates, inFlight: cell.requests.count,
+                    preemptions: cell.status.preemptions, migrations: cell.status.migrations,
+                    coldStarts: cell.status.coldStarts, cpuSeconds: Double(cell.status.cpuMicroseconds) / 1e6,
+                    memoryBytes: cell.memoryBytes, accountedBytes: cell.status.pageBytes)
+            }.sorted { $0.cell < $1.cell }
+        }
+    }
+
+    public func reload() async -> ReloadReport {
+        let load = loadPolicies
+        let loaded = try! await blockingPool.runIfActive { load() }
+        return await onLoop { [self] in apply(loaded) }
+    }
+
+    public func beginDraining() async { await onLoop { [self] in startDraining() } }
+
+    /// Takes no more requests and waits until those in flight are over.
+    public func drain() async {
+        let promise = eventLoop.makePromise(of: Void.self)
+        eventLoop.execute { [self] in
+            drained.append(promise)
+            startDraining()
+            finishDrainingIfDone()
+        }
+        try? await promise.futureResult.get()
+    }
+
+    /// Ends all cells at once; for the end of the process.
+    public func endCells() async {
+        await onLoop { [self] in
+            isDraining = true
+            for cell in Array(cells.values) + Array(leavingCells.values) { cell.end("the supervisor ends") }
+        }
+    }
+
+    private func startDraining() {
+        guard !isDraining else { return }
+        isDraining = true
+        logger.notice("draining", metadata: ["in_flight": "\(openRequests.count)"])
+    }
+
+    func finishDrainingIfDone() {
+        guard openRequests.isEmpty else { return }
+        let waiting = drained
+        drained = []
+        waiting.forEach { $0.succeed() }
+    }
+}

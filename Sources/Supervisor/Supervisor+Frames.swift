@@ -1,0 +1,290 @@
+import Logging
+import NIOCore
+import Wire
+
+/// A cell that does not keep to the protocol.
+struct ProtocolViolation: Error, CustomStringConvertible {
+    var description: String
+    init(_ description: String) { self.description = description }
+}
+
+/// What cells say. Ids that belong to no request of the cell are ignored when the request may just have ended, since frames cross on the way;
+/// everything else that does not fit throws, and the cell is ended.
+extension Supervisor {
+    func take(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard header.kind.isFromCell else { throw ProtocolViolation("a cell cannot send \(header.kind)") }
+        cell.lastHeard = .now()
+        if cell.state == .starting {
+            switch header.kind {
+            case .ready: return try takeReady(cell)
+            case .poisoned: return takePoisoned(header, payload, from: cell)
+            default: throw ProtocolViolation("\(header.kind) before it was ready")
+            }
+        }
+        switch header.kind {
+        case .response: try takeResponse(header, payload, from: cell)
+        case .responseBody: try takeResponseBody(header, payload, from: cell)
+        case .finished: try takeFinished(header, payload, from: cell)
+        case .entered: cell.request(header.id)?.isEntered = true
+        case .failure: try takeFailure(header, payload, from: cell)
+        case .responseBroken:
+            guard let record = cell.request(header.id) else { return }
+            record.responseEnded = true
+            record.isEntered = true
+            if record.clientState == .open { throw ProtocolViolation("a body broke off before its head") }
+            record.refuse(.exception, "the response's body broke off")
+        case .requestCredit: try takeRequestCredit(header, payload, from: cell)
+        case .log: try takeLog(header, payload, from: cell)
+        case .status: try takeStatus(header, payload, from: cell)
+        case .isolateEnded:
+            guard let version = cell.versions[header.id] else { throw ProtocolViolation("an isolate of version \(header.id) ended, which it does not have") }
+            if version.isRetired, version.openRequests == 0 {
+                cell.versions[header.id] = nil
+            } else if !version.isRetired {
+                tenants[version.policy.tenant]?.hasIsolate = false
+            }
+        case .poisoned: takePoisoned(header, payload, from: cell)
+        default: throw ProtocolViolation("unexpected \(header.kind)")
+        }
+    }
+
+    private func takeReady(_ cell: Cell) throws {
+        if cell.process.isSandboxed {
+            do { try cell.process.verifySealed() } catch {
+                logger.critical("a cell's seal is not in force", metadata: ["cell": "\(cell.name)", "reason": "\(error)"])
+                noteStartFailure(cell.key, "its seal is not in force: \(error)")
+                return cell.end("its seal is not in force: \(error)")
+            }
+        }
+        startFailures[cell.key] = nil
+        logger.info("cell ready", metadata: ["cell": "\(cell.name)", "pid": "\(cell.process.pid)"])
+        cell.becomeReady()
+    }
+
+    // MARK: Responses
+
+    private func takeResponse(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let record = cell.request(header.id) else { return }
+        record.isEntered = true
+        guard record.clientState != .over else {
+            if header.flags.contains(.end) { record.responseEnded = true }
+            return
+        }
+        guard record.clientState == .open else { throw ProtocolViolation("request \(header.id) was answered twice") }
+        guard (200...599).contains(header.extra) else { throw ProtocolViolation("a response with the status \(header.extra)") }
+        var payload = payload
+        guard payload.readInteger(endianness: .little, as: UInt64.self) != nil,
+            let length = payload.readInteger(endianness: .little, as: UInt32.self),
+            let headers = payload.readSlice(length: Int(length))
+        else { throw WireError.truncated }
+        try ResponseHeaderCheck.check(headers)
+        let isEnd = header.flags.contains(.end)
+        record.responseWindowBytes -= payload.readableBytes
+        if isEnd { record.responseEnded = true }
+        record.tenant.hasIsolate = true
+        let now = now
+        metrics.duration.observe(Double(now - record.startedNanoseconds) / 1e9)
+        count("ok", record.tenant)
+        // Streams have as long as their client listens; what is left after a complete answer has the wall limit anew.
+        if isEnd { limitWaitUntil(record, now: now) } else { deadlines.remove(record.id) }
+        record.answerHead(
+            status: Int(header.extra), headers: headers, body: payload.readableBytes > 0 ? payload : nil, isComplete: isEnd)
+    }
+
+    private func limitWaitUntil(_ record: RequestRecord, now: UInt64) {
+        deadlines.set(record.id, at: now + UInt64(record.version.policy.limits.wallMilliseconds) * 1_000_000)
+    }
+
+    private func takeResponseBody(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let record = cell.request(header.id) else { return }
+        guard !record.responseEnded else { throw ProtocolViolation("a body went on after its end") }
+        record.responseWindowBytes -= payload.readableBytes
+        guard record.responseWindowBytes >= 0 else { throw ProtocolViolation("a body exceeded its window") }
+        let isEnd = header.flags.contains(.end)
+        if isEnd {
+            record.responseEnded = true
+            limitWaitUntil(record, now: now)
+        }
+        switch record.clientState {
+        case .open: throw ProtocolViolation("a body came before its head")
+        case .streaming: record.answerBody(payload, isEnd: isEnd)
+        // The client is gone: the bytes are dropped, and the cell may go on until it has seen the abort.
+        case .over: if !isEnd { grantResponse(payload.readableBytes, to: record) }
+        }
+    }
+
+    private func takeFinished(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let microseconds = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
+            throw WireError.truncated
+        }
+        guard let record = cell.request(header.id) else { return }
+        if record.clientState == .open { refuse(record, .exception, "the handler ended without an answer") }
+        if record.clientState == .streaming { record.refuse(.exception, "the response's body broke off") }
+        conclude(record, cpuNanoseconds: min(microseconds, 86_400_000_000) * 1000)
+    }
+
+    private func takeFailure(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let code = ErrorCode(rawValue: header.extra), Self.codesOfCells.contains(code) else {
+            throw ProtocolViolation("a failure with the code \(header.extra)")
+        }
+        let message = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
+            var reader = ByteReader(bytes)
+            _ = try reader.integer(UInt64.self)
+            return try reader.string()
+        }
+        guard let record = cell.request(header.id) else { return }
+        record.isEntered = true
+        record.responseEnded = true
+        guard record.clientState != .over else { return }
+        var metadata = Self.metadata(record)
+        metadata["code"] = "\(code.code)"
+        metadata["reason"] = "\(message)"
+        logger.error("request failed", metadata: metadata)
+        refuse(record, code, Self.clientMessage(code), retryAfterSeconds: code.mayRetry ? 1 : nil)
+    }
+
+    private static let codesOfCells: Set<ErrorCode> = [
+        .exception, .invalidResponse, .startupFailed, .cpuLimit, .memoryLimit, .overloaded,
+    ]
+
+    /// What a client may know; the owner finds the rest in the log.
+    private static func clientMessage(_ code: ErrorCode) -> String {
+        switch code {
+        case .exception: "the handler threw an exception"
+        case .invalidResponse: "the handler did not return a response that HTTP can carry"
+        case .startupFailed: "the tenant's code did not start"
+        case .cpuLimit: "the request took more CPU time than the tenant may use"
+        case .memoryLimit: "the tenant took more memory than it may use"
+        default: "the cell cannot take the request"
+        }
+    }
+
+    private func takeRequestCredit(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let bytes = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt32.self) else {
+            throw WireError.truncated
+        }
+        guard let record = cell.request(header.id), !record.bodyIsComplete else { return }
+        record.requestWindowBytes += Int(bytes)
+        guard record.requestWindowBytes <= FrameHeader.windowBytes else {
+            throw ProtocolViolation("more credit than bytes of the body were sent")
+        }
+        record.exchange?.requestBodyCredit(Int(bytes))
+    }
+
+    // MARK: Logs and status
+
+    /// Log lines a second that a tenant may write; more are dropped and counted.
+    static let logLinesPerSecondLimit = 200
+
+    private func takeLog(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let version = cell.versions[header.id] else {
+            throw ProtocolViolation("a log line in the name of version \(header.id), which it does not have")
+        }
+        guard let tenant = tenants[version.policy.tenant] else { return }
+        let frame = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
+            var reader = ByteReader(bytes)
+            return try LogFrame(from: &reader)
+        }
+        let second = now / 1_000_000_000
+        if tenant.logSecond != second {
+            tenant.logSecond = second
+            tenant.logLines = 0
+        }
+        tenant.logLines += 1
+        tenant.droppedLogLines += UInt64(frame.dropped)
+        guard tenant.logLines <= Self.logLinesPerSecondLimit else {
+            tenant.droppedLogLines += 1
+            return
+        }
+        var metadata: Logger.Metadata = ["tenant": "\(tenant.name)", "source": "tenant"]
+        if frame.request != 0 { metadata["request_id"] = "\(RequestID.text(frame.request))" }
+        if tenant.droppedLogLines > 0 {
+            metadata["dropped_lines"] = "\(tenant.droppedLogLines)"
+            tenant.droppedLogLines = 0
+        }
+        let level: Logger.Level =
+            switch frame.level {
+            case .debug: .debug
+            case .log, .info: .info
+            case .warn: .warning
+            case .error: .error
+            }
+        logger.log(level: level, "\(frame.message)", metadata: metadata)
+    }
+
+    private func takeStatus(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        cell.status = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
+            var reader = ByteReader(bytes)
+            return try CellStatus(from: &reader)
+        }
+        metrics.isolates.with([cell.name]).set(Double(cell.status.isolates))
+        metrics.preemptions.with([cell.name]).set(Double(cell.status.preemptions))
+        metrics.migrations.with([cell.name]).set(Double(cell.status.migrations))
+        metrics.coldStarts.with([cell.name]).set(Double(cell.status.coldStarts))
+        metrics.coldStartSeconds.with([cell.name]).set(Double(cell.status.coldStartMicroseconds) / 1e6)
+        metrics.cellAccounted.with([cell.name]).set(Double(cell.status.pageBytes))
+    }
+
+    private func takePoisoned(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) {
+        let why = String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self)
+        if let version = cell.versions[header.id] { tenants[version.policy.tenant]?.backoff.recordLoss(now: now) }
+        logger.error(
+            "a cell cannot go on", metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(cell.versions[header.id]?.policy.tenant ?? "")"])
+        cell.end("poisoned: \(why)")
+    }
+
+    static func metadata(_ record: RequestRecord) -> Logger.Metadata {
+        ["tenant": "\(record.tenant.name)", "request_id": "\(RequestID.text(record.id))"]
+    }
+}
+
+/// Request ids as people see them.
+public enum RequestID {
+    public static func text(_ id: UInt64) -> String {
+        let digits = String(id, radix: 16)
+        return String(repeating: "0", count: max(0, 16 - digits.count)) + digits
+    }
+}
+
+/// Whether a block of headers from a cell can be written to a client as it is: `name\nvalue\n…`.
+enum ResponseHeaderCheck {
+    static let bytesLimit = 64 << 10
+    static let countLimit = 256
+
+    static func check(_ headers: ByteBuffer) throws {
+        guard headers.readableBytes <= bytesLimit else { throw ProtocolViolation("\(headers.readableBytes) bytes of headers") }
+        guard headers.readableBytes > 0 else { return }
+        try headers.withUnsafeReadableBytes { bytes in
+            var isName = true
+            var nameLength = 0
+            var lines = 1
+            for byte in bytes {
+                if byte == UInt8(ascii: "\n") {
+                    if isName, nameLength == 0 { throw ProtocolViolation("a header without a name") }
+                    isName.toggle()
+                    nameLength = 0
+                    lines += 1
+                } else if isName {
+                    guard isToken(byte) else { throw ProtocolViolation("a header's name has the byte \(byte)") }
+                    nameLength += 1
+                } else if byte < 0x20 && byte != 0x09 || byte == 0x7f {
+                    throw ProtocolViolation("a header's value has the byte \(byte)")
+                }
+            }
+            // An even number of lines, or one more that is empty after a trailing line break.
+            guard !isName || nameLength == 0 else { throw ProtocolViolation("a header without a value") }
+            guard lines / 2 <= countLimit else { throw ProtocolViolation("\(lines / 2) headers") }
+        }
+    }
+
+    /// RFC 9110, 5.6.2.
+    private static func isToken(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
+        case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"),
+            UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "_"),
+            UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"): true
+        default: false
+        }
+    }
+}

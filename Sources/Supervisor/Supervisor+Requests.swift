@@ -1,0 +1,290 @@
+import NIOCore
+import Policy
+import Scheduling
+import Wire
+
+extension Supervisor: RequestDispatcher {
+    public func dispatch(_ request: IncomingRequest, to exchange: any ResponseExchange) -> any DispatchedRequest {
+        let now = now
+        guard let tenant = tenant(forHost: request.host) else {
+            return refused(request, exchange, .tenantUnknown, "no tenant has the host \(request.host)")
+        }
+        guard let version = tenant.version else {
+            return refused(request, exchange, .startupFailed, "the tenant's policy or bundle does not load", tenant: tenant)
+        }
+        if isDraining { return refused(request, exchange, .draining, "the server is shutting down", retryAfter: 5, tenant: tenant) }
+        if let remaining = tenant.backoff.remainingNanoseconds(now: now) {
+            return refused(
+                request, exchange, .suspended, "the tenant has lost cells repeatedly and is suspended for a while",
+                retryAfter: Int(remaining / 1_000_000_000) + 1, tenant: tenant)
+        }
+        let limits = version.policy.limits
+        if let length = request.contentLength, length > limits.requestBodyMegabytes << 20 {
+            return refused(request, exchange, .bodyTooLarge, Self.bodyTooLarge(limits), tenant: tenant)
+        }
+        let hasPlace = tenant.running < limits.concurrency
+        let hasQuota = tenant.quota.allows(now: now)
+        let hasMachine = running < configuration.machineConcurrency
+        let startsNow = hasPlace && hasQuota && hasMachine && tenant.queue.isEmpty
+        if !startsNow {
+            if tenant.queue.count >= limits.queue {
+                if !hasQuota {
+                    let wait = tenant.quota.nanosecondsUntilAllowed(now: now)
+                    return refused(
+                        request, exchange, .quotaExceeded, "the tenant has used up its CPU time and its queue is full",
+                        retryAfter: Int(wait / 1_000_000_000) + 1, tenant: tenant)
+                }
+                return refused(
+                    request, exchange, .tenantBusy, "the tenant handles \(limits.concurrency) requests and \(limits.queue) wait",
+                    retryAfter: 1, tenant: tenant)
+            }
+            guard queued < configuration.machineQueue else {
+                return refused(request, exchange, .overloaded, "too many requests wait on this machine", retryAfter: 1, tenant: tenant)
+            }
+        }
+        let record = RequestRecord(request, exchange: exchange, supervisor: self, tenant: tenant, version: version, now: now)
+        version.openRequests += 1
+        openRequests[record.id] = record
+        deadlines.set(record.id, at: now + UInt64(limits.wallMilliseconds) * 1_000_000)
+        if startsNow { run(record) } else { enqueue(record) }
+        return record
+    }
+
+    private static func bodyTooLarge(_ limits: TenantLimits) -> String {
+        "the request's body is larger than \(limits.requestBodyMegabytes) MiB"
+    }
+
+    /// Answers on the next turn of the loop, when the gateway knows what it has dispatched.
+    private func refused(
+        _ request: IncomingRequest, _ exchange: any ResponseExchange, _ code: ErrorCode, _ message: String,
+        retryAfter: Int? = nil, tenant: TenantRecord? = nil
+    ) -> any DispatchedRequest {
+        if let tenant { count(code.code, tenant) } else { metrics.requests.with(["", code.code]).increment() }
+        let refusal = Refusal(exchange: exchange)
+        eventLoop.execute { refusal.answer(code, message, retryAfter) }
+        return refusal
+    }
+
+    func count(_ outcome: String, _ tenant: TenantRecord) {
+        tenant.outcomes[outcome, default: 0] += 1
+        metrics.requests.with([tenant.name, outcome]).increment()
+    }
+
+    func tenant(forHost host: String) -> TenantRecord? {
+        if let tenant = hosts[host] { return tenant }
+        guard let dot = host.firstIndex(of: ".") else { return nil }
+        let parent = String(host[host.index(after: dot)...])
+        if let tenant = wildcardHosts[parent] { return tenant }
+        return parent == "localhost" ? tenants[String(host[..<dot])] : nil
+    }
+
+    // MARK: Places
+
+    private func enqueue(_ record: RequestRecord) {
+        if record.tenant.queue.isEmpty { waitingTenants.append(record.tenant) }
+        record.tenant.queue.append(record)
+        queued += 1
+    }
+
+    /// Starts what waits and has a place by now, a request a tenant in turn.
+    func startWaiting(now: UInt64) {
+        guard !waitingTenants.isEmpty else { return }
+        var blocked = 0
+        while running < configuration.machineConcurrency, blocked < waitingTenants.count, let tenant = waitingTenants.popFirst() {
+            dropAbandoned(tenant)
+            guard !tenant.queue.isEmpty else { continue }
+            if tenant.running < tenant.limits.concurrency, tenant.quota.allows(now: now) {
+                blocked = 0
+                let record = tenant.queue.removeFirst()
+                queued -= 1
+                run(record)
+            } else {
+                blocked += 1
+            }
+            if !tenant.queue.isEmpty { waitingTenants.append(tenant) }
+        }
+    }
+
+    private func dropAbandoned(_ tenant: TenantRecord) {
+        while let first = tenant.queue.first, first.clientState == .over {
+            tenant.queue.removeFirst()
+            queued -= 1
+            conclude(first, cpuNanoseconds: 0)
+        }
+    }
+
+    private func run(_ record: RequestRecord) {
+        record.isRunning = true
+        record.tenant.running += 1
+        running += 1
+        place(record)
+    }
+
+    /// Hands a request to the cell its tenant belongs to.
+    func place(_ record: RequestRecord) {
+        let key = Self.key(of: record.version.policy)
+        guard let cell = cell(for: key) else {
+            finish(record, refusing: .overloaded, "no cell can be started: \(startFailures[key]?.reason ?? "")", retryAfterSeconds: 5)
+            return
+        }
+        switch cell.state {
+        case .ready: send(record, to: cell)
+        case .starting where cell.waiting.count < Cell.waitingLimit:
+            record.cell = cell
+            cell.waiting.append(record)
+        default: finish(record, refusing: .overloaded, "too many requests wait for a cell to start", retryAfterSeconds: 1)
+        }
+    }
+
+    func send(_ record: RequestRecord, to cell: Cell) {
+        guard let request = record.request else { return }
+        let version = record.version
+        if version.cells[ObjectIdentifier(cell)] == nil {
+            version.cells[ObjectIdentifier(cell)] = cell
+            cell.versions[version.id] = version
+            cell.send(.tenant, id: version.id) { version.bundle.encode(into: &$0) }
+        }
+        record.cell = cell
+        cell.add(record)
+        let hasBody = request.body != nil
+        let first = request.body.map { $0.getSlice(at: $0.readerIndex, length: min($0.readableBytes, FrameHeader.bodyBytesLimit))! }
+        let isWhole = request.bodyIsComplete && (request.body?.readableBytes ?? 0) == (first?.readableBytes ?? 0)
+        var flags: FrameFlags = hasBody ? .hasBody : []
+        if isWhole { flags.insert(.end) }
+        cell.send(.request, flags: flags, id: record.id) { out in
+            RequestFrame.encodeFixed(
+                into: &out, version: version.id, methodLength: request.method.utf8.count,
+                urlLength: request.url.utf8.count, headersLength: request.headers.readableBytes)
+            out.writeString(request.method)
+            out.writeString(request.url)
+            out.writeImmutableBuffer(request.headers)
+            if let first { out.writeImmutableBuffer(first) }
+        }
+        record.requestWindowBytes -= first?.readableBytes ?? 0
+        guard !isWhole else { return }
+        var rest = request.body ?? ByteBuffer()
+        rest.moveReaderIndex(forwardBy: first?.readableBytes ?? 0)
+        if rest.readableBytes > 0 { sendBody(rest, of: record, to: cell) }
+        for bytes in record.waitingBody { sendBody(bytes, of: record, to: cell) }
+        record.waitingBody = []
+        if record.bodyIsComplete { cell.send(.requestBody, flags: .end, id: record.id) }
+    }
+
+    private func sendBody(_ bytes: ByteBuffer, of record: RequestRecord, to cell: Cell) {
+        var bytes = bytes
+        while bytes.readableBytes > 0 {
+            let piece = bytes.readSlice(length: min(bytes.readableBytes, FrameHeader.bodyBytesLimit))!
+            record.requestWindowBytes -= piece.readableBytes
+            cell.send(.requestBody, id: record.id) { $0.writeImmutableBuffer(piece) }
+        }
+    }
+
+    // MARK: From the gateway
+
+    func takeBody(_ bytes: ByteBuffer, of record: RequestRecord) {
+        guard record.clientState != .over else { return }
+        record.bodyBytes += bytes.readableBytes
+        guard record.bodyBytes <= record.version.policy.limits.requestBodyMegabytes << 20 else {
+            refuse(record, .bodyTooLarge, Self.bodyTooLarge(record.version.policy.limits))
+            abandon(record, .clientGone)
+            return
+        }
+        if let cell = record.cell, cell.state != .starting {
+            record.bodyWasStreamed = true
+            sendBody(bytes, of: record, to: cell)
+        } else {
+            record.waitingBody.append(bytes)
+        }
+    }
+
+    func takeBodyEnd(of record: RequestRecord) {
+        record.bodyIsComplete = true
+        guard let cell = record.cell, cell.state != .starting else { return }
+        cell.send(.requestBody, flags: .end, id: record.id)
+    }
+
+    func grantResponse(_ bytes: Int, to record: RequestRecord) {
+        guard bytes > 0, !record.responseEnded, let cell = record.cell, cell.state != .starting else { return }
+        record.responseWindowBytes += bytes
+        cell.send(.responseCredit, id: record.id) { $0.writeInteger(UInt32(clamping: bytes), endianness: .little) }
+    }
+
+    /// Nobody waits for the answer any more: the cell is told; the place is free when it says so.
+    func abandon(_ record: RequestRecord, _ reason: AbortReason) {
+        guard record.isRunning else { return }
+        if let cell = record.cell, cell.state == .ready || cell.state == .draining {
+            cell.send(.abort, extra: reason.rawValue, id: record.id)
+        } else {
+            conclude(record, cpuNanoseconds: 0)
+        }
+    }
+
+    func wallLimitReached(_ id: UInt64) {
+        guard let record = openRequests[id] else { return }
+        let limit = record.version.policy.limits.wallMilliseconds
+        let wasOpen = refuse(record, .wallLimit, "no response within \(limit) ms")
+        if record.isRunning {
+            abandon(record, .wallLimit)
+        }
+        if !wasOpen, record.isRunning { logger.debug("waitUntil ended by the wall limit", metadata: Self.metadata(record)) }
+    }
+
+    // MARK: Ends
+
+    /// Refuses and counts it.
+    @discardableResult
+    func refuse(_ record: RequestRecord, _ code: ErrorCode, _ message: String, retryAfterSeconds: Int? = nil) -> Bool {
+        let wasOpen = record.refuse(code, message, retryAfterSeconds: retryAfterSeconds)
+        if wasOpen { count(code.code, record.tenant) }
+        return wasOpen
+    }
+
+    func finish(_ record: RequestRecord, refusing code: ErrorCode, _ message: String, retryAfterSeconds: Int? = nil) {
+        // Not while the gateway is still dispatching it.
+        eventLoop.execute { [self] in
+            refuse(record, code, message, retryAfterSeconds: retryAfterSeconds)
+            conclude(record, cpuNanoseconds: 0)
+        }
+    }
+
+    /// All work of a request is over: its place is free.
+    func conclude(_ record: RequestRecord, cpuNanoseconds: UInt64) {
+        guard openRequests.removeValue(forKey: record.id) != nil else { return }
+        deadlines.remove(record.id)
+        record.cell?.forget(record)
+        record.request = nil
+        let tenant = record.tenant
+        if cpuNanoseconds > 0 {
+            tenant.cpuNanoseconds += cpuNanoseconds
+            tenant.quota.charge(cpuNanoseconds, now: now)
+            tenant.cpuMetric.add(Double(cpuNanoseconds) / 1e9)
+        }
+        if record.isRunning {
+            record.isRunning = false
+            tenant.running -= 1
+            running -= 1
+        }
+        let version = record.version
+        version.openRequests -= 1
+        if version.isRetired, version.openRequests == 0 { retire(version) }
+        if !waitingTenants.isEmpty { startWaiting(now: now) }
+        if isDraining { finishDrainingIfDone() }
+    }
+}
+
+/// A request that was refused before it became one.
+private final class Refusal: DispatchedRequest, @unchecked Sendable {
+    private var exchange: (any ResponseExchange)?
+    init(exchange: any ResponseExchange) { self.exchange = exchange }
+
+    func answer(_ code: ErrorCode, _ message: String, _ retryAfter: Int?) {
+        let exchange = exchange
+        self.exchange = nil
+        exchange?.failed(code, message: message, retryAfterSeconds: retryAfter)
+    }
+
+    func requestBody(_ bytes: ByteBuffer) {}
+    func requestBodyEnded() {}
+    func clientGone() { exchange = nil }
+    func responseBodyTaken(_ bytes: Int) {}
+}

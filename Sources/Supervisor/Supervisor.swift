@@ -1,0 +1,99 @@
+import Collections
+import Logging
+import NIOCore
+import NIOPosix
+import Policy
+import Scheduling
+import Telemetry
+import Wire
+
+/// Owns tenants, cells and requests. Everything but `SupervisorControl` runs on one event loop; there are no locks.
+public final class Supervisor: @unchecked Sendable {
+    let eventLoop: any EventLoop
+    let configuration: SupervisorConfiguration
+    let spawner: any CellSpawner
+    let logger: Logger
+    let metrics: SupervisorMetrics
+    /// Reads policies; not on the event loop.
+    let loadPolicies: @Sendable () -> PolicyLoad
+
+    var tenants: [String: TenantRecord] = [:]
+    var hosts: [String: TenantRecord] = [:]
+    /// By the part after `*.`.
+    var wildcardHosts: [String: TenantRecord] = [:]
+    var cells: [CellKey: Cell] = [:]
+    /// Cells that are being replaced or drained, beside those of `cells`.
+    var leavingCells: [ObjectIdentifier: Cell] = [:]
+    var cellNumber: [CellKey: Int] = [:]
+    var startFailures: [CellKey: StartFailures] = [:]
+    private var nextVersion: UInt64 = 1
+    var running = 0
+    var queued = 0
+    /// Tenants with something waiting, in the order they get a place that the machine has free.
+    var waitingTenants = Deque<TenantRecord>()
+    var deadlines = DeadlineQueue<UInt64>()
+    var openRequests: [UInt64: RequestRecord] = [:]
+    var isDraining = false
+    var drained: [EventLoopPromise<Void>] = []
+    var ticks = 0
+    /// For what blocks: reading policies, collecting ended processes, asking the kernel for memory.
+    let blockingPool: NIOThreadPool
+
+    struct StartFailures {
+        var count = 0
+        var retryAt: UInt64 = 0
+        var reason = ""
+    }
+
+    public init(
+        eventLoop: any EventLoop, configuration: SupervisorConfiguration, spawner: any CellSpawner, logger: Logger,
+        registry: MetricsRegistry, loadPolicies: @escaping @Sendable () -> PolicyLoad
+    ) {
+        self.eventLoop = eventLoop
+        self.configuration = configuration
+        self.spawner = spawner
+        self.logger = logger
+        metrics = SupervisorMetrics(registry)
+        self.loadPolicies = loadPolicies
+        blockingPool = NIOThreadPool(numberOfThreads: 2)
+        blockingPool.start()
+    }
+
+    var now: UInt64 { NIODeadline.now().uptimeNanoseconds }
+
+    /// Starts the clock and the shared cell, so that the first request finds it ready.
+    public func start() {
+        eventLoop.preconditionInEventLoop()
+        eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(20), delay: .milliseconds(20)) {
+            [unowned self] _ in tick()
+        }
+        if tenants.values.contains(where: { $0.version.map { Self.key(of: $0.policy) == Self.sharedKey } ?? false }) {
+            _ = cell(for: Self.sharedKey)
+        }
+    }
+
+    static let sharedKey = CellKey(cordon: Cordon.standard.rawValue, jit: true)
+
+    func makeVersionID() -> UInt64 {
+        defer { nextVersion += 1 }
+        return nextVersion
+    }
+
+    // MARK: Time
+
+    /// Every 20 ms: wall limits, quotas that have filled again; every second: pings.
+    private func tick() {
+        let now = now
+        while let id = deadlines.popDue(at: now) { wallLimitReached(id) }
+        startWaiting(now: now)
+        ticks += 1
+        if ticks % 50 == 0 { everySecond() }
+    }
+
+    private func everySecond() {
+        for cell in Array(cells.values) + Array(leavingCells.values) { checkHealth(of: cell) }
+        metrics.inFlight.set(Double(running))
+        metrics.queued.set(Double(queued))
+        if isDraining { finishDrainingIfDone() }
+    }
+}

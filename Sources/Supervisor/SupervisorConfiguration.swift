@@ -1,0 +1,26 @@
+import NIOCore
+
+/// What the supervisor is started with.
+public struct SupervisorConfiguration: Sendable {
+    public var workersPerCell = 1
+    public var sliceMicroseconds = 2_000
+    public var isolatesPerCell = 2_000
+    public var idleSeconds = 3_600
+    /// Requests being handled by all cells together; more wait.
+    public var machineConcurrency = 4_096
+    /// Requests waiting in all tenants' queues together; more get `overloaded`.
+    public var machineQueue = 16_384
+    /// A cell must be ready within this time.
+    public var cellStartSeconds = 20
+    /// A cell that leaves a ping unanswered this long is ended.
+    public var cellSilenceSeconds = 10
+    public var preempts = true
+    /// The base snapshots, without and with JIT; nil: no such cell can be started.
+    public var snapshot: [UInt8] = []
+    public var jitlessSnapshot: [UInt8] = []
+    public var hashSeed: UInt32 = 0
+    /// Why requests may run without a sandbox; shown on `/readyz`.
+    public var warnings: [String] = []
+
+    public init() {}
+}

@@ -1,0 +1,55 @@
+import Telemetry
+
+/// The supervisor's metrics.
+struct SupervisorMetrics {
+    let requests: CounterFamily
+    let duration: Histogram
+    let cpuSeconds: CounterFamily
+    let inFlight: Gauge
+    let queued: Gauge
+    let isolates: GaugeFamily
+    let preemptions: GaugeFamily
+    let migrations: GaugeFamily
+    let coldStarts: GaugeFamily
+    let coldStartSeconds: GaugeFamily
+    let cellMemory: GaugeFamily
+    let cellAccounted: GaugeFamily
+    let cellsLost: Counter
+    let retries: Counter
+
+    init(_ registry: MetricsRegistry) {
+        requests = registry.counter(
+            "cloister_requests_total", help: "Answers by tenant and outcome (ok or the error's code).",
+            labels: ["tenant", "outcome"])
+        duration =
+            registry.histogram(
+                "cloister_request_duration_seconds", help: "From dispatch to the response's head, all tenants."
+            ).single
+        cpuSeconds = registry.counter(
+            "cloister_cpu_seconds_total", help: "CPU time of the tenant's requests.", labels: ["tenant"])
+        inFlight = registry.gauge("cloister_requests_in_flight", help: "Requests being handled by cells.").single
+        queued = registry.gauge("cloister_requests_queued", help: "Requests waiting for a place.").single
+        isolates = registry.gauge("cloister_isolates", help: "Live isolates.", labels: ["cell"])
+        preemptions = registry.gauge(
+            "cloister_preemptions", help: "Turns suspended for another, since the cell's start.", labels: ["cell"])
+        migrations = registry.gauge(
+            "cloister_migrations", help: "Suspended turns resumed on another worker, since the cell's start.", labels: ["cell"])
+        coldStarts = registry.gauge(
+            "cloister_cold_starts", help: "Isolates made for a request, since the cell's start.", labels: ["cell"])
+        coldStartSeconds = registry.gauge(
+            "cloister_cold_start_seconds", help: "Time spent on making isolates, since the cell's start.", labels: ["cell"])
+        cellMemory = registry.gauge(
+            "cloister_cell_memory_bytes", help: "Proportional set size of the cell's process.", labels: ["cell"])
+        cellAccounted = registry.gauge(
+            "cloister_cell_accounted_bytes", help: "V8's committed pages as the cell counts them.", labels: ["cell"])
+        cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
+        retries = registry.counter(
+            "cloister_requests_retried_total", help: "Requests tried again after their cell was lost.").single
+    }
+
+    func forget(cell: String) {
+        for family in [isolates, preemptions, migrations, coldStarts, coldStartSeconds, cellMemory, cellAccounted] {
+            family.remove(label: "cell", value: cell)
+        }
+    }
+}
