@@ -68,22 +68,6 @@ public struct CellConfiguration: Sendable {
     }
 }
 
-/// What a module of a bundle is; by its file's extension.
-public enum ModuleKind: UInt8, Sendable { case javascript = 0, json, text, bytes, wasm }
-
-/// One module of a bundle.
-public struct BundleModule: Sendable, Equatable {
-    /// The path within the bundle, `/` between folders, without a leading one.
-    public var name: String
-    public var kind: ModuleKind
-    public var data: [UInt8]
-    public init(name: String, kind: ModuleKind, data: [UInt8]) {
-        self.name = name
-        self.kind = kind
-        self.data = data
-    }
-}
-
 /// One version of a tenant as a cell needs it: limits, bindings and code.
 public struct TenantBundle: Sendable {
     public var tenant: String

@@ -1,0 +1,61 @@
+import Foundation
+import Policy
+
+/// Reads a tenant's bundle: the main module and every other module in its folder.
+public enum BundleReader {
+    public static let bytesLimit = 10 << 20
+    public static let modulesLimit = 1_000
+    public static let depthLimit = 16
+
+    /// Why a bundle cannot be read.
+    public struct Failure: Error, CustomStringConvertible {
+        public var description: String
+    }
+
+    private static let kinds: [String: ModuleKind] = [
+        "js": .javascript, "mjs": .javascript, "json": .json, "wasm": .wasm,
+        "txt": .text, "html": .text, "css": .text, "svg": .text, "sql": .text, "md": .text, "xml": .text, "csv": .text,
+        "bin": .bytes, "dat": .bytes, "png": .bytes, "jpg": .bytes, "jpeg": .bytes, "gif": .bytes, "webp": .bytes, "ico": .bytes,
+        "woff2": .bytes, "gz": .bytes,
+    ]
+
+    /// The modules, main first. Files with other extensions, hidden ones and what a link outside the folder names are not part of it.
+    public static func read(main: String) throws(Failure) -> [BundleModule] {
+        let mainURL = URL(fileURLWithPath: main).standardizedFileURL
+        let folder = mainURL.deletingLastPathComponent().resolvingSymlinksInPath()
+        var modules: [BundleModule] = []
+        var total = 0
+        func add(_ url: URL, _ name: String, _ kind: ModuleKind) throws(Failure) {
+            guard let data = FileManager.default.contents(atPath: url.path) else {
+                throw Failure(description: "\(url.path) cannot be read")
+            }
+            total += data.count
+            guard total <= bytesLimit else { throw Failure(description: "the bundle is larger than \(bytesLimit >> 20) MiB") }
+            guard modules.count < modulesLimit else { throw Failure(description: "the bundle has more than \(modulesLimit) modules") }
+            if kind == .javascript || kind == .json || kind == .text, String(data: data, encoding: .utf8) == nil {
+                throw Failure(description: "\(url.path) is not UTF-8")
+            }
+            modules.append(BundleModule(name: name, kind: kind, data: Array(data)))
+        }
+        try add(mainURL, mainURL.lastPathComponent, .javascript)
+        var folders = [(folder, "", 0)]
+        while let (current, prefix, depth) = folders.popLast() {
+            guard depth < depthLimit else { throw Failure(description: "\(current.path): folders deeper than \(depthLimit)") }
+            let names = ((try? FileManager.default.contentsOfDirectory(atPath: current.path)) ?? []).sorted()
+            for name in names where !name.hasPrefix(".") && name != "node_modules" {
+                let url = current.appendingPathComponent(name)
+                let resolved = url.resolvingSymlinksInPath()
+                // A link may not bring in what lies outside the tenant's own folder.
+                guard resolved.path.hasPrefix(folder.path + "/") else { continue }
+                var isFolder: ObjCBool = false
+                guard FileManager.default.fileExists(atPath: resolved.path, isDirectory: &isFolder) else { continue }
+                if isFolder.boolValue {
+                    folders.append((url, prefix + name + "/", depth + 1))
+                } else if let kind = kinds[url.pathExtension.lowercased()], prefix + name != modules[0].name {
+                    try add(url, prefix + name, kind)
+                }
+            }
+        }
+        return modules
+    }
+}

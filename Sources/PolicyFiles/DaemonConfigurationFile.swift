@@ -1,0 +1,69 @@
+import Foundation
+import Policy
+
+/// Reads `cloister.yaml`.
+public enum DaemonConfigurationFile {
+    /// - Throws: every error of the file.
+    public static func read(_ path: String) throws(PolicyErrors) -> DaemonConfiguration {
+        let file = YAMLFile(path: path)
+        var configuration = DaemonConfiguration()
+        if var root = file.mapping() {
+            if let (value, node) = root.string("listen") {
+                if isAddress(value) { configuration.listen = value } else { file.fail(node, "'listen' must be HOST:PORT") }
+            }
+            if let (value, node) = root.string("admin") {
+                if isAddress(value) || value.hasPrefix("unix:/") {
+                    configuration.admin = value
+                } else {
+                    file.fail(node, "'admin' must be HOST:PORT or unix:/PATH")
+                }
+            }
+            if let (value, _) = root.string("policies") { configuration.policies = TenantPolicyDecoder.absolute(value, besides: path) }
+            if let (value, _) = root.string("state") { configuration.state = TenantPolicyDecoder.absolute(value, besides: path) }
+            configuration.workers = root.integer("workers", in: 1...256)
+            for (name, range, field) in keys {
+                if let value = root.integer(name, in: range) { configuration[keyPath: field] = value }
+            }
+            if let value = root.bool("preempt") { configuration.preempt = value }
+            if var http = root.mapping("http") {
+                for (name, range, field) in httpKeys {
+                    if let value = http.integer(name, in: range) { configuration.http[keyPath: field] = value }
+                }
+                http.finish()
+            }
+            root.finish()
+        }
+        guard file.errors.isEmpty else { throw PolicyErrors(file.errors) }
+        return configuration
+    }
+
+    static let keys: [(String, ClosedRange<Int>, WritableKeyPath<DaemonConfiguration, Int> & Sendable)] = [
+        ("slice_us", 100...1_000_000, \.sliceMicroseconds),
+        ("isolates_per_cell", 1...6_000, \.isolatesPerCell),
+        ("idle_s", 1...86_400, \.idleSeconds),
+        ("machine_concurrency", 1...1_000_000, \.machineConcurrency),
+        ("machine_queue", 0...1_000_000, \.machineQueue),
+        ("drain_s", 0...3_600, \.drainSeconds),
+    ]
+
+    static let httpKeys: [(String, ClosedRange<Int>, WritableKeyPath<DaemonConfiguration.HTTPLimits, Int> & Sendable)] = [
+        ("connections", 1...1_000_000, \.connections),
+        ("head_bytes", 1_024...1 << 20, \.headBytes),
+        ("headers", 8...2_000, \.headers),
+        ("head_timeout_ms", 100...600_000, \.headTimeoutMilliseconds),
+        ("body_timeout_ms", 100...600_000, \.bodyTimeoutMilliseconds),
+        ("idle_timeout_ms", 100...3_600_000, \.idleTimeoutMilliseconds),
+        ("write_timeout_ms", 100...3_600_000, \.writeTimeoutMilliseconds),
+    ]
+
+    /// `HOST:PORT`, the host perhaps an IPv6 address in brackets.
+    public static func isAddress(_ text: String) -> Bool { split(text) != nil }
+
+    /// Host and port of `HOST:PORT`.
+    public static func split(_ text: String) -> (host: String, port: Int)? {
+        guard let colon = text.lastIndex(of: ":"), let port = UInt16(text[text.index(after: colon)...]) else { return nil }
+        var host = String(text[..<colon])
+        if host.hasPrefix("["), host.hasSuffix("]") { host = String(host.dropFirst().dropLast()) }
+        return host.isEmpty ? nil : (host, Int(port))
+    }
+}

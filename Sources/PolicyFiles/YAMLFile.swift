@@ -1,0 +1,232 @@
+import Foundation
+import Yams
+
+/// A YAML file read as one mapping, with its errors collected as it is decoded.
+final class YAMLFile {
+    /// A larger file is refused unread.
+    static let bytesLimit = 1 << 20
+
+    let path: String
+    private(set) var errors: [PolicyError] = []
+
+    init(path: String) { self.path = path }
+
+    func fail(_ node: Node?, _ message: String) {
+        errors.append(PolicyError(file: path, line: node?.mark?.line ?? 1, column: node?.mark?.column ?? 1, message))
+    }
+
+    /// Reads and parses; nil after an error.
+    func mapping() -> YAMLMapping? {
+        guard let text = read() else { return nil }
+        guard !text.contains("\0") else {
+            fail(nil, "the file contains NUL")
+            return nil
+        }
+        do {
+            let documents = try Array(Yams.compose_all(yaml: text))
+            guard let root = documents.first else {
+                fail(nil, "the file is empty")
+                return nil
+            }
+            guard documents.count == 1 else {
+                fail(documents[1], "a second document: a file holds one")
+                return nil
+            }
+            refuseAnchors(root)
+            guard errors.isEmpty else { return nil }
+            guard case .mapping(let mapping) = root else {
+                fail(root, "expected keys and values")
+                return nil
+            }
+            return YAMLMapping(mapping, node: root, file: self)
+        } catch {
+            errors.append(located(error))
+            return nil
+        }
+    }
+
+    private func read() -> String? {
+        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
+            fail(nil, "the file cannot be read")
+            return nil
+        }
+        guard attributes[.type] as? FileAttributeType != .typeDirectory else {
+            fail(nil, "this is a folder")
+            return nil
+        }
+        if let size = attributes[.size] as? Int, size > Self.bytesLimit {
+            fail(nil, "the file has \(size) bytes; at most \(Self.bytesLimit) are read")
+            return nil
+        }
+        guard let data = FileManager.default.contents(atPath: path) else {
+            fail(nil, "the file cannot be read: permission denied, or it is not a file")
+            return nil
+        }
+        guard let text = String(data: data, encoding: .utf8) else {
+            fail(nil, "the file is not UTF-8")
+            return nil
+        }
+        return text
+    }
+
+    /// Anchors and aliases let a short file stand for a huge one; no key here needs them.
+    private func refuseAnchors(_ node: Node) {
+        if node.anchor != nil { return fail(node, "anchors and aliases are not allowed") }
+        switch node {
+        case .mapping(let mapping):
+            for (key, value) in mapping {
+                refuseAnchors(key)
+                refuseAnchors(value)
+            }
+        case .sequence(let sequence): sequence.forEach(refuseAnchors)
+        case .scalar: break
+        case .alias: fail(node, "anchors and aliases are not allowed")
+        }
+    }
+
+    private func located(_ error: any Error) -> PolicyError {
+        switch error as? YamlError {
+        case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
+            return PolicyError(file: path, line: mark.line, column: mark.column, "not YAML: \(problem)")
+        case .duplicatedKeysInMapping(let keys, let context):
+            return PolicyError(
+                file: path, line: context.mark.line, column: context.mark.column,
+                "duplicate key: \(keys.joined(separator: ", "))")
+        default: return PolicyError(file: path, "not YAML: \(error)")
+        }
+    }
+}
+
+/// A mapping being decoded: keys are taken one by one, and what is left over is an error.
+struct YAMLMapping {
+    private let file: YAMLFile
+    let node: Node
+    private var rest: [(key: Node, name: String, value: Node)] = []
+    private var known: [String] = []
+
+    init(_ mapping: Node.Mapping, node: Node, file: YAMLFile) {
+        self.file = file
+        self.node = node
+        for (key, value) in mapping {
+            guard case .scalar(let scalar) = key else {
+                file.fail(key, "a key must be a word")
+                continue
+            }
+            rest.append((key, scalar.string, value))
+        }
+    }
+
+    mutating func take(_ name: String) -> Node? {
+        known.append(name)
+        guard let index = rest.firstIndex(where: { $0.name == name }) else { return nil }
+        let value = rest.remove(at: index).value
+        // `key:` without a value says nothing.
+        if case .scalar(let scalar) = value, scalar.string.isEmpty, scalar.style == .plain || scalar.style == .any {
+            file.fail(value, "'\(name)' has no value")
+            return nil
+        }
+        return value
+    }
+
+    /// Says which keys nobody took.
+    func finish() {
+        for entry in rest {
+            let hint = closest(to: entry.name).map { "; did you mean '\($0)'?" } ?? ""
+            file.fail(entry.key, "unknown key '\(entry.name)'\(hint)")
+        }
+    }
+
+    private func closest(to name: String) -> String? {
+        let candidates = known.map { ($0, distance(Array(name), Array($0))) }
+        guard let best = candidates.min(by: { $0.1 < $1.1 }), best.1 <= max(2, name.count / 3) else { return nil }
+        return best.0
+    }
+
+    /// Levenshtein's distance.
+    private func distance(_ a: [Character], _ b: [Character]) -> Int {
+        var row = Array(0...b.count)
+        for (i, x) in a.enumerated() {
+            var diagonal = row[0]
+            row[0] = i + 1
+            for (j, y) in b.enumerated() {
+                let above = row[j + 1]
+                row[j + 1] = min(above + 1, row[j] + 1, diagonal + (x == y ? 0 : 1))
+                diagonal = above
+            }
+        }
+        return row[b.count]
+    }
+
+    // MARK: Values
+
+    mutating func string(_ name: String) -> (value: String, node: Node)? {
+        guard let node = take(name) else { return nil }
+        return scalar(node, "'\(name)'").map { ($0, node) }
+    }
+
+    func scalar(_ node: Node, _ what: String) -> String? {
+        guard case .scalar(let scalar) = node else {
+            file.fail(node, "\(what) must be text")
+            return nil
+        }
+        return scalar.string
+    }
+
+    mutating func integer(_ name: String, in range: ClosedRange<Int>) -> Int? {
+        guard let node = take(name) else { return nil }
+        guard case .scalar(let scalar) = node, scalar.style == .plain || scalar.style == .any, let value = Int(scalar.string)
+        else {
+            file.fail(node, "'\(name)' must be a whole number")
+            return nil
+        }
+        guard range.contains(value) else {
+            file.fail(node, "'\(name)' is \(value); it must be \(range.lowerBound) to \(range.upperBound)")
+            return nil
+        }
+        return value
+    }
+
+    mutating func bool(_ name: String) -> Bool? {
+        guard let node = take(name) else { return nil }
+        guard case .scalar(let scalar) = node, let value = ["true": true, "false": false][scalar.string] else {
+            file.fail(node, "'\(name)' must be true or false")
+            return nil
+        }
+        return value
+    }
+
+    mutating func choice<T: RawRepresentable & CaseIterable>(_ name: String, _: T.Type) -> T? where T.RawValue == String {
+        guard let (text, node) = string(name) else { return nil }
+        if let value = T(rawValue: text) { return value }
+        file.fail(node, "'\(name)' must be one of \(T.allCases.map(\.rawValue).joined(separator: ", "))")
+        return nil
+    }
+
+    mutating func mapping(_ name: String) -> YAMLMapping? {
+        guard let node = take(name) else { return nil }
+        guard case .mapping(let mapping) = node else {
+            file.fail(node, "'\(name)' must be keys and values")
+            return nil
+        }
+        return YAMLMapping(mapping, node: node, file: file)
+    }
+
+    mutating func list(_ name: String, limit: Int) -> [Node]? {
+        guard let node = take(name) else { return nil }
+        guard case .sequence(let sequence) = node else {
+            file.fail(node, "'\(name)' must be a list")
+            return nil
+        }
+        guard sequence.count <= limit else {
+            file.fail(node, "'\(name)' has \(sequence.count) entries; at most \(limit) are allowed")
+            return nil
+        }
+        return Array(sequence)
+    }
+
+    /// All entries, for mappings whose keys are free.
+    mutating func takeAll() -> [(name: String, key: Node, value: Node)] {
+        defer { rest = [] }
+        return rest.map { ($0.name, $0.key, $0.value) }
+    }
+}
