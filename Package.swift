@@ -92,7 +92,7 @@ let package = Package(
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .systemLibrary(name: "CICU", pkgConfig: "icu-uc", providers: [.apt(["libicu-dev"])]),
+        .target(name: "CICU", cSettings: cSettings, linkerSettings: [.linkedLibrary("icuuc")]),
 
         // Shared by supervisor and cell.
         target("Policy"),
@@ -129,7 +129,10 @@ let package = Package(
         tests("WireTests", ["Wire"]),
         tests("EngineTests", ["Engine"]),
         tests("FiberTests", ["CFiber"]),
-        tests("WebRuntimeTests", ["WebRuntime", "Engine"], exclude: ["javascript"]),
+        .executableTarget(
+            name: "runtime-fixture", dependencies: ["WebRuntime", "Engine", "CFiber"], path: "Tests/RuntimeFixture",
+            swiftSettings: swiftSettings),
+        tests("WebRuntimeTests", ["WebRuntime", "runtime-fixture"], exclude: ["javascript"]),
         tests("CellRuntimeTests", ["CellRuntime", "Wire"]),
         tests("SandboxTests", ["Sandbox"]),
         tests("SnapshotsTests", ["Snapshots"]),

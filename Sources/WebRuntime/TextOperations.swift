@@ -37,49 +37,80 @@ let textOperations: [(name: String, function: Operation)] = [
         {
             let call = OperationCall($0)
             let count = call.string(0).units
-            // RFC 1035 has 253 characters; what is longer is refused by the caller, and cannot fit in any case.
             guard count <= DomainToASCII.unitsLimit else { return call.returnNull() }
-            var units = [UInt16](repeating: 0, count: count)
-            _ = units.withUnsafeMutableBufferPointer { call.writeUTF16(0, into: $0) }
-            guard let ascii = DomainToASCII.convert(units, isStrict: call.bool(1)) else { return call.returnNull() }
-            ascii.withUnsafeBytes { call.returnLatin1($0) }
+            withUnsafeTemporaryAllocation(of: UInt16.self, capacity: count) { units in
+                let read = call.writeUTF16(0, into: units)
+                let isConverted = DomainToASCII.convert(
+                    UnsafeBufferPointer(rebasing: units[..<read]), isStrict: call.bool(1)
+                ) { call.returnLatin1($0) }
+                if !isConverted { call.returnNull() }
+            }
         }
     ),
 ]
 
 /// Whether bytes are well-formed UTF-8.
-private func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
-    // Most text is ASCII, which needs no decoder.
-    if bytes.allSatisfy({ $0 < 0x80 }) { return true }
-    return String(validating: bytes, as: UTF8.self) != nil
+func isValidUTF8(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    // Eight bytes at a time while they are ASCII, as most are.
+    var index = 0
+    while index + 8 <= bytes.count, bytes.loadUnaligned(fromByteOffset: index, as: UInt64.self) & 0x8080_8080_8080_8080 == 0 {
+        index += 8
+    }
+    while index < bytes.count {
+        let lead = bytes[index]
+        guard lead >= 0x80 else {
+            index += 1
+            continue
+        }
+        // The second byte's range keeps out overlong forms, surrogates and what is above U+10FFFF (Unicode 15, table 3-7).
+        let second: ClosedRange<UInt8>
+        let length: Int
+        switch lead {
+        case 0xC2...0xDF: (length, second) = (2, 0x80...0xBF)
+        case 0xE0: (length, second) = (3, 0xA0...0xBF)
+        case 0xED: (length, second) = (3, 0x80...0x9F)
+        case 0xE1...0xEF: (length, second) = (3, 0x80...0xBF)
+        case 0xF0: (length, second) = (4, 0x90...0xBF)
+        case 0xF1...0xF3: (length, second) = (4, 0x80...0xBF)
+        case 0xF4: (length, second) = (4, 0x80...0x8F)
+        default: return false
+        }
+        guard index + length <= bytes.count, second.contains(bytes[index + 1]) else { return false }
+        for offset in 2..<max(length, 2) where bytes[index + offset] & 0xC0 != 0x80 { return false }
+        index += length
+    }
+    return true
 }
 
-/// "domain to ASCII" of the URL standard: UTS #46, non-transitional.
+/// "domain to ASCII" of the URL standard, by ICU.
 enum DomainToASCII {
+    /// Longer names are refused: a name that resolves has at most 253 characters.
     static let unitsLimit = 16_384
 
-    /// - Returns: the name in ASCII, or nil where the standard says failure.
-    static func convert(_ units: [UInt16], isStrict: Bool) -> [UInt8]? {
-        var status = U_ZERO_ERROR
-        // CheckHyphens and UseSTD3ASCIIRules are the standard's beStrict; CheckBidi, CheckJoiners and non-transitional always.
-        var options =
-            UInt32(UIDNA_CHECK_BIDI) | UInt32(UIDNA_CHECK_CONTEXTJ) | UInt32(UIDNA_NONTRANSITIONAL_TO_ASCII)
-        if isStrict { options |= UInt32(UIDNA_USE_STD3_RULES) }
-        guard let idna = cicu_uidna_open(options, &status), status.rawValue <= U_ZERO_ERROR.rawValue else { return nil }
-        defer { cicu_uidna_close(idna) }
-        var info = cicu_uidna_info()
-        var out = [UInt16](repeating: 0, count: units.count * 4 + 64)
-        let length = cicu_uidna_name_to_ascii(idna, units, Int32(units.count), &out, Int32(out.count), &info, &status)
-        guard status.rawValue <= U_ZERO_ERROR.rawValue, length >= 0, Int(length) <= out.count else { return nil }
-        var errors = UInt32(info.errors)
-        if !isStrict {
-            errors &= ~UInt32(
-                UIDNA_ERROR_EMPTY_LABEL | UIDNA_ERROR_LABEL_TOO_LONG | UIDNA_ERROR_DOMAIN_NAME_TOO_LONG
-                    | UIDNA_ERROR_LEADING_HYPHEN | UIDNA_ERROR_TRAILING_HYPHEN | UIDNA_ERROR_HYPHEN_3_4)
+    /// Calls `take` with the name in ASCII.
+    /// - Returns: false where the standard says failure.
+    static func convert(
+        _ units: UnsafeBufferPointer<UInt16>, isStrict: Bool, take: (UnsafeRawBufferPointer) -> Void
+    ) -> Bool {
+        let count = Int32(units.count)
+        let capacity = cicu_domain_capacity(count)
+        return withUnsafeTemporaryAllocation(of: UInt16.self, capacity: Int(capacity)) { out in
+            let length = Int(cicu_domain_to_ascii(units.baseAddress, count, isStrict, out.baseAddress, capacity))
+            guard length > 0 else { return false }
+            withUnsafeTemporaryAllocation(byteCount: length, alignment: 1) { ascii in
+                for index in 0..<length { ascii[index] = UInt8(truncatingIfNeeded: out[index]) }
+                take(UnsafeRawBufferPointer(ascii))
+            }
+            return true
         }
-        guard errors == 0, length > 0 else { return nil }
-        let ascii = out[..<Int(length)]
-        guard ascii.allSatisfy({ $0 < 0x80 }) else { return nil }
-        return ascii.map { UInt8($0) }
+    }
+
+    /// Has ICU read its tables.
+    static func warmUp() {
+        for isStrict in [false, true] {
+            for name in ["b\u{fc}cher.example", "xn--bcher-kva.example", "\u{5e9}.example"] {
+                _ = Array(name.utf16).withUnsafeBufferPointer { convert($0, isStrict: isStrict) { _ in } }
+            }
+        }
     }
 }

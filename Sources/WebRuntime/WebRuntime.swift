@@ -13,7 +13,7 @@ public enum WebRuntime {
 
     /// The operations, in the order that snapshots know them by.
     public static var operations: [(name: String, function: Operation)] {
-        responseOperations + timerOperations + textOperations + cryptoOperations
+        responseOperations + timerOperations + textOperations + base64Operations + cryptoOperations
     }
 
     /// A hash of all that the base snapshot is made of here: sources and names of operations (FNV-1a, 64 bits, in hexadecimal). It tells
@@ -32,7 +32,7 @@ public enum WebRuntime {
 
     /// Has the libraries read what they read lazily (ICU's tables, OpenSSL's configuration), before the sandbox takes the files away.
     public static func warmUp() {
-        _ = DomainToASCII.convert(Array("b\u{fc}cher.example".utf16), isStrict: false)
+        DomainToASCII.warmUp()
         for algorithm in DigestAlgorithm.allCases { _ = algorithm.warmUp() }
     }
 }

@@ -52,7 +52,7 @@
   internal.expose('navigator', new Navigator(secret));
   internal.expose('reportError', functions.reportError);
   internal.expose('self', globalThis);
-  internal.exposeLazily('cloister:crypto', ['crypto', 'Crypto', 'SubtleCrypto', 'CryptoKey']);
+  internal.exposeLazily('crypto', ['crypto', 'Crypto', 'SubtleCrypto', 'CryptoKey']);
 
   // Neither shared memory nor waiting on it. (While a base snapshot is built they may not exist yet: the engine's flags say so too.)
   ReflectDeleteProperty(globalThis, 'SharedArrayBuffer');

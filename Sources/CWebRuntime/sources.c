@@ -1,0 +1,77 @@
+// The runtime's JavaScript, embedded as it lies in javascript/. A file runs when the base snapshot is built, in the order of the table
+// below, or, if it is lazy, when `internal.load(NAME)` first asks for it. A new file needs its text here and a row in the table.
+#include "cwebruntime.h"
+
+// #embed is of C23; the package is C17 and the compiler knows it in both.
+#pragma clang diagnostic ignored "-Wc23-extensions"
+
+static const char primordials_text[] = {
+#embed "javascript/00-primordials.js" suffix(, 0)
+};
+static const char webidl_text[] = {
+#embed "javascript/05-webidl.js" suffix(, 0)
+};
+static const char domexception_text[] = {
+#embed "javascript/10-domexception.js" suffix(, 0)
+};
+static const char events_text[] = {
+#embed "javascript/15-events.js" suffix(, 0)
+};
+static const char abort_text[] = {
+#embed "javascript/20-abort.js" suffix(, 0)
+};
+static const char encoding_text[] = {
+#embed "javascript/25-encoding.js" suffix(, 0)
+};
+static const char base64_text[] = {
+#embed "javascript/30-base64.js" suffix(, 0)
+};
+static const char timers_text[] = {
+#embed "javascript/32-timers.js" suffix(, 0)
+};
+static const char inspect_text[] = {
+#embed "javascript/33-inspect.js" suffix(, 0)
+};
+static const char console_text[] = {
+#embed "javascript/34-console.js" suffix(, 0)
+};
+static const char structured_clone_text[] = {
+#embed "javascript/36-structured-clone.js" suffix(, 0)
+};
+static const char url_parser_text[] = {
+#embed "javascript/37-url-parser.js" suffix(, 0)
+};
+static const char url_text[] = {
+#embed "javascript/38-url.js" suffix(, 0)
+};
+static const char crypto_text[] = {
+#embed "javascript/85-crypto.js" suffix(, 0)
+};
+static const char misc_text[] = {
+#embed "javascript/87-misc.js" suffix(, 0)
+};
+
+#define EAGER(name, text) {name, text, sizeof(text) - 1, false}
+#define LAZY(name, text) {name, text, sizeof(text) - 1, true}
+
+static const cwebruntime_source_text sources[] = {
+    EAGER("primordials", primordials_text),
+    EAGER("webidl", webidl_text),
+    EAGER("domexception", domexception_text),
+    EAGER("events", events_text),
+    EAGER("abort", abort_text),
+    EAGER("encoding", encoding_text),
+    EAGER("base64", base64_text),
+    EAGER("timers", timers_text),
+    EAGER("inspect", inspect_text),
+    EAGER("console", console_text),
+    EAGER("structured-clone", structured_clone_text),
+    EAGER("url-parser", url_parser_text),
+    EAGER("url", url_text),
+    LAZY("crypto", crypto_text),
+    EAGER("misc", misc_text),
+};
+
+size_t cwebruntime_source_count(void) { return sizeof(sources) / sizeof(sources[0]); }
+
+const cwebruntime_source_text *cwebruntime_source(size_t index) { return index < cwebruntime_source_count() ? &sources[index] : NULL; }
