@@ -1,0 +1,426 @@
+import NIOCore
+import Supervisor
+import Wire
+
+/// One client's connection: cuts requests out of its bytes, hands them to the dispatcher one at a time and writes the answers.
+///
+/// Pipelined requests wait as raw bytes, at most one read of them: while a request is in flight and something is buffered, nothing more is
+/// read. A request's body is read as the dispatcher grants credit for it.
+final class GatewayConnection: ChannelDuplexHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundIn = Never
+    typealias OutboundOut = ByteBuffer
+
+    enum Phase {
+        case open
+        /// The last answer is being written.
+        case finishing
+        /// Our side is shut; what the client still sends is thrown away, so that no reset overtakes the answer.
+        case lingering
+        case closed
+    }
+
+    /// What the clock is watching.
+    enum Wait { case nothing, head, idle, body, halfClosed, linger }
+
+    let core: GatewayCore
+    /// Place in the core's list.
+    var index: Int?
+    var context: ChannelHandlerContext?
+    var phase = Phase.open
+    var exchange: Exchange?
+    /// The client shut its sending side.
+    private(set) var inputEnded = false
+    /// Reused for heads and small bodies of answers.
+    var output = ByteBuffer()
+
+    private var input = ByteBuffer()
+    private var scanner = HeadScanner()
+    private var parser: RequestHeadParser
+    private var requestHeaders = ByteBuffer()
+    private var skippedEmptyLine = false
+    private var isAdvancing = false
+    private var readIsHeld = false
+    private var lingeredBytes = 0
+    private var hasReceived = false
+
+    private var wait = Wait.nothing
+    private var deadline = Int64.max
+    private var bodyMillisecondsLeft: Int64?
+    private var writeDeadline = Int64.max
+    private static let lingeredBytesLimit = 1 << 20
+    private static let keptCapacity = 8 << 10
+
+    init(core: GatewayCore, peer: String) {
+        self.core = core
+        parser = RequestHeadParser(limits: core.limits, peer: peer)
+    }
+
+    // MARK: Channel
+
+    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+
+    func channelActive(context: ChannelHandlerContext) {
+        switch core.add(self) {
+        case .taken: watch(.head, core.limits.headTimeoutMilliseconds)
+        case .refused: refuse(RequestRefusal(code: .overloaded, message: "too many connections"))
+        case .closed: close()
+        }
+        context.fireChannelActive()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var bytes = unwrapInboundIn(data)
+        switch phase {
+        case .open:
+            hasReceived = true
+            if input.readableBytes == 0 { input = bytes } else { input.writeBuffer(&bytes) }
+            advance()
+        case .lingering, .finishing:
+            lingeredBytes += bytes.readableBytes
+            if lingeredBytes > Self.lingeredBytesLimit { close() }
+        case .closed: break
+        }
+    }
+
+    /// NIO asks for more after each read; it gets its way only while there is room.
+    func read(context: ChannelHandlerContext) {
+        if wantsInput { context.read() } else { readIsHeld = true }
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        if context.channel.isWritable {
+            writeDeadline = .max
+            if let exchange { reportTaken(exchange) }
+            advance()
+        } else {
+            writeDeadline = core.deadline(in: core.limits.writeTimeoutMilliseconds)
+        }
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        guard let event = event as? ChannelEvent, event == .inputClosed else { return }
+        inputEnded = true
+        switch phase {
+        case .open:
+            if exchange != nil { watch(.halfClosed, core.limits.halfClosedMilliseconds) }
+            advance()
+        case .lingering: close()
+        case .finishing, .closed: break
+        }
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        phase = .closed
+        core.remove(self)
+        clientGone()
+        context.fireChannelInactive()
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) {
+        self.context = nil
+        core.remove(self)
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) { abandon() }
+
+    // MARK: Reading
+
+    private var wantsInput: Bool {
+        switch phase {
+        case .closed: return false
+        case .finishing, .lingering: return true
+        case .open:
+            guard input.readableBytes == 0 || exchange == nil else { return false }
+            guard let exchange else { return input.readableBytes == 0 || context?.channel.isWritable != false }
+            return exchange.body.isComplete || exchange.response == .complete || exchange.requestCredit > 0
+        }
+    }
+
+    /// Does all that the bytes at hand, the credit and the writability allow.
+    func advance() {
+        guard !isAdvancing else { return }
+        isAdvancing = true
+        while phase == .open {
+            let goesOn = if let exchange { pumpBody(exchange) } else { beginRequest() }
+            guard goesOn else { break }
+        }
+        isAdvancing = false
+        if input.readableBytes == 0 { input = ByteBuffer() }
+        watchBody()
+        if readIsHeld, wantsInput {
+            readIsHeld = false
+            context?.read()
+        }
+    }
+
+    /// - Returns: whether there is more to do.
+    private func beginRequest() -> Bool {
+        // Answers that the client does not take must not pile up.
+        guard context?.channel.isWritable == true else { return false }
+        guard input.readableBytes > 0 else {
+            if inputEnded || core.isDraining { finish() }
+            return false
+        }
+        do throws(RequestRefusal) {
+            if try skipEmptyLine() { return true }
+            let limit = core.limits.headBytes
+            var length: Int?
+            var refusal: RequestRefusal?
+            // One pass over the bytes in place; a head that is not whole is remembered by the scanner.
+            input.withUnsafeReadableBytes { bytes in
+                do throws(RequestRefusal) { length = try scanner.end(of: bytes, limit: limit) } catch { refusal = error }
+            }
+            if let refusal { throw refusal }
+            guard let length else {
+                if inputEnded { finish() } else if wait != .head { watch(.head, core.limits.headTimeoutMilliseconds) }
+                return false
+            }
+            try dispatch(parseHead(length))
+        } catch {
+            refuse(error)
+        }
+        return true
+    }
+
+    /// One empty line before a request is forgiven (RFC 9112 2.2).
+    private func skipEmptyLine() throws(RequestRefusal) -> Bool {
+        guard input.getInteger(at: input.readerIndex, as: UInt8.self) == HTTPBytes.carriageReturn else { return false }
+        guard input.readableBytes > 1 else { return false }
+        guard !skippedEmptyLine, input.getInteger(at: input.readerIndex + 1, as: UInt8.self) == HTTPBytes.lineFeed else {
+            throw .bad("the request does not begin with a method")
+        }
+        skippedEmptyLine = true
+        input.moveReaderIndex(forwardBy: 2)
+        return true
+    }
+
+    private func parseHead(_ length: Int) throws(RequestRefusal) -> RequestHead {
+        var head: RequestHead?
+        var refusal: RequestRefusal?
+        input.withUnsafeReadableBytes { bytes in
+            do throws(RequestRefusal) {
+                head = try parser.parse(UnsafeRawBufferPointer(rebasing: bytes[..<length]), into: &requestHeaders)
+            } catch {
+                refusal = error
+            }
+        }
+        if let refusal { throw refusal }
+        input.moveReaderIndex(forwardBy: length)
+        scanner.reset()
+        skippedEmptyLine = false
+        return head!
+    }
+
+    private func dispatch(_ head: RequestHead) throws(RequestRefusal) {
+        var reader = RequestBodyReader(head.framing, limits: core.limits)
+        var body: ByteBuffer?
+        while !reader.isComplete, let piece = try reader.next(from: &input, limit: FrameHeader.windowBytes - reader.readBytes) {
+            if body == nil { body = piece } else { body!.writeImmutableBuffer(piece) }
+        }
+        let id = core.makeRequestID()
+        let exchange = Exchange(id: id, head: head, body: reader, connection: self)
+        exchange.requestCredit = FrameHeader.windowBytes - reader.readBytes
+        exchange.toldBodyEnd = reader.isComplete
+        exchange.owesContinue = head.expectsContinue && reader.readBytes == 0 && !reader.isComplete
+        self.exchange = exchange
+        if inputEnded { watch(.halfClosed, core.limits.halfClosedMilliseconds) } else { watch(.nothing, 0) }
+        var contentLength: Int?
+        if case .length(let length) = head.framing { contentLength = length }
+        let request = IncomingRequest(
+            id: id, host: head.host, method: head.method, url: head.url, headers: requestHeaders,
+            body: head.framing == .none ? nil : body ?? ByteBuffer(), bodyIsComplete: reader.isComplete, contentLength: contentLength)
+        exchange.dispatched = core.dispatcher.dispatch(request, to: exchange)
+        if requestHeaders.capacity > Self.keptCapacity { requestHeaders = ByteBuffer() }
+        if exchange.owesContinue {
+            // Later, so that a refusal which the dispatcher already knows of comes first and the body is never sent.
+            context?.eventLoop.assumeIsolated().execute { [weak self] in self?.sendContinue(exchange) }
+        }
+    }
+
+    /// Passes the request's body on as far as there is credit; once the answer is complete, throws it away.
+    /// - Returns: whether there is more to do.
+    private func pumpBody(_ exchange: Exchange) -> Bool {
+        if exchange.response == .complete { return discardBody(exchange) }
+        guard !exchange.body.isComplete else { return false }
+        do throws(RequestRefusal) {
+            let piece = try exchange.body.next(from: &input, limit: exchange.requestCredit)
+            if let piece {
+                exchange.owesContinue = false
+                exchange.requestCredit -= piece.readableBytes
+                earnBodyTime(piece.readableBytes)
+                exchange.dispatched?.requestBody(piece)
+            }
+            if exchange.body.isComplete, !exchange.toldBodyEnd, exchange.response != .complete {
+                exchange.toldBodyEnd = true
+                exchange.dispatched?.requestBodyEnded()
+            }
+            if piece == nil, !exchange.body.isComplete, inputEnded, input.readableBytes == 0 { abandon() }
+            return piece != nil
+        } catch {
+            refuse(error, exchange)
+            return false
+        }
+    }
+
+    private func discardBody(_ exchange: Exchange) -> Bool {
+        do throws(RequestRefusal) {
+            while let piece = try exchange.body.next(from: &input, limit: .max) {
+                exchange.discardedBytes += piece.readableBytes
+                earnBodyTime(piece.readableBytes)
+            }
+        } catch {
+            finish()
+            return false
+        }
+        if exchange.body.isComplete {
+            release(exchange)
+            return true
+        }
+        if exchange.discardedBytes > core.limits.discardedBodyBytes || inputEnded { finish() }
+        return false
+    }
+
+    func creditGrew(_ exchange: Exchange) {
+        guard exchange === self.exchange else { return }
+        sendContinue(exchange)
+        advance()
+    }
+
+    private func sendContinue(_ exchange: Exchange) {
+        guard exchange === self.exchange, exchange.owesContinue, exchange.response == .awaited, phase == .open, let context else { return }
+        exchange.owesContinue = false
+        var line = ByteBuffer()
+        line.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
+        context.writeAndFlush(wrapOutboundOut(line), promise: nil)
+    }
+
+    // MARK: The end of a request, the end of the connection
+
+    /// The answer is complete and so is the request's body: the next one.
+    func release(_ exchange: Exchange) {
+        exchange.connection = nil
+        exchange.dispatched = nil
+        self.exchange = nil
+        if output.capacity > Self.keptCapacity { output = ByteBuffer() }
+        watch(.idle, core.limits.idleTimeoutMilliseconds)
+    }
+
+    /// Tells the dispatcher, if there is a request whose answer is not complete.
+    func clientGone() {
+        guard let exchange else { return }
+        self.exchange = nil
+        exchange.connection = nil
+        let dispatched = exchange.dispatched
+        exchange.dispatched = nil
+        guard exchange.response != .complete else { return }
+        core.metrics.clientsGone.increment()
+        dispatched?.clientGone()
+    }
+
+    /// Closes once everything is written, in a way that loses none of it.
+    /// - Parameter lingers: false where nothing was said that the client could miss.
+    func finish(lingers: Bool = true) {
+        guard phase == .open, let context else { return }
+        phase = .finishing
+        input = ByteBuffer()
+        watch(.linger, core.limits.lingerMilliseconds + core.limits.writeTimeoutMilliseconds)
+        let written = context.eventLoop.makePromise(of: Void.self)
+        written.futureResult.assumeIsolated().whenComplete { [weak self] _ in
+            if lingers { self?.linger() } else { self?.close() }
+        }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: written)
+        advance()
+    }
+
+    private func linger() {
+        guard phase == .finishing, let context else { return }
+        if inputEnded { return close() }
+        phase = .lingering
+        watch(.linger, core.limits.lingerMilliseconds)
+        context.close(mode: .output, promise: nil)
+    }
+
+    /// Closes at once; the client may see a reset.
+    func abandon() {
+        clientGone()
+        close()
+    }
+
+    private func close() {
+        guard phase != .closed else { return }
+        phase = .closed
+        watch(.nothing, 0)
+        context?.close(promise: nil)
+    }
+
+    /// Refuses what cannot be read as a request, and everything after it.
+    private func refuse(_ refusal: RequestRefusal, _ exchange: Exchange? = nil) {
+        guard phase == .open else { return }
+        core.metrics.refused(refusal.code)
+        let wasAnswered = exchange.map { $0.response != .awaited } ?? false
+        let id = exchange?.id ?? core.makeRequestID()
+        clientGone()
+        if wasAnswered { return close() }
+        writeRefusal(refusal, id: id)
+        finish()
+    }
+
+    /// No new request; what is in flight goes on.
+    func drain() {
+        guard phase == .open, exchange == nil, input.readableBytes == 0 else { return }
+        finish(lingers: false)
+    }
+
+    // MARK: Time
+
+    private func watch(_ wait: Wait, _ milliseconds: Int) {
+        self.wait = wait
+        deadline = wait == .nothing ? .max : core.deadline(in: milliseconds)
+        if wait != .body { bodyMillisecondsLeft = nil }
+    }
+
+    /// The clock runs for a body only while the gateway wants more of it.
+    private func watchBody() {
+        guard phase == .open, !inputEnded, let exchange, !exchange.body.isComplete else {
+            if wait == .body { watch(.nothing, 0) }
+            return
+        }
+        let isWanted = exchange.response == .complete || exchange.requestCredit > 0
+        if isWanted, wait != .body {
+            let left = bodyMillisecondsLeft ?? Int64(core.limits.bodyTimeoutMilliseconds)
+            watch(.body, Int(left))
+        } else if !isWanted, wait == .body {
+            let left = max(deadline - core.now, 0)
+            watch(.nothing, 0)
+            bodyMillisecondsLeft = left
+        }
+    }
+
+    private func earnBodyTime(_ bytes: Int) {
+        guard wait == .body else { return }
+        let earned = Int64(bytes * 1_000 / max(core.limits.bodyBytesPerSecond, 1))
+        deadline = min(deadline + earned, core.deadline(in: core.limits.bodyTimeoutMilliseconds))
+    }
+
+    /// The answer made progress towards a client that shut its sending side.
+    func touchHalfClosed() {
+        if wait == .halfClosed { watch(.halfClosed, core.limits.halfClosedMilliseconds) }
+    }
+
+    func tick(_ now: Int64) {
+        if writeDeadline <= now { return abandon() }
+        guard deadline <= now else { return }
+        switch wait {
+        case .nothing: break
+        case .idle, .linger: if phase == .open { finish() } else { close() }
+        case .halfClosed: abandon()
+        case .head:
+            guard hasReceived else { return close() }
+            refuse(RequestRefusal(code: .requestTimeout, message: "the request's head took too long"))
+        case .body:
+            guard exchange?.response != .complete else { return abandon() }
+            refuse(RequestRefusal(code: .requestTimeout, message: "the request's body took too long"), exchange)
+        }
+    }
+}
