@@ -1,1 +1,3 @@
+#pragma once
+#include <errno.h>
 #include <seccomp.h>

@@ -1,0 +1,74 @@
+// clinux.h — what runs between clone and exec, and the stages by which a cell seals itself. Plain system calls; no policy.
+//
+// Every failure names its stage and carries errno. Descriptors of a cell: 0 and 1 /dev/null, 2 the diagnostics pipe, 3 the socket to the
+// supervisor, 4 and 5 the two seccomp programs until they were read.
+#pragma once
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { CLINUX_SOCKET = 3, CLINUX_FILTER_EARLY = 4, CLINUX_FILTER_STEADY = 5 };
+
+/// Where something failed: a stage's name (static text) and errno.
+typedef struct clinux_failure {
+  char stage[48];
+  int error;
+} clinux_failure;
+
+typedef struct clinux_spawn_options {
+  const char *executable;
+  char *const *arguments;    // argv, NULL-terminated
+  char *const *environment;  // envp, NULL-terminated
+  const char *const *files;  // what the root holds besides empty folders: absolute paths, NULL-terminated; the executable among them
+  int socket;                // becomes 3
+  int diagnostics;           // becomes 2
+  int filter_early;          // becomes 4; -1: none
+  int filter_steady;         // becomes 5; -1: none
+  uid_t outside_uid;         // what the cell's uid 0 is outside
+  gid_t outside_gid;
+  bool is_root;      // the caller may set groups and map any id
+  bool is_sandboxed; // false: plain fork and exec, for development
+  int nice;
+} clinux_spawn_options;
+
+/// Called in the parent when the child exists and waits; for placing it in cgroups.
+typedef void (*clinux_placer)(pid_t pid, void *context);
+
+/// Starts a process as `options` say. Returns 0 with its pid and pidfd, or -1 with the failure of parent or child. Blocks until the child
+/// has executed (some milliseconds). The calling thread must outlive the child: its end kills it.
+int clinux_spawn(const clinux_spawn_options *options, clinux_placer place, void *context, pid_t *pid, int *pidfd, clinux_failure *failure);
+
+/// Sends SIGKILL. 0 or errno.
+int clinux_kill(int pidfd);
+/// Waits for the process behind the pidfd to end. Returns its exit code (>= 0), or minus the signal that ended it.
+int clinux_reap(int pidfd);
+/// A pair of connected stream sockets, close-on-exec. 0 or errno.
+int clinux_socketpair(int sockets[2]);
+/// A pipe, close-on-exec, its read end non-blocking. 0 or errno.
+int clinux_pipe(int ends[2]);
+/// A memory file, close-on-exec, without execute permission where the kernel knows that. -1: errno.
+int clinux_memfd(const char *name);
+
+// The seal, in this order, on one thread until the last. 0, or -1 with the failure.
+
+/// Resource limits, speculation controls, no new privileges, secure bits, bounding and ambient sets; reads the seccomp programs.
+int clinux_seal_before_runtime(clinux_failure *failure);
+/// An empty read-only root, no capabilities, not dumpable, Landlock, and the early filter.
+int clinux_seal_drop_root(clinux_failure *failure);
+/// No further threads, and the steady filter for all of them.
+int clinux_seal_finish(clinux_failure *failure);
+
+/// Tries what must not work, for selfcheck; returns errno (or 0 when it worked) if the process is still there. EINVAL: no such attempt.
+int clinux_attempt(const char *name);
+/// The names clinux_attempt knows, NULL-terminated.
+const char *const *clinux_attempts(void);
+
+/// The seccomp programs' texts, embedded at build time from policies/seccomp/.
+typedef struct clinux_program_text {
+  const char *name;
+  const char *text;
+  size_t length;
+} clinux_program_text;
+size_t clinux_program_count(void);
+const clinux_program_text *clinux_program(size_t index);

@@ -1,0 +1,113 @@
+// How a cell gives up everything it will not need.
+#define _GNU_SOURCE
+#include <linux/audit.h>
+#include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/prctl.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mount.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "failure.h"
+
+/// A filter has at most this many instructions (the kernel's BPF_MAXINSNS).
+enum { kInstructionLimit = 4096 };
+/// Descriptors a cell may have; it needs 0 to 3.
+enum { kDescriptorLimit = 8 };
+
+static struct sock_fprog early_filter, steady_filter;
+
+static int limit(int resource, rlim_t value) {
+  struct rlimit both = {value, value};
+  return setrlimit(resource, &both);
+}
+
+static int read_filter(int fd, struct sock_fprog *filter) {
+  struct sock_filter *instructions = calloc(kInstructionLimit, sizeof *instructions);
+  if (!instructions) return -1;
+  size_t size = 0;
+  for (;;) {
+    ssize_t count = pread(fd, (char *)instructions + size, kInstructionLimit * sizeof *instructions - size, (off_t)size);
+    if (count < 0) return -1;
+    if (count == 0) break;
+    size += (size_t)count;
+  }
+  if (size == 0 || size % sizeof *instructions != 0) {
+    errno = EINVAL;
+    return -1;
+  }
+  filter->len = (unsigned short)(size / sizeof *instructions);
+  filter->filter = instructions;
+  return close(fd);
+}
+
+int clinux_seal_before_runtime(clinux_failure *failure) {
+  if (read_filter(CLINUX_FILTER_EARLY, &early_filter) != 0) return clinux_fail(failure, "read the early filter");
+  if (read_filter(CLINUX_FILTER_STEADY, &steady_filter) != 0) return clinux_fail(failure, "read the steady filter");
+  if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_MEMLOCK, 0) != 0 || limit(RLIMIT_MSGQUEUE, 0) != 0 || limit(RLIMIT_NOFILE, kDescriptorLimit) != 0)
+    return clinux_fail(failure, "resource limits");
+  // ENXIO, ENODEV and EPERM: the processor is not affected, or the machine's owner has decided for all.
+  prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_FORCE_DISABLE, 0, 0);
+  prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0);
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return clinux_fail(failure, "no new privileges");
+  if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return clinux_fail(failure, "ambient capabilities");
+  for (unsigned long capability = 0; capability < 64; capability++) {
+    if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL) return clinux_fail(failure, "bounding set");
+  }
+  if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
+                                   SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED,
+            0, 0, 0) != 0)
+    return clinux_fail(failure, "secure bits");
+  return 0;
+}
+
+/// No access to any file, where the kernel has Landlock.
+static int restrict_files(void) {
+#ifdef SYS_landlock_create_ruleset
+  struct {
+    uint64_t handled_access_fs;
+  } attributes = {(1ull << 13) - 1};
+  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
+  if (ruleset < 0) return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
+  int status = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
+  close(ruleset);
+  return status;
+#else
+  return 0;
+#endif
+}
+
+static int drop_capabilities(void) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct none[2];
+  memset(none, 0, sizeof none);
+  return (int)syscall(SYS_capset, &header, none);
+}
+
+int clinux_seal_drop_root(clinux_failure *failure) {
+  if (mount("empty", "/empty", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=555,size=4k,nr_inodes=1") != 0)
+    return clinux_fail(failure, "mount the empty root");
+  if (mount(NULL, "/empty", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
+    return clinux_fail(failure, "make the empty root read-only");
+  if (chdir("/empty") != 0 || syscall(SYS_pivot_root, ".", ".") != 0) return clinux_fail(failure, "pivot into the empty root");
+  if (umount2(".", MNT_DETACH) != 0 || chdir("/") != 0) return clinux_fail(failure, "leave the old root");
+  if (drop_capabilities() != 0) return clinux_fail(failure, "drop capabilities");
+  if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return clinux_fail(failure, "not dumpable");
+  if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return clinux_fail(failure, "parent-death signal");
+  if (restrict_files() != 0) return clinux_fail(failure, "Landlock");
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &early_filter) != 0) return clinux_fail(failure, "early filter");
+  return 0;
+}
+
+int clinux_seal_finish(clinux_failure *failure) {
+  if (limit(RLIMIT_NPROC, 0) != 0) return clinux_fail(failure, "limit of processes");
+  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &steady_filter) != 0) return clinux_fail(failure, "steady filter");
+  return 0;
+}

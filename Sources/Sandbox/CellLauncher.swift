@@ -1,0 +1,111 @@
+import CLinux
+import Glibc
+
+/// Starts cells in their sandbox. Immutable; `launch` may be called from any thread that lives as long as the cell.
+public final class CellLauncher: Sendable {
+    /// Cells run below the supervisor, so that the front stays quick when they are busy.
+    public static let niceValue: Int32 = 5
+    /// Who a cell is outside when the supervisor is root: nobody.
+    public static let unprivilegedID: UInt32 = 65_534
+
+    let executable: CellExecutable
+    let isSandboxed: Bool
+    private let earlyFilter: Int32
+    private let steadyFilter: Int32
+    private let steadyJitlessFilter: Int32
+    private let cgroups: CgroupPlacement
+
+    /// What could not be done, and is worth a line in the log.
+    public var warnings: [String] { cgroups.warnings }
+
+    /// Compiles the seccomp programs.
+    public init(executable: CellExecutable, isSandboxed: Bool = true) throws {
+        self.executable = executable
+        self.isSandboxed = isSandboxed
+        earlyFilter = isSandboxed ? try SeccompProgram.embedded("early").compile() : -1
+        steadyFilter = isSandboxed ? try SeccompProgram.embedded("steady").compile() : -1
+        steadyJitlessFilter = isSandboxed ? try SeccompProgram.embedded("steady-jitless").compile() : -1
+        cgroups = CgroupPlacement()
+    }
+
+    deinit { for filter in [earlyFilter, steadyFilter, steadyJitlessFilter] where filter >= 0 { close(filter) } }
+
+    /// Starts a cell; it seals itself and says READY on its socket.
+    /// - Parameters:
+    ///   - name: for its cgroup.
+    ///   - arguments: further ones for the executable.
+    public func launch(name: String, jit: Bool, arguments: [String] = []) throws(SandboxFailure) -> CellProcess {
+        var sockets: [Int32] = [-1, -1]
+        var pipe: [Int32] = [-1, -1]
+        let socketError = clinux_socketpair(&sockets)
+        guard socketError == 0 else { throw SandboxFailure(stage: "make a socket pair", errorNumber: socketError) }
+        let pipeError = clinux_pipe(&pipe)
+        guard pipeError == 0 else {
+            sockets.forEach { close($0) }
+            throw SandboxFailure(stage: "make a pipe", errorNumber: pipeError)
+        }
+        defer {
+            close(sockets[1])
+            close(pipe[1])
+        }
+        let group = cgroups.group(name: name)
+        do throws(SandboxFailure) {
+            let (pid, pidfd) = try spawn(
+                group, socket: sockets[1], diagnostics: pipe[1], jit: jit,
+                arguments: [executable.path] + (isSandboxed ? [] : ["--insecure"]) + arguments)
+            return CellProcess(pid: pid, pidfd: pidfd, socket: sockets[0], diagnostics: pipe[0], isSandboxed: isSandboxed, group: group)
+        } catch {
+            close(sockets[0])
+            close(pipe[0])
+            group.remove()
+            throw error
+        }
+    }
+
+    private func spawn(
+        _ group: Cgroup, socket: Int32, diagnostics: Int32, jit: Bool, arguments: [String]
+    ) throws(SandboxFailure) -> (pid: pid_t, pidfd: Int32) {
+        let folders = Set(executable.libraries.map { $0.prefix(upTo: $0.lastIndex(of: "/")!) }).sorted()
+        let argv = CStrings(arguments)
+        let envp = CStrings([
+            // The backtracer would start a process; memory pools per thread would only cost memory.
+            "SWIFT_BACKTRACE=enable=no", "TZ=UTC", "LC_ALL=C", "MALLOC_ARENA_MAX=2", "LD_LIBRARY_PATH=\(folders.joined(separator: ":"))",
+        ])
+        let files = CStrings(Array(Set([executable.path] + executable.libraries)).sorted())
+        let isRoot = geteuid() == 0
+        var options = clinux_spawn_options(
+            executable: argv.first, arguments: argv.pointer, environment: envp.pointer, files: files.constant, socket: socket,
+            diagnostics: diagnostics, filter_early: earlyFilter, filter_steady: jit ? steadyFilter : steadyJitlessFilter,
+            outside_uid: isRoot ? Self.unprivilegedID : geteuid(), outside_gid: isRoot ? Self.unprivilegedID : getegid(),
+            is_root: isRoot, is_sandboxed: isSandboxed, nice: Self.niceValue)
+        var pid: pid_t = 0
+        var pidfd: Int32 = -1
+        var failure = clinux_failure()
+        let status = clinux_spawn(
+            &options, { pid, context in Unmanaged<Cgroup>.fromOpaque(context!).takeUnretainedValue().add(pid) },
+            Unmanaged.passUnretained(group).toOpaque(), &pid, &pidfd, &failure)
+        guard status == 0 else { throw SandboxFailure(failure) }
+        return (pid, pidfd)
+    }
+}
+
+/// Strings for C, freed with this.
+private final class CStrings {
+    let pointer: UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>
+    private let count: Int
+
+    init(_ strings: [String]) {
+        count = strings.count
+        pointer = .allocate(capacity: count + 1)
+        for (index, string) in strings.enumerated() { (pointer + index).initialize(to: strdup(string)) }
+        (pointer + count).initialize(to: nil)
+    }
+
+    deinit {
+        for index in 0..<count { free(pointer[index]) }
+        pointer.deallocate()
+    }
+
+    var first: UnsafePointer<CChar>? { pointer[0].map { UnsafePointer($0) } }
+    var constant: UnsafePointer<UnsafePointer<CChar>?> { UnsafeRawPointer(pointer).assumingMemoryBound(to: UnsafePointer<CChar>?.self) }
+}
