@@ -1,6 +1,7 @@
 import CFiber
 import Engine
 import Glibc
+import Policy
 import Sandbox
 import WebRuntime
 import Wire

@@ -1,4 +1,5 @@
 import Engine
+import Policy
 import Wire
 
 /// One version of a tenant's code as this cell holds it: bundle, bindings, limits. Immutable; shared by the version's isolates in turn.
