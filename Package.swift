@@ -117,7 +117,7 @@ let package = Package(
         target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
         executable(
             "cloisterd",
-            ["Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Sandbox", arguments, lifecycle, unixSignals, nioPosix]),
+            ["Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Sandbox", "Snapshots", "Wire", logging, nio, arguments, lifecycle, unixSignals, nioPosix]),
         executable("cloister", ["Policy", arguments]),
         target("LoadHarness", [nio, nioPosix, histogram]),
         executable("cloister-load", ["LoadHarness", arguments]),

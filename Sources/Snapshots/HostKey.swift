@@ -2,7 +2,8 @@ import Crypto
 import Foundation
 
 /// The host's secret: authenticates snapshots and yields V8's hash seed. Kept in the state folder, readable by its owner only.
-public struct HostKey: Sendable {
+/// Sendable, since the library's key is an immutable value, though it does not say so.
+public struct HostKey: @unchecked Sendable {
     static let byteCount = 32
     let key: SymmetricKey
 

@@ -1,0 +1,244 @@
+import Admin
+import ArgumentParser
+import Foundation
+import Gateway
+import Logging
+import NIOCore
+import NIOPosix
+import Policy
+import PolicyFiles
+import Sandbox
+import ServiceLifecycle
+import Snapshots
+import Supervisor
+import Telemetry
+import UnixSignals
+import Wire
+
+/// `cloisterd run`, from the configuration to the end of the process.
+struct Daemon {
+    let configuration: DaemonConfiguration
+    let jsonLogs: Bool
+    let cell: String
+    let isSandboxed: Bool
+
+    func run() async throws {
+        // A client or a cell that goes away is an error of a write, not the end of the daemon.
+        signal(SIGPIPE, SIG_IGN)
+        // Trapped from here on: a signal during the start is not lost.
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        let output = LogOutput()
+        let logger = makeLogger(output)
+        let folder = try state()
+        let prepared = try prepare(folder, logger)
+        let registry = MetricsRegistry()
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let supervisor = try await startSupervisor(prepared, group.next(), registry, logger)
+        let gateway = try await startGateway(supervisor, group.next(), registry)
+        let admin = try startAdmin(supervisor, registry, logger)
+        logger.info(
+            "listening",
+            metadata: ["gateway": "\(Self.text(gateway.address))", "admin": "\(configuration.admin)", "pid": "\(getpid())"])
+
+        await serve(signals, supervisor, gateway, logger, output)
+        withExtendedLifetime((folder, admin)) {}
+    }
+
+    // MARK: Start
+
+    private func makeLogger(_ output: LogOutput) -> Logger {
+        let format: LogFormat = jsonLogs ? .json : .automatic()
+        // Without a sandbox every line says so.
+        let metadata: Logger.Metadata = isSandboxed ? [:] : ["sandbox": "off (--insecure-no-sandbox)"]
+        return Logger(label: "cloisterd") { label in
+            StructuredLogHandler(label: label, output: output, format: format, metadata: metadata)
+        }
+    }
+
+    private func state() throws -> StateFolder {
+        let path =
+            configuration.state
+            ?? (geteuid() == 0
+                ? "/var/lib/cloister"
+                : (ProcessInfo.processInfo.environment["XDG_STATE_HOME"] ?? NSHomeDirectory() + "/.local/state") + "/cloister")
+        do { return try StateFolder(path: path) } catch {
+            complain("\(error)")
+            throw ExitStatus.unavailable
+        }
+    }
+
+    /// What cells are started with.
+    private struct Prepared {
+        var launcher: CellLauncher
+        var snapshot: [UInt8]
+        var jitlessSnapshot: [UInt8]
+        var hashSeed: UInt32
+    }
+
+    private func prepare(_ folder: StateFolder, _ logger: Logger) throws -> Prepared {
+        do {
+            let key = try HostKey(folder: folder.path)
+            let store = BaseSnapshotStore(folder, key: key)
+            let launcher = try CellLauncher(executable: try CellExecutable(path: cell), isSandboxed: isSandboxed)
+            for warning in launcher.warnings { logger.warning("\(warning)") }
+            let identity = try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"])
+            return Prepared(
+                launcher: launcher, snapshot: try snapshot(store, launcher, identity, key, jit: true, logger),
+                jitlessSnapshot: try snapshot(store, launcher, identity, key, jit: false, logger), hashSeed: key.hashSeed)
+        } catch let error as SandboxFailure {
+            complain("cells cannot be started: \(error)")
+            throw error.errorNumber == EPERM || error.errorNumber == EACCES ? ExitStatus.permission : ExitStatus.unavailable
+        } catch let error as ExitCode {
+            throw error
+        } catch {
+            complain("\(error)")
+            throw ExitStatus.unavailable
+        }
+    }
+
+    private func snapshot(
+        _ store: BaseSnapshotStore, _ launcher: CellLauncher, _ identity: String, _ key: HostKey, jit: Bool, _ logger: Logger
+    ) throws -> [UInt8] {
+        if let known = store.read(identity: identity, jit: jit) { return known }
+        let blob = try SnapshotBuilder.build(launcher: launcher, jit: jit, hashSeed: key.hashSeed)
+        do throws(StateError) { try store.write(blob, identity: identity, jit: jit) } catch {
+            // It is only made again at the next start.
+            logger.warning("the base snapshot cannot be kept", metadata: ["reason": "\(error)"])
+        }
+        logger.info("base snapshot built", metadata: ["bytes": "\(blob.count)", "jit": "\(jit)"])
+        return blob
+    }
+
+    private func startSupervisor(
+        _ prepared: Prepared, _ eventLoop: any EventLoop, _ registry: MetricsRegistry, _ logger: Logger
+    ) async throws -> Supervisor {
+        var settings = SupervisorConfiguration()
+        settings.workersPerCell = configuration.workers ?? max(1, System.coreCount)
+        settings.sliceMicroseconds = configuration.sliceMicroseconds
+        settings.isolatesPerCell = configuration.isolatesPerCell
+        settings.idleSeconds = configuration.idleSeconds
+        settings.machineConcurrency = configuration.machineConcurrency
+        settings.machineQueue = configuration.machineQueue
+        settings.preempts = configuration.preempt
+        settings.snapshot = prepared.snapshot
+        settings.jitlessSnapshot = prepared.jitlessSnapshot
+        settings.hashSeed = prepared.hashSeed
+        if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }
+        let folder = configuration.policies
+        let load: @Sendable () -> PolicyLoad = { PolicyLoad(PolicyDirectory.load(folder)) }
+        let supervisor = Supervisor(
+            eventLoop: eventLoop, configuration: settings, spawner: SandboxSpawner(prepared.launcher), logger: logger,
+            registry: registry, loadPolicies: load)
+        let policies = load()
+        try await eventLoop.submit {
+            supervisor.apply(policies)
+            supervisor.start()
+        }.get()
+        return supervisor
+    }
+
+    private func startGateway(_ supervisor: Supervisor, _ eventLoop: any EventLoop, _ registry: MetricsRegistry) async throws -> GatewayServer {
+        let (host, port) = DaemonConfigurationFile.split(configuration.listen)!
+        var limits = GatewayLimits()
+        limits.connections = configuration.http.connections
+        limits.headBytes = configuration.http.headBytes
+        limits.headerCount = configuration.http.headers
+        limits.headTimeoutMilliseconds = configuration.http.headTimeoutMilliseconds
+        limits.bodyTimeoutMilliseconds = configuration.http.bodyTimeoutMilliseconds
+        limits.idleTimeoutMilliseconds = configuration.http.idleTimeoutMilliseconds
+        limits.writeTimeoutMilliseconds = configuration.http.writeTimeoutMilliseconds
+        do {
+            return try await GatewayServer.start(
+                host: host, port: port, eventLoop: eventLoop, limits: limits, metrics: registry, dispatcher: { supervisor })
+        } catch {
+            complain("cannot listen on \(configuration.listen): \(error)")
+            throw ExitStatus.unavailable
+        }
+    }
+
+    private func startAdmin(_ supervisor: Supervisor, _ registry: MetricsRegistry, _ logger: Logger) throws -> Task<Void, Never> {
+        let address: AdminAddress
+        do throws(AdminAddressError) { address = try AdminAddress(parsing: configuration.admin) } catch {
+            complain("\(error)")
+            throw ExitStatus.configuration
+        }
+        let server = AdminServer(address: address, control: supervisor, metrics: registry, logger: logger) { bound in
+            logger.info("admin listening", metadata: ["admin": "\(bound.map(Self.text) ?? "")"])
+        }
+        return Task {
+            do { try await server.run() } catch is CancellationError {} catch {
+                complain("the admin API cannot listen: \(error)")
+                Foundation.exit(ExitStatus.unavailable.rawValue)
+            }
+        }
+    }
+
+    private static func text(_ address: SocketAddress) -> String {
+        if let path = address.pathname, !path.isEmpty { return "unix:\(path)" }
+        let host = address.ipAddress ?? ""
+        return "\(host.contains(":") ? "[\(host)]" : host):\(address.port ?? 0)"
+    }
+
+    // MARK: Serving
+
+    /// HUP reloads; TERM and INT drain and end; a second one ends at once. Never returns.
+    private func serve(
+        _ signals: UnixSignalsSequence, _ supervisor: Supervisor, _ gateway: GatewayServer, _ logger: Logger, _ output: LogOutput
+    ) async {
+        var isDraining = false
+        for await signal in signals {
+            if signal == .sighup {
+                _ = await supervisor.reload()
+            } else if isDraining {
+                logger.warning("ending at once")
+                await end(supervisor, logger, output)
+            } else {
+                isDraining = true
+                Task {
+                    await drain(supervisor, gateway, seconds: configuration.drainSeconds, logger)
+                    await end(supervisor, logger, output)
+                }
+            }
+        }
+    }
+
+    private func end(_ supervisor: Supervisor, _ logger: Logger, _ output: LogOutput) async {
+        await supervisor.endCells()
+        logger.info("ended")
+        output.flush()
+        Foundation.exit(0)
+    }
+
+    private func drain(_ supervisor: Supervisor, _ gateway: GatewayServer, seconds: Int, _ logger: Logger) async {
+        await withTaskGroup(of: Bool.self) { tasks in
+            tasks.addTask {
+                await supervisor.beginDraining()
+                await gateway.drain(withinMilliseconds: seconds * 1000)
+                await supervisor.drain()
+                return true
+            }
+            tasks.addTask {
+                try? await Task.sleep(for: .seconds(seconds))
+                return false
+            }
+            if await tasks.next() == false { logger.warning("not all requests ended within \(seconds) s") }
+            tasks.cancelAll()
+        }
+    }
+}
+
+extension PolicyLoad {
+    /// What the supervisor needs of a folder of policies.
+    init(_ contents: PolicyDirectory.Contents) {
+        var failures: [String: [String]] = [:]
+        for error in contents.errors { failures[contents.tenantOfFile[error.file] ?? error.file, default: []].append(error.description) }
+        self.init(
+            tenants: contents.tenants.map { loaded in
+                Tenant(
+                    policy: loaded.policy,
+                    bundle: TenantBundle(
+                        tenant: loaded.policy.tenant, limits: loaded.policy.limits, eval: loaded.policy.eval,
+                        weight: loaded.policy.weight, vars: loaded.vars, secrets: loaded.secrets, modules: loaded.modules))
+            }, failures: failures)
+    }
+}

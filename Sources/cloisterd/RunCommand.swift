@@ -1,0 +1,57 @@
+import ArgumentParser
+import Foundation
+import Policy
+import PolicyFiles
+
+/// `cloisterd run`.
+struct RunCommand: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(commandName: "run", abstract: "Starts the daemon.")
+
+    @Option(help: "The configuration file (cloister.yaml).") var config: String?
+    @Option(help: "The folder of policies.") var policies: String?
+    @Option(help: "Where tenants' clients connect, HOST:PORT.") var listen: String?
+    @Option(help: "The admin API, HOST:PORT or unix:PATH.") var admin: String?
+    @Option(help: "The folder for the host key and snapshots.") var state: String?
+    @Option(help: "Worker threads a cell.") var workers: Int?
+    @Flag(name: .customLong("json-logs"), help: "One JSON object a line, on a terminal too.") var jsonLogs = false
+    @Option(help: "The cell's executable, where it does not lie beside this one.") var cell: String?
+    @Flag(
+        name: .customLong("insecure-no-sandbox"),
+        help: "Development only: cells run without a sandbox. Warned of in every log line and on /readyz.")
+    var insecureNoSandbox = false
+    @Flag(name: .customLong("no-preemption"), help: "Measurements only: turns run to their end.") var noPreemption = false
+
+    func run() async throws {
+        let daemon = Daemon(
+            configuration: try merged(), jsonLogs: jsonLogs, cell: cell ?? Self.cellBesideThis, isSandboxed: !insecureNoSandbox)
+        try await daemon.run()
+    }
+
+    /// The configuration file with the options over it.
+    private func merged() throws -> DaemonConfiguration {
+        var configuration = DaemonConfiguration()
+        if let config {
+            do throws(PolicyErrors) { configuration = try DaemonConfigurationFile.read(config) } catch {
+                error.errors.forEach { complain($0.description) }
+                throw ExitStatus.configuration
+            }
+        }
+        if let policies { configuration.policies = policies }
+        if let listen { configuration.listen = listen }
+        if let admin { configuration.admin = admin }
+        if let state { configuration.state = state }
+        if let workers { configuration.workers = workers }
+        if noPreemption { configuration.preempt = false }
+        guard DaemonConfigurationFile.isAddress(configuration.listen) else { throw ValidationError("--listen must be HOST:PORT") }
+        guard configuration.admin.hasPrefix("unix:") || DaemonConfigurationFile.isAddress(configuration.admin) else {
+            throw ValidationError("--admin must be HOST:PORT or unix:PATH")
+        }
+        guard configuration.workers.map({ (1...256).contains($0) }) ?? true else { throw ValidationError("--workers must be 1 to 256") }
+        return configuration
+    }
+
+    static var cellBesideThis: String {
+        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+        return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("cloister-cell").path
+    }
+}

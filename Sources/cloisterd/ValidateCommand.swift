@@ -1,0 +1,23 @@
+import ArgumentParser
+import PolicyFiles
+
+/// `cloisterd validate`.
+struct ValidateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "validate", abstract: "Reads all policies and says what is wrong: exit 0, or 78 and FILE:LINE:COLUMN: message.")
+
+    @Option(help: "The folder of policies.") var policies = "policies"
+    @Option(help: "A configuration file to read as well.") var config: String?
+
+    func run() throws {
+        var errors: [PolicyError] = []
+        if let config {
+            do throws(PolicyErrors) { _ = try DaemonConfigurationFile.read(config) } catch { errors += error.errors }
+        }
+        let contents = PolicyDirectory.load(policies)
+        errors += contents.errors
+        errors.forEach { print($0) }
+        guard errors.isEmpty else { throw ExitStatus.configuration }
+        print("\(contents.tenants.count) policies are valid")
+    }
+}
