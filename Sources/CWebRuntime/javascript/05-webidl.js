@@ -151,16 +151,16 @@
 
   // Methods and accessors of an interface are enumerable; its name is its tag.
   const configure = (constructor, name = constructor.name) => {
-    const enumerate = (object) => {
+    const enumerate = (object, isConstructor) => {
       for (const key of ReflectOwnKeys(object)) {
-        if (typeof key === 'symbol' || key === 'constructor' || key === 'prototype' || key === 'name' || key === 'length') continue;
+        if (typeof key === 'symbol' || (isConstructor ? key === 'prototype' || key === 'name' || key === 'length' : key === 'constructor')) continue;
         const descriptor = ObjectGetOwnPropertyDescriptor(object, key);
         descriptor.enumerable = true;
         ObjectDefineProperty(object, key, descriptor);
       }
     };
-    enumerate(constructor);
-    enumerate(constructor.prototype);
+    enumerate(constructor, true);
+    enumerate(constructor.prototype, false);
     ObjectDefineProperty(constructor.prototype, SymbolToStringTag, {
       __proto__: null, value: name, writable: false, enumerable: false, configurable: true,
     });

@@ -9,7 +9,7 @@
     NumberPrototypeValueOf, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectIs, ObjectPrototypeHasOwnProperty, ReflectOwnKeys,
     RegExpPrototypeExec, SetPrototypeForEach, SetPrototypeGetSize, String, StringPrototypeIncludes, StringPrototypeIndexOf,
     StringPrototypeReplaceAll, StringPrototypeSlice, StringPrototypeStartsWith, StringPrototypeValueOf, SymbolPrototypeToString,
-    SymbolPrototypeValueOf, SymbolToStringTag, TypedArrayPrototypeGetLength, TypedArrayPrototypeGetSymbolToStringTag,
+    SymbolPrototypeValueOf, TypedArrayPrototypeGetLength, TypedArrayPrototypeGetSymbolToStringTag,
   } = internal.primordials;
   const { className, previewPromise, previewProxy, typeOf } = internal;
 
@@ -102,6 +102,23 @@
       if (result !== undefined) return result;
     }
     return undefined;
+  };
+
+  // Short items of a long list share lines.
+  const fill = (items, width) => {
+    const lines = [];
+    let line = '';
+    for (let index = 0; index < items.length; index++) {
+      const item = items[index];
+      if (item.length > 24 || StringPrototypeIncludes(item, '\n')) return items;
+      if (line !== '' && line.length + item.length > width) {
+        ArrayPrototypePush(lines, line);
+        line = '';
+      }
+      line += (line === '' ? '' : ', ') + item;
+    }
+    ArrayPrototypePush(lines, line);
+    return lines;
   };
 
   class Inspection {
@@ -288,7 +305,8 @@
       if (joined.length + open.length + 2 * level <= lineWidth && !StringPrototypeIncludes(joined, '\n')) return `${open} ${joined} ${close}`;
       let indent = '\n';
       for (let index = 0; index < level; index++) indent += '  ';
-      return open + indent + '  ' + ArrayPrototypeJoin(items, ',' + indent + '  ') + indent + close;
+      const lines = close === ']' ? fill(items, lineWidth - 2 * level) : items;
+      return open + indent + '  ' + ArrayPrototypeJoin(lines, ',' + indent + '  ') + indent + close;
     }
   }
 
@@ -298,9 +316,7 @@
 
   const constructorName = (value, kind) => {
     if (ObjectGetPrototypeOf(value) === null) return `[${kind}: null prototype]`;
-    const tag = dataValue(value, SymbolToStringTag);
-    const name = className(value) || 'Object';
-    return name === 'Object' && typeof tag === 'string' && tag !== '' ? `Object [${StringPrototypeSlice(tag, 0, 64)}]` : name;
+    return className(value) || 'Object';
   };
 
   const functionText = (value) => {

@@ -2,14 +2,24 @@
   'use strict';
   // structuredClone: V8's serializer does the work. https://html.spec.whatwg.org/#dom-structuredclone
   const {
-    ArrayPrototypeIncludes, ErrorPrototype, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf, ObjectPrototypeHasOwnProperty, StringPrototypeSlice,
-    StringPrototypeStartsWith,
+    ArrayBufferPrototypeGetByteLength, ArrayPrototypeIncludes, ErrorPrototype, ObjectGetOwnPropertyDescriptor, ObjectGetPrototypeOf,
+    ObjectPrototypeHasOwnProperty, StringPrototypeSlice, StringPrototypeStartsWith, Uint8Array,
   } = internal.primordials;
   const { converters, dictionary, isObject, requireArguments, sequence } = internal.webidl;
   const { DOMException } = internal;
   const clone = internal.structuredClone;
   const prefix = 'DataCloneError: ';
   const refuse = (message) => { throw new DOMException(`structuredClone: ${message}`, 'DataCloneError'); };
+
+  const isDetached = (buffer) => {
+    if (ArrayBufferPrototypeGetByteLength(buffer) > 0) return false;
+    try {
+      new Uint8Array(buffer);
+      return false;
+    } catch {
+      return true;
+    }
+  };
 
   internal.cloneValue = (value, transfer) => {
     if (internal.isDOMException(value)) {
@@ -38,6 +48,7 @@
       const list = transfer === undefined ? [] : sequence(transfer, converters.object, 'structuredClone', 'options.transfer');
       for (let index = 0; index < list.length; index++) {
         if (!internal.isArrayBuffer(list[index])) refuse('only an ArrayBuffer can be transferred');
+        if (isDetached(list[index])) refuse('an ArrayBuffer in the transfer list is detached');
         if (ArrayPrototypeIncludes(list, list[index], index + 1)) refuse('an ArrayBuffer is in the transfer list twice');
       }
       return internal.cloneValue(value, list);

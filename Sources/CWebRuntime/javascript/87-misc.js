@@ -54,7 +54,7 @@
   internal.expose('self', globalThis);
   internal.exposeLazily('crypto', ['crypto', 'Crypto', 'SubtleCrypto', 'CryptoKey']);
 
-  // Neither shared memory nor waiting on it. (While a base snapshot is built they may not exist yet: the engine's flags say so too.)
+  // No shared memory. (While a base snapshot is built these do not exist yet, where V8 adds them afterwards: the engine's flags say so too.)
   ReflectDeleteProperty(globalThis, 'SharedArrayBuffer');
   ReflectDeleteProperty(globalThis, 'Atomics');
 })

@@ -1,0 +1,51 @@
+test('values are cloned deeply, with their kinds and circles', () => {
+  const value = {
+    date: new Date(5), regexp: /a/gi, map: new Map([[1, { a: 1 }]]), set: new Set(['x']), bytes: new Uint8Array([1, 2]), nested: [1, [2]],
+    big: 10n, nothing: undefined, nan: NaN, boxed: new Number(3), error: new RangeError('r'),
+  };
+  value.self = value;
+  const copy = structuredClone(value);
+  assert(copy !== value && copy.self === copy && copy.map !== value.map);
+  assertEquals([copy.date.getTime(), String(copy.regexp), copy.map.get(1).a, copy.set.has('x'), [...copy.bytes], copy.nested], [
+    5, '/a/gi', 1, true, [1, 2], [1, [2]],
+  ]);
+  assert(copy.big === 10n && 'nothing' in copy && Number.isNaN(copy.nan) && copy.boxed instanceof Number);
+  assert(copy.error instanceof RangeError && copy.error.message === 'r');
+});
+test('what cannot be cloned is a DataCloneError', () => {
+  for (const value of [() => {}, Symbol('s'), { f() {} }, new WeakMap(), new Proxy({}, {})]) {
+    const error = assertThrows(() => structuredClone(value), 'DataCloneError');
+    assertEquals(error.code, 25);
+  }
+});
+test('an exception of the tenant\'s getter comes through as it is', () => {
+  const thrown = new Error('mine');
+  try {
+    structuredClone({ get a() { throw thrown; } });
+    assert(false);
+  } catch (error) {
+    assert(error === thrown);
+  }
+});
+test('an ArrayBuffer is transferred, others and doubles are refused', () => {
+  const buffer = new Uint8Array([1, 2, 3]).buffer;
+  const copy = structuredClone({ buffer }, { transfer: [buffer] });
+  assertEquals([buffer.byteLength, copy.buffer.byteLength], [0, 3]);
+  assertThrows(() => structuredClone(1, { transfer: [buffer] }), 'DataCloneError');
+  assertThrows(() => structuredClone(1, { transfer: [{}] }), 'DataCloneError');
+  assertThrows(() => structuredClone(1, { transfer: [1] }), TypeError);
+  assertThrows(() => structuredClone(1, { transfer: 1 }), TypeError);
+  const other = new ArrayBuffer(1);
+  assertThrows(() => structuredClone(1, { transfer: [other, other] }), 'DataCloneError');
+  assertEquals(other.byteLength, 1);
+});
+test('DOMException is cloned', () => {
+  const copy = structuredClone(new DOMException('m', 'AbortError'));
+  assert(copy instanceof DOMException);
+  assertEquals([copy.name, copy.message], ['AbortError', 'm']);
+});
+test('an argument is asked for', () => {
+  assertThrows(() => structuredClone(), TypeError, /1 argument required/);
+  assertEquals(structuredClone(undefined), undefined);
+  assertEquals(structuredClone(1, null), 1);
+});
