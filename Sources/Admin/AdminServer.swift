@@ -1,0 +1,115 @@
+import Glibc
+import HTTPTypes
+import Hummingbird
+import Logging
+import NIOCore
+import ServiceLifecycle
+import Supervisor
+import Telemetry
+
+/// The admin API: probes, metrics, what runs, and reload and drain. On threads of its own; it asks the supervisor through `SupervisorControl`.
+///
+///     GET  /healthz            the process answers
+///     GET  /readyz             200 or 503, with reasons and warnings
+///     GET  /metrics            Prometheus
+///     GET  /v1/tenants, /v1/tenants/NAME, /v1/cells
+///     POST /v1/reload, /v1/drain      with the header cloister-admin
+///
+/// A service: `run` ends with its service group's graceful shutdown.
+public struct AdminServer: Service {
+    /// Connections at once; more wait in the kernel.
+    private static let connectionsLimit = 64
+
+    private let address: AdminAddress
+    private let control: any SupervisorControl
+    private let metrics: MetricsRegistry
+    private let logger: Logger
+    private let onRunning: @Sendable (SocketAddress?) async -> Void
+
+    /// - Parameter onRunning: called when it listens, with the address it got.
+    public init(
+        address: AdminAddress, control: any SupervisorControl, metrics: MetricsRegistry, logger: Logger,
+        onRunning: @escaping @Sendable (SocketAddress?) async -> Void = { _ in }
+    ) {
+        self.address = address
+        self.control = control
+        self.metrics = metrics
+        self.logger = logger
+        self.onRunning = onRunning
+    }
+
+    /// - Throws: what binding threw, such as an address in use.
+    public func run() async throws {
+        let bind: BindAddress
+        switch address {
+        case .tcp(let host, let port): bind = .hostname(host, port: port)
+        case .unix(let path):
+            try Self.removeStaleSocket(path)
+            bind = .unixDomainSocket(path: path)
+        }
+        let application = Application(
+            router: router(),
+            server: .http1(configuration: .init(idleTimeout: .seconds(30))),
+            configuration: ApplicationConfiguration(
+                address: bind, availableConnectionsDelegate: .maximum(Self.connectionsLimit, logger: logger)),
+            onServerRunning: { [address, onRunning] channel in
+                if case .unix(let path) = address { chmod(path, 0o600) }
+                await onRunning(channel.localAddress)
+            },
+            logger: logger)
+        defer { if case .unix(let path) = address { unlink(path) } }
+        try await application.run()
+    }
+
+    func router() -> Router<BasicRequestContext> {
+        let router = Router()
+        var checksHost = false
+        if case .tcp = address { checksHost = true }
+        router.add(middleware: AdminGuard(checksHost: checksHost))
+        let control = control
+        let metrics = metrics
+        let logger = logger
+        router.get("healthz") { _, _ in AdminAnswer.text("ok\n") }
+        router.get("readyz") { _, _ in
+            let readiness = await control.readiness()
+            return try AdminAnswer.json(readiness, status: readiness.ready ? .ok : .serviceUnavailable)
+        }
+        router.get("metrics") { _, _ in AdminAnswer.text(metrics.text(), type: MetricsRegistry.contentType) }
+        router.get("v1/tenants") { _, _ in try AdminAnswer.json(await control.tenants()) }
+        router.get("v1/tenants/:name") { _, context in
+            let name = try context.parameters.require("name")
+            guard let tenant = await control.tenants().first(where: { $0.tenant == name }) else {
+                return AdminAnswer.error(.notFound, "tenant_unknown", "no tenant has this name")
+            }
+            return try AdminAnswer.json(tenant)
+        }
+        router.get("v1/cells") { _, _ in try AdminAnswer.json(await control.cells()) }
+        router.post("v1/reload") { _, _ in
+            let report = await control.reload()
+            logger.info("policies were read again", metadata: ["errors": "\(report.errors.count)"])
+            return try AdminAnswer.json(report)
+        }
+        router.post("v1/drain") { _, _ in
+            logger.notice("draining was asked for")
+            await control.beginDraining()
+            return try AdminAnswer.json(["draining": true], status: .accepted)
+        }
+        return router
+    }
+
+    /// Removes the socket file of a daemon that is gone; one that still listens, and anything that is no socket, stays.
+    private static func removeStaleSocket(_ path: String) throws {
+        var status = stat()
+        guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard descriptor >= 0 else { return }
+        defer { close(descriptor) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8.prefix($0.count - 1)) }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+        if result != 0, errno == ECONNREFUSED { unlink(path) }
+    }
+}

@@ -1,0 +1,216 @@
+import Foundation
+import Glibc
+import Logging
+import NIOCore
+import Supervisor
+import Synchronization
+import Telemetry
+import Testing
+
+@testable import Admin
+
+@Suite struct AdminTests {
+    @Test func probesMetricsAndReportsAreServed() async throws {
+        let metrics = MetricsRegistry()
+        metrics.counter("cloister_x_total", help: "x").single.increment()
+        try await serve(FakeControl(), metrics: metrics) { port in
+            #expect(try ask(port, "GET /healthz").status == 200)
+            let ready = try ask(port, "GET /readyz")
+            #expect(ready.status == 200)
+            #expect(ready.body == "{\"ready\":true,\"reasons\":[\"no sandbox\"]}\n")
+            let text = try ask(port, "GET /metrics")
+            #expect(text.head.lowercased().contains("content-type: text/plain; version=0.0.4"))
+            #expect(text.body.contains("cloister_x_total 1\n"))
+            #expect(try ask(port, "GET /v1/tenants").body.contains("\"in_flight\":3"))
+            #expect(try ask(port, "GET /v1/tenants/a").body.hasPrefix("{\"cell\":"))
+            #expect(try ask(port, "GET /v1/cells").body == "[]\n")
+        }
+    }
+
+    @Test func notReadyIs503WithReasons() async throws {
+        try await serve(FakeControl(isReady: false)) { port in
+            let answer = try ask(port, "GET /readyz")
+            #expect(answer.status == 503)
+            #expect(answer.body.contains("\"reasons\":[\"no sandbox\"]"))
+        }
+    }
+
+    @Test func whatIsNotThereIsAnErrorInJSON() async throws {
+        try await serve(FakeControl()) { port in
+            for path in ["/v1/tenants/none", "/nothing"] {
+                let answer = try ask(port, "GET \(path)")
+                #expect(answer.status == 404)
+                #expect(answer.body.hasPrefix("{\"error\":\""))
+            }
+        }
+    }
+
+    @Test func aChangingRequestNeedsTheHeaderThatAPageCannotSend() async throws {
+        let control = FakeControl()
+        try await serve(control) { port in
+            for path in ["/v1/reload", "/v1/drain"] {
+                let refused = try ask(port, "POST \(path)")
+                #expect(refused.status == 403)
+                #expect(control.calls.withLock { $0 }.isEmpty)
+            }
+            let reloaded = try ask(port, "POST /v1/reload", "cloister-admin: 1\r\n")
+            #expect(reloaded.status == 200)
+            let drained = try ask(port, "POST /v1/drain", "cloister-admin: 1\r\n")
+            #expect(drained.status == 202)
+            #expect(control.calls.withLock { $0 } == ["reload", "drain"])
+        }
+    }
+
+    @Test func aNameThatWasResolvedToLoopbackIsRefused() async throws {
+        try await serve(FakeControl()) { port in
+            for host in ["evil.example", "evil.example:9090", "127.0.0.1.evil.example", "localhost.evil", "[::2]", ""] {
+                let refused = try ask(port, "GET /v1/tenants", host: host)
+                #expect(refused.status != 200, "\(host)")
+            }
+            for host in ["localhost", "LOCALHOST:1", "127.0.0.1:\(port)", "[::1]:9090", "127.9.9.9"] {
+                let answer = try ask(port, "GET /v1/tenants", host: host)
+                #expect(answer.status == 200, "\(host)")
+            }
+        }
+    }
+
+    @Test(arguments: [
+        "0.0.0.0:9090", "192.168.0.1:9090", "example.com:80", "127.0.0.1", "127.0.0.1:99999", "127.0.0:1", ":1", "unix:", "", "[::]:1",
+        "127.0.0.256:1",
+    ])
+    func aNetworksAddressIsRefused(_ text: String) {
+        #expect(throws: AdminAddressError.self) { _ = try AdminAddress(parsing: text) }
+    }
+
+    @Test func loopbackAndSocketFilesAreTaken() throws {
+        for (text, expected) in [
+            ("127.0.0.1:9090", AdminAddress.tcp(host: "127.0.0.1", port: 9_090)), ("[::1]:1", .tcp(host: "::1", port: 1)),
+            ("localhost:0", .tcp(host: "localhost", port: 0)), ("unix:/run/c.sock", .unix(path: "/run/c.sock")),
+        ] {
+            let address = try AdminAddress(parsing: text)
+            #expect(address == expected)
+        }
+    }
+
+    @Test func aSocketFileIsPrivateAndAStaleOneIsReplaced() async throws {
+        let folder = FileManager.default.temporaryDirectory.appending(path: "cloister-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let path = folder.appending(path: "a").path
+        // What a daemon that was killed leaves behind.
+        let stale = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let bound = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(stale, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        }
+        #expect(bound == 0)
+        close(stale)
+        try await serve(FakeControl(), address: .unix(path: path)) { _ in
+            var status = stat()
+            #expect(lstat(path, &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o600)
+        }
+        #expect(access(path, F_OK) != 0)
+    }
+
+    // MARK: Serving and asking
+
+    private func serve(
+        _ control: FakeControl, metrics: MetricsRegistry = MetricsRegistry(), address: AdminAddress = .tcp(host: "127.0.0.1", port: 0),
+        _ body: @Sendable (Int) async throws -> Void
+    ) async throws {
+        let (running, continuation) = AsyncStream.makeStream(of: Int.self)
+        let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+        let server = AdminServer(address: address, control: control, metrics: metrics, logger: logger) { address in
+            continuation.yield(address?.port ?? 0)
+        }
+        // `ask` blocks; on the shared pool of threads it would hold up the server that it asks.
+        try await withTaskExecutorPreference(ThreadPerJob()) {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    defer { continuation.finish() }
+                    do { try await server.run() } catch is CancellationError {}
+                }
+                var ports = running.makeAsyncIterator()
+                let port = try #require(await ports.next())
+                try await body(port)
+                group.cancelAll()
+                try await group.waitForAll()
+            }
+        }
+    }
+
+    private struct Answer {
+        var status: Int
+        var head: String
+        var body: String
+    }
+
+    private func ask(_ port: Int, _ line: String, _ fields: String = "", host: String = "localhost") throws -> Answer {
+        struct Failure: Error { var code: Int32 }
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        // Ends a test that has failed; no test waits for it.
+        var timeout = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = UInt16(port).bigEndian
+        address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
+        let connected = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+        }
+        guard connected == 0 else { throw Failure(code: errno) }
+        let request = Array("\(line) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\(fields)\r\n".utf8)
+        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { throw Failure(code: errno) }
+        var all: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        while true {
+            let count = recv(descriptor, &buffer, buffer.count, 0)
+            guard count >= 0 else { throw Failure(code: errno) }
+            if count == 0 { break }
+            all += buffer[..<count]
+        }
+        let text = String(decoding: all, as: UTF8.self)
+        let parts = text.split(separator: "\r\n\r\n", maxSplits: 1)
+        return Answer(
+            status: Int(text.dropFirst(9).prefix(3)) ?? 0, head: String(parts.first ?? ""), body: parts.count > 1 ? String(parts[1]) : "")
+    }
+}
+
+/// Runs each job on a thread of its own.
+private final class ThreadPerJob: TaskExecutor {
+    func enqueue(_ job: consuming ExecutorJob) {
+        let job = UnownedJob(job)
+        let executor = asUnownedTaskExecutor()
+        Thread { job.runSynchronously(on: executor) }.start()
+    }
+}
+
+private final class FakeControl: SupervisorControl {
+    let calls = Mutex<[String]>([])
+    private let isReady: Bool
+
+    init(isReady: Bool = true) { self.isReady = isReady }
+
+    func readiness() async -> Readiness { Readiness(ready: isReady, reasons: ["no sandbox"]) }
+
+    func tenants() async -> [TenantReport] {
+        [
+            TenantReport(
+                tenant: "a", hosts: ["a.localhost"], cordon: "standard", state: "active", errors: [], cell: "standard#0", inFlight: 3,
+                queued: 0, requests: ["ok": 1], cpuSeconds: 0.5)
+        ]
+    }
+
+    func cells() async -> [CellReport] { [] }
+
+    func reload() async -> ReloadReport {
+        calls.withLock { $0.append("reload") }
+        return ReloadReport(added: [], changed: [], removed: [], errors: [])
+    }
+
+    func beginDraining() async { calls.withLock { $0.append("drain") } }
+}
