@@ -1,0 +1,121 @@
+import ArgumentParser
+
+/// The operator's command: asks a running daemon through its admin API.
+@main
+struct Cloister: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "cloister", abstract: "Ask a running cloisterd.",
+        discussion: "Exit status: 0, 1 the daemon refused, 64 usage, 69 no daemon answers.",
+        subcommands: [Status.self, Tenants.self, Cells.self, Reload.self, Drain.self])
+}
+
+/// How answers are shown.
+enum OutputFormat: String, ExpressibleByArgument, CaseIterable { case table, json }
+
+struct AdminOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("Where the daemon's admin API listens.", valueName: "HOST:PORT|unix:PATH"))
+    var admin = "127.0.0.1:9090"
+
+    @Option(name: .shortAndLong, help: "table or json.")
+    var output = OutputFormat.table
+
+    func client() throws -> AdminClient { try AdminClient(address: admin) }
+}
+
+struct Status: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Whether the daemon takes requests, and why not. Exit status 69 when not.")
+    @OptionGroup var options: AdminOptions
+
+    func run() throws {
+        let answer = try options.client().get("/readyz", accepting: [200, 503])
+        if options.output == .json {
+            print(answer.text, terminator: "")
+        } else {
+            let readiness = try answer.decode(Readiness.self)
+            print(readiness.ready ? "ready" : "not ready")
+            for reason in readiness.reasons { print("  \(printable(reason))") }
+        }
+        if answer.status != 200 { throw ExitCode(AdminClient.unavailable) }
+    }
+}
+
+struct Tenants: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "The tenants, or one of them.")
+    @OptionGroup var options: AdminOptions
+    @Argument(help: "A tenant's name.") var name: String?
+
+    func run() throws {
+        let client = try options.client()
+        if let name {
+            guard !name.isEmpty, name.utf8.allSatisfy({ ($0 >= 0x61 && $0 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2D }) else {
+                throw ValidationError("a tenant's name has the letters a to z, digits and -")
+            }
+            let answer = try client.get("/v1/tenants/\(name)")
+            return options.output == .json ? print(answer.text, terminator: "") : show([try answer.decode(Tenant.self)])
+        }
+        let answer = try client.get("/v1/tenants")
+        options.output == .json ? print(answer.text, terminator: "") : show(try answer.decode([Tenant].self))
+    }
+
+    private func show(_ tenants: [Tenant]) {
+        printTable(
+            ["TENANT", "STATE", "CORDON", "CELL", "IN FLIGHT", "QUEUED", "OK", "REFUSED", "CPU S", "HOSTS"],
+            tenants.map { tenant in
+                let ok = tenant.requests["ok"] ?? 0
+                let refused = tenant.requests.values.reduce(0, +) - ok
+                return [
+                    tenant.tenant, tenant.state, tenant.cordon, tenant.cell ?? "-", "\(tenant.inFlight)", "\(tenant.queued)", "\(ok)",
+                    "\(refused)", fixed(tenant.cpuSeconds), tenant.hosts.joined(separator: ","),
+                ]
+            })
+        for tenant in tenants {
+            for error in tenant.errors { print("\(tenant.tenant): \(printable(error))") }
+        }
+    }
+}
+
+struct Cells: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "The cells and what they hold.")
+    @OptionGroup var options: AdminOptions
+
+    func run() throws {
+        let answer = try options.client().get("/v1/cells")
+        if options.output == .json { return print(answer.text, terminator: "") }
+        printTable(
+            ["CELL", "PID", "STATE", "SANDBOX", "ISOLATES", "IN FLIGHT", "PREEMPTIONS", "COLD STARTS", "CPU S", "MEMORY MIB"],
+            try answer.decode([Cell].self).map { cell in
+                [
+                    cell.cell, "\(cell.pid)", cell.state, cell.sandboxed ? "on" : "OFF", "\(cell.isolates)", "\(cell.inFlight)",
+                    "\(cell.preemptions)", "\(cell.coldStarts)", fixed(cell.cpuSeconds), fixed(Double(cell.memoryBytes) / 1_048_576),
+                ]
+            })
+    }
+}
+
+struct Reload: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Have all policies read again. Exit status 1 when one has errors; its tenant keeps the old one.")
+    @OptionGroup var options: AdminOptions
+
+    func run() throws {
+        let answer = try options.client().post("/v1/reload")
+        let report = try answer.decode(ReloadReport.self)
+        if options.output == .json {
+            print(answer.text, terminator: "")
+        } else {
+            print("added \(report.added.count), changed \(report.changed.count), removed \(report.removed.count)")
+            for error in report.errors { print(printable(error)) }
+        }
+        if !report.errors.isEmpty { throw ExitCode.failure }
+    }
+}
+
+struct Drain: ParsableCommand {
+    static let configuration = CommandConfiguration(abstract: "Have the daemon answer what is in flight and take nothing new.")
+    @OptionGroup var options: AdminOptions
+
+    func run() throws {
+        let answer = try options.client().post("/v1/drain")
+        print(options.output == .json ? answer.text : "draining\n", terminator: "")
+    }
+}

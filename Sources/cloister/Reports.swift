@@ -1,0 +1,44 @@
+/// What the admin API answers, as far as this command shows it. Kept apart from the daemon's own types, so that a newer daemon's further
+/// members do no harm.
+struct Readiness: Decodable {
+    var ready: Bool
+    var reasons: [String]
+}
+
+struct Tenant: Decodable {
+    var tenant: String
+    var hosts: [String]
+    var cordon: String
+    var state: String
+    var errors: [String]
+    var cell: String?
+    var inFlight: Int
+    var queued: Int
+    var requests: [String: UInt64]
+    var cpuSeconds: Double
+}
+
+struct Cell: Decodable {
+    var cell: String
+    var pid: Int32
+    var state: String
+    var sandboxed: Bool
+    var isolates: UInt64
+    var inFlight: Int
+    var preemptions: UInt64
+    var coldStarts: UInt64
+    var cpuSeconds: Double
+    var memoryBytes: UInt64
+}
+
+struct ReloadReport: Decodable {
+    var added: [String]
+    var changed: [String]
+    var removed: [String]
+    var errors: [String]
+}
+
+struct Refusal: Decodable {
+    var error: String
+    var message: String
+}
