@@ -1,13 +1,15 @@
+import Policy
+
 /// What a client may ask of the HTTP front. Reaching a limit gets the refusal that DESIGN's error table names.
 public struct GatewayLimits: Sendable, Equatable {
     /// Connections at once; one more gets 503 `overloaded` and is closed.
     public var connections = 10_000
     /// Request line and header fields, with their line ends. The trailer fields of a chunked body are held to it too.
-    public var headBytes = 32 << 10
+    public var headBytes = 64 << 10
     /// The request target.
     public var targetBytes = 8 << 10
     /// Header fields a request.
-    public var headerCount = 100
+    public var headerCount = 128
     /// A request's body, whatever the tenant's own limit says.
     public var bodyBytes = 1 << 30
     /// Chunk extensions of one body; they are skipped.
@@ -37,4 +39,18 @@ public struct GatewayLimits: Sendable, Equatable {
     public var trustsForwardedHeaders = false
 
     public init() {}
+}
+
+extension GatewayLimits {
+    /// The daemon's configuration; what it does not name keeps its default.
+    public init(_ limits: DaemonConfiguration.HTTPLimits) {
+        self.init()
+        connections = limits.connections
+        headBytes = limits.headBytes
+        headerCount = limits.headers
+        headTimeoutMilliseconds = limits.headTimeoutMilliseconds
+        bodyTimeoutMilliseconds = limits.bodyTimeoutMilliseconds
+        idleTimeoutMilliseconds = limits.idleTimeoutMilliseconds
+        writeTimeoutMilliseconds = limits.writeTimeoutMilliseconds
+    }
 }
