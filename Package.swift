@@ -73,7 +73,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
-        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "3.12.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
@@ -113,7 +113,7 @@ let package = Package(
         target(
             "Supervisor",
             ["Sandbox", "Snapshots", "Scheduling", "Wire", "Policy", "PolicyFiles", "Telemetry", nio, nioPosix]),
-        target("Gateway", ["Supervisor", "Telemetry", "Policy", nio, nioPosix, nioHTTP1]),
+        target("Gateway", ["Supervisor", "Telemetry", "Policy", "Wire", nio, nioPosix]),
         target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
         executable(
             "cloisterd",
@@ -139,6 +139,7 @@ let package = Package(
         tests("TelemetryTests", ["Telemetry"]),
         tests("SupervisorTests", ["Supervisor"]),
         tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1]),
+        tests("AdminTests", ["Admin"]),
         tests("LoadHarnessTests", ["LoadHarness"]),
         tests("EndToEndTests", [nio, nioPosix], path: "Integration/EndToEnd"),
     ],
