@@ -23,8 +23,8 @@ final class GatewayCore {
         self.limits = limits
         self.dispatcher = dispatcher
         self.metrics = metrics
-        // Ids of two runs must not meet in logs: 24 random bits above a counter of 40.
-        nextID = UInt64.random(in: 1..<(1 << 24)) << 40
+        // Ids of two runs should not meet in logs: 12 random bits above a counter of 40. JavaScript holds no more than 53 bits.
+        nextID = UInt64.random(in: 1..<(1 << 12)) << 40
         date.update(to: HTTPDate.now())
     }
 
