@@ -90,7 +90,6 @@ let package = Package(
         .target(name: "CLinux", cSettings: cSettings),
         .target(name: "CWebRuntime", exclude: ["javascript"], cSettings: cSettings),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
-        .systemLibrary(name: "CCap", pkgConfig: "libcap", providers: [.apt(["libcap-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CICU", cSettings: cSettings, linkerSettings: [.linkedLibrary("icuuc")]),
 
@@ -102,7 +101,7 @@ let package = Package(
         // The cell.
         target("Engine", ["CV8", "Policy"]),
         target("WebRuntime", ["Engine", "CWebRuntime", "CCrypto", "CICU"]),
-        target("Sandbox", ["CLinux", "CSeccomp", "CCap", "Policy"]),
+        target("Sandbox", ["CLinux", "CSeccomp", "Policy"]),
         target("CellRuntime", ["Engine", "WebRuntime", "CFiber", "Scheduling", "Wire", "Sandbox", "Policy", collections]),
         executable("cloister-cell", ["CellRuntime"]),
 
@@ -117,7 +116,10 @@ let package = Package(
         target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
         executable(
             "cloisterd",
-            ["Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Sandbox", "Snapshots", "Wire", logging, nio, arguments, lifecycle, unixSignals, nioPosix]),
+            [
+                "Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Sandbox", "Snapshots", "Wire", logging, nio,
+                arguments, lifecycle, unixSignals, nioPosix,
+            ]),
         executable("cloister", ["Policy", arguments]),
         target("LoadHarness", [nio, nioPosix, histogram]),
         executable("cloister-load", ["LoadHarness", arguments]),

@@ -1,7 +1,9 @@
 /// A frame's payload at a stable address, in one allocation: a suspended turn may point into it.
 final class FrameBytes: ManagedBuffer<Int, UInt8> {
     static func copy(_ bytes: UnsafeRawBufferPointer) -> FrameBytes {
-        make(count: bytes.count) { if let base = bytes.baseAddress { $0.copyMemory(from: UnsafeRawBufferPointer(start: base, count: bytes.count)) } }
+        make(count: bytes.count) {
+            if let base = bytes.baseAddress { $0.copyMemory(from: UnsafeRawBufferPointer(start: base, count: bytes.count)) }
+        }
     }
 
     /// `count` bytes that `fill` writes.

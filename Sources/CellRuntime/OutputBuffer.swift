@@ -14,7 +14,9 @@ struct OutputBuffer: ByteSink {
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: memory[start..<end]) }
 
     mutating func append(_ bytes: UnsafeRawBufferPointer) {
-        append(count: bytes.count) { if let base = bytes.baseAddress { $0.copyMemory(from: UnsafeRawBufferPointer(start: base, count: bytes.count)) } }
+        append(count: bytes.count) {
+            if let base = bytes.baseAddress { $0.copyMemory(from: UnsafeRawBufferPointer(start: base, count: bytes.count)) }
+        }
     }
 
     /// Adds `count` bytes that `fill` writes.

@@ -105,7 +105,9 @@ enum BundlePath {
         func refused(_ why: String) -> Result<String, ModuleError> {
             .failure(ModuleError("cannot import '\(specifier.prefix(200))': \(why)"))
         }
-        guard specifier.utf8.count <= specifierBytesLimit else { return refused("the specifier is longer than \(specifierBytesLimit) bytes") }
+        guard specifier.utf8.count <= specifierBytesLimit else {
+            return refused("the specifier is longer than \(specifierBytesLimit) bytes")
+        }
         guard !specifier.utf8.contains(0) else { return refused("the specifier contains NUL") }
         guard specifier.hasPrefix("./") || specifier.hasPrefix("../") else {
             return refused("only relative paths within the bundle (./ or ../) can be imported")

@@ -67,7 +67,9 @@ enum ModuleResolution {
             var message = error.message
             message.withUTF8 { text in
                 let count = min(text.count, capacity)
-                if count > 0 { errorText!.update(from: UnsafeRawPointer(text.baseAddress!).assumingMemoryBound(to: CChar.self), count: count) }
+                if count > 0 {
+                    errorText!.update(from: UnsafeRawPointer(text.baseAddress!).assumingMemoryBound(to: CChar.self), count: count)
+                }
                 errorLength!.pointee = count
             }
             return -1

@@ -32,13 +32,13 @@ public struct EngineConfiguration {
     /// Switches the running fiber out.
     public var suspend: @convention(c) (UnsafeMutableRawPointer?) -> Void
     /// V8 cannot go on; must not return. Arguments as in `cv8_options.fatal`.
-    public var fatal:
-        @convention(c) (UnsafeMutableRawPointer?, Bool, UnsafePointer<CChar>?, UnsafePointer<CChar>?) -> Void
+    public var fatal: @convention(c) (UnsafeMutableRawPointer?, Bool, UnsafePointer<CChar>?, UnsafePointer<CChar>?) -> Void
 
     public init(
         flags: String, sources: [RuntimeSource], operations: [(name: String, function: Operation)],
         suspend: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void,
-        fatal: @escaping @convention(c) (UnsafeMutableRawPointer?, Bool, UnsafePointer<CChar>?, UnsafePointer<CChar>?)
+        fatal:
+            @escaping @convention(c) (UnsafeMutableRawPointer?, Bool, UnsafePointer<CChar>?, UnsafePointer<CChar>?)
             -> Void
     ) {
         self.flags = flags

@@ -55,7 +55,9 @@ public enum PolicyDirectory {
             return
         }
         let policy = decoded.policy
-        if let other = owners.names[policy.tenant] { file.fail(decoded.tenantNode, "the tenant '\(policy.tenant)' is already defined in \(other)") }
+        if let other = owners.names[policy.tenant] {
+            file.fail(decoded.tenantNode, "the tenant '\(policy.tenant)' is already defined in \(other)")
+        }
         for host in policy.hosts {
             if let other = owners.hosts[host] {
                 file.fail(decoded.hostNodes[host] ?? decoded.tenantNode, "the host '\(host)' already belongs to \(other)")

@@ -192,7 +192,8 @@ enum TenantPolicyDecoder {
             case (let path?, nil):
                 let absolute = absolute(path.value, besides: file.path)
                 if SecretReader.read(.file(absolute)) == nil {
-                    file.fail(path.node, "the secret's file cannot be read, or has NUL or more than \(bindingBytesLimit) bytes: \(absolute)")
+                    file.fail(
+                        path.node, "the secret's file cannot be read, or has NUL or more than \(bindingBytesLimit) bytes: \(absolute)")
                 }
                 secrets[entry.name] = .file(absolute)
             case (nil, let variable?):

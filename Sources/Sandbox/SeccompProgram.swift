@@ -149,7 +149,9 @@ public struct SeccompProgram: Equatable, Sendable {
     public func compile() throws(SeccompError) -> Int32 {
         guard let context = seccomp_init(code(defaultAction)) else { throw SeccompError(name, "libseccomp: no memory") }
         defer { seccomp_release(context) }
-        guard seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, code(.kill)) == 0 else { throw SeccompError(name, "libseccomp: other architectures") }
+        guard seccomp_attr_set(context, SCMP_FLTATR_ACT_BADARCH, code(.kill)) == 0 else {
+            throw SeccompError(name, "libseccomp: other architectures")
+        }
         for rule in rules {
             let number = seccomp_syscall_resolve_name(rule.call)
             guard number != -1 else { throw SeccompError(name, "unknown call '\(rule.call)'") }

@@ -34,7 +34,9 @@ public enum Selfcheck {
             _ = process.reap()
         }
         try DisposableCell.configure(socket, snapshot, jit: true)
-        guard DisposableCell.isReady(socket) else { return Result(measure: measure, evidence: "the cell did not become ready", isProved: false) }
+        guard DisposableCell.isReady(socket) else {
+            return Result(measure: measure, evidence: "the cell did not become ready", isProved: false)
+        }
         do {
             try process.verifySealed()
             return Result(measure: measure, evidence: "as /proc shows it from outside", isProved: true)

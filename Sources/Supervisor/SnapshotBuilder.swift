@@ -29,7 +29,8 @@ public enum SnapshotBuilder {
             process.kill()
             let (status, diagnostics) = process.reap()
             throw Failure(
-                description: "\(error); the builder ended: \(SandboxedCell.describe(status))\(diagnostics.isEmpty ? "" : ": \(diagnostics)")")
+                description:
+                    "\(error); the builder ended: \(SandboxedCell.describe(status))\(diagnostics.isEmpty ? "" : ": \(diagnostics)")")
         }
     }
 

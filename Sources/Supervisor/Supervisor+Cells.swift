@@ -61,7 +61,9 @@ extension Supervisor {
             record.cell = nil
             giveUpOrRetry(record, struck: &struck)
         }
-        for tenant in tenants.values where tenant.version.map({ Self.key(of: $0.policy) == cell.key }) ?? false { tenant.hasIsolate = false }
+        for tenant in tenants.values where tenant.version.map({ Self.key(of: $0.policy) == cell.key }) ?? false {
+            tenant.hasIsolate = false
+        }
     }
 
     private func giveUpOrRetry(_ record: RequestRecord, struck: inout Set<String>) {

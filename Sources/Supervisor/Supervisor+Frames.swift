@@ -37,7 +37,9 @@ extension Supervisor {
         case .log: try takeLog(header, payload, from: cell)
         case .status: try takeStatus(header, payload, from: cell)
         case .isolateEnded:
-            guard let version = cell.versions[header.id] else { throw ProtocolViolation("an isolate of version \(header.id) ended, which it does not have") }
+            guard let version = cell.versions[header.id] else {
+                throw ProtocolViolation("an isolate of version \(header.id) ended, which it does not have")
+            }
             if version.isRetired, version.openRequests == 0 {
                 cell.versions[header.id] = nil
             } else if !version.isRetired {
@@ -229,7 +231,8 @@ extension Supervisor {
         let why = String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self)
         if let version = cell.versions[header.id] { tenants[version.policy.tenant]?.backoff.recordLoss(now: now) }
         logger.error(
-            "a cell cannot go on", metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(cell.versions[header.id]?.policy.tenant ?? "")"])
+            "a cell cannot go on",
+            metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(cell.versions[header.id]?.policy.tenant ?? "")"])
         cell.end("poisoned: \(why)")
     }
 
@@ -283,7 +286,8 @@ enum ResponseHeaderCheck {
         case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
         case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"),
             UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "_"),
-            UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"): true
+            UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
+            true
         default: false
         }
     }

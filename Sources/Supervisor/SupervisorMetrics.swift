@@ -43,8 +43,10 @@ struct SupervisorMetrics {
         cellAccounted = registry.gauge(
             "cloister_cell_accounted_bytes", help: "V8's committed pages as the cell counts them.", labels: ["cell"])
         cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
-        retries = registry.counter(
-            "cloister_requests_retried_total", help: "Requests tried again after their cell was lost.").single
+        retries =
+            registry.counter(
+                "cloister_requests_retried_total", help: "Requests tried again after their cell was lost."
+            ).single
     }
 
     func forget(cell: String) {

@@ -137,7 +137,9 @@ struct Daemon {
         return supervisor
     }
 
-    private func startGateway(_ supervisor: Supervisor, _ eventLoop: any EventLoop, _ registry: MetricsRegistry) async throws -> GatewayServer {
+    private func startGateway(_ supervisor: Supervisor, _ eventLoop: any EventLoop, _ registry: MetricsRegistry) async throws
+        -> GatewayServer
+    {
         let (host, port) = DaemonConfigurationFile.split(configuration.listen)!
         var limits = GatewayLimits()
         limits.connections = configuration.http.connections

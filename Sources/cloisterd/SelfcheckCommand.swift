@@ -24,7 +24,9 @@ struct SelfcheckCommand: ParsableCommand {
         } else {
             let width = results.map(\.measure.count).max() ?? 0
             for result in results {
-                print("\(result.isProved ? "ok  " : "FAIL") \(result.measure.padding(toLength: width, withPad: " ", startingAt: 0))  \(result.evidence)")
+                print(
+                    "\(result.isProved ? "ok  " : "FAIL") \(result.measure.padding(toLength: width, withPad: " ", startingAt: 0))  \(result.evidence)"
+                )
             }
         }
         guard results.allSatisfy(\.isProved) else { throw ExitStatus.failure }
