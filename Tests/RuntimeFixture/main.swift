@@ -38,6 +38,10 @@ let fixtureOperations: [(name: String, function: Operation)] = [
     ("fixtureNotes", { OperationCall($0).withFixture { call, host in call.returnText(host.takeNotes()) } }),
     ("fixtureWindow", { OperationCall($0).withFixture { call, host in host.windowIsOpen = call.bool(0) } }),
     (
+        "fixtureSources",
+        { OperationCall($0).returnText(WebRuntime.sources.map { String(cString: $0.text) }.joined(separator: "\n")) }
+    ),
+    (
         "fixtureReport",
         {
             let call = OperationCall($0)
@@ -67,11 +71,10 @@ extension OperationCall {
 let fixtureSource: StaticString = """
     (function (internal) {
       'use strict';
-      const { fixtureDone, fixtureNotes, fixtureReport, fixtureWindow } = internal.ops;
+      const { fixtureDone, fixtureNotes, fixtureReport, fixtureSources, fixtureWindow } = internal.ops;
       const { parse } = JSON;
-      internal.hooks[1] ??= () => {};
       internal.expose('fixture', {
-        internal, done: fixtureDone, report: fixtureReport, setWindow: fixtureWindow, takeNotes: () => parse(fixtureNotes()),
+        internal, done: fixtureDone, report: fixtureReport, setWindow: fixtureWindow, sources: fixtureSources, takeNotes: () => parse(fixtureNotes()),
       });
     })
     """

@@ -18,16 +18,27 @@
     return String(value);
   };
 
+  // V8 compiles a regular expression on its first use in an isolate, which takes longer than to look at a short string.
+  const scanLimit = 256;
   const loneSurrogate = /[\uD800-\uDFFF]/u;
   const loneSurrogates = /[\uD800-\uDFFF]/gu;
-  const toUSV = (string) =>
-    RegExpPrototypeExec(loneSurrogate, string) === null ? string : RegExpPrototypeSymbolReplace(loneSurrogates, string, '\uFFFD');
+  const mayHaveSurrogates = (string) => {
+    if (string.length > scanLimit) return RegExpPrototypeExec(loneSurrogate, string) !== null;
+    for (let index = 0; index < string.length; index++) if ((StringPrototypeCharCodeAt(string, index) & 0xF800) === 0xD800) return true;
+    return false;
+  };
+  const toUSV = (string) => (mayHaveSurrogates(string) ? RegExpPrototypeSymbolReplace(loneSurrogates, string, '\uFFFD') : string);
   const USVString = (value, prefix, what) => toUSV(DOMString(value, prefix, what));
 
   const notByte = /[^\0-\xFF]/;
+  const hasOtherThanBytes = (string) => {
+    if (string.length > scanLimit) return RegExpPrototypeExec(notByte, string) !== null;
+    for (let index = 0; index < string.length; index++) if (StringPrototypeCharCodeAt(string, index) > 0xFF) return true;
+    return false;
+  };
   const ByteString = (value, prefix, what) => {
     const string = DOMString(value, prefix, what);
-    if (RegExpPrototypeExec(notByte, string) !== null) fail(prefix, what, 'has a character above U+00FF');
+    if (hasOtherThanBytes(string)) fail(prefix, what, 'has a character above U+00FF');
     return string;
   };
 

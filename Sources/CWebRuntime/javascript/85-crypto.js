@@ -2,7 +2,7 @@
   'use strict';
   // crypto: random values and digests. https://w3c.github.io/webcrypto/
   const {
-    NumberPrototypeToString, ObjectDefineProperty, StringPrototypeSlice, StringPrototypeToUpperCase, TypeError,
+    ObjectDefineProperty, StringPrototypeSlice, StringPrototypeToUpperCase, TypeError,
     TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag,
     Uint8Array,
   } = internal.primordials;
@@ -18,8 +18,7 @@
   };
   const digests = { __proto__: null, 'SHA-1': 0, 'SHA-256': 1, 'SHA-384': 2, 'SHA-512': 3, MD5: 4 };
 
-  const hex = [];
-  for (let byte = 0; byte < 256; byte++) hex[byte] = (byte < 16 ? '0' : '') + NumberPrototypeToString(byte, 16);
+  const hexDigits = '0123456789abcdef';
 
   class SubtleCrypto {
     #brand;
@@ -87,7 +86,7 @@
       let text = '';
       for (let index = 0; index < 16; index++) {
         if (index === 4 || index === 6 || index === 8 || index === 10) text += '-';
-        text += hex[bytes[index]];
+        text += hexDigits[bytes[index] >> 4] + hexDigits[bytes[index] & 15];
       }
       return text;
     }
