@@ -34,7 +34,7 @@ final class GatewayConnection: ChannelDuplexHandler {
     /// Reused for heads and small bodies of answers.
     var output = ByteBuffer()
 
-    private var input = ByteBuffer()
+    var input = ByteBuffer()
     private var scanner = HeadScanner()
     private var parser: RequestHeadParser
     private var requestHeaders = ByteBuffer()
@@ -42,12 +42,12 @@ final class GatewayConnection: ChannelDuplexHandler {
     private var isAdvancing = false
     private var readIsHeld = false
     private var lingeredBytes = 0
-    private var hasReceived = false
+    private(set) var hasReceived = false
 
-    private var wait = Wait.nothing
-    private var deadline = Int64.max
-    private var bodyMillisecondsLeft: Int64?
-    private var writeDeadline = Int64.max
+    var wait = Wait.nothing
+    var deadline = Int64.max
+    var bodyMillisecondsLeft: Int64?
+    var writeDeadline = Int64.max
     private static let lingeredBytesLimit = 1 << 20
     private static let keptCapacity = 8 << 10
 
@@ -238,63 +238,6 @@ final class GatewayConnection: ChannelDuplexHandler {
         }
     }
 
-    /// Passes the request's body on as far as there is credit; once the answer is complete, throws it away.
-    /// - Returns: whether there is more to do.
-    private func pumpBody(_ exchange: Exchange) -> Bool {
-        if exchange.response == .complete { return discardBody(exchange) }
-        guard !exchange.body.isComplete else { return false }
-        do throws(RequestRefusal) {
-            let piece = try exchange.body.next(from: &input, limit: exchange.requestCredit)
-            if let piece {
-                exchange.owesContinue = false
-                exchange.requestCredit -= piece.readableBytes
-                earnBodyTime(piece.readableBytes)
-                exchange.dispatched?.requestBody(piece)
-            }
-            if exchange.body.isComplete, !exchange.toldBodyEnd, exchange.response != .complete {
-                exchange.toldBodyEnd = true
-                exchange.dispatched?.requestBodyEnded()
-            }
-            if piece == nil, !exchange.body.isComplete, inputEnded, input.readableBytes == 0 { abandon() }
-            return piece != nil
-        } catch {
-            refuse(error, exchange)
-            return false
-        }
-    }
-
-    private func discardBody(_ exchange: Exchange) -> Bool {
-        do throws(RequestRefusal) {
-            while let piece = try exchange.body.next(from: &input, limit: .max) {
-                exchange.discardedBytes += piece.readableBytes
-                earnBodyTime(piece.readableBytes)
-            }
-        } catch {
-            finish()
-            return false
-        }
-        if exchange.body.isComplete {
-            release(exchange)
-            return true
-        }
-        if exchange.discardedBytes > core.limits.discardedBodyBytes || inputEnded { finish() }
-        return false
-    }
-
-    func creditGrew(_ exchange: Exchange) {
-        guard exchange === self.exchange else { return }
-        sendContinue(exchange)
-        advance()
-    }
-
-    private func sendContinue(_ exchange: Exchange) {
-        guard exchange === self.exchange, exchange.owesContinue, exchange.response == .awaited, phase == .open, let context else { return }
-        exchange.owesContinue = false
-        var line = ByteBuffer()
-        line.writeStaticString("HTTP/1.1 100 Continue\r\n\r\n")
-        context.writeAndFlush(wrapOutboundOut(line), promise: nil)
-    }
-
     // MARK: The end of a request, the end of the connection
 
     /// The answer is complete and so is the request's body: the next one.
@@ -347,7 +290,7 @@ final class GatewayConnection: ChannelDuplexHandler {
         close()
     }
 
-    private func close() {
+    func close() {
         guard phase != .closed else { return }
         phase = .closed
         watch(.nothing, 0)
@@ -355,7 +298,7 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     /// Refuses what cannot be read as a request, and everything after it.
-    private func refuse(_ refusal: RequestRefusal, _ exchange: Exchange? = nil) {
+    func refuse(_ refusal: RequestRefusal, _ exchange: Exchange? = nil) {
         guard phase == .open else { return }
         core.metrics.refused(refusal.code)
         let wasAnswered = exchange.map { $0.response != .awaited } ?? false
@@ -370,57 +313,5 @@ final class GatewayConnection: ChannelDuplexHandler {
     func drain() {
         guard phase == .open, exchange == nil, input.readableBytes == 0 else { return }
         finish(lingers: false)
-    }
-
-    // MARK: Time
-
-    private func watch(_ wait: Wait, _ milliseconds: Int) {
-        self.wait = wait
-        deadline = wait == .nothing ? .max : core.deadline(in: milliseconds)
-        if wait != .body { bodyMillisecondsLeft = nil }
-    }
-
-    /// The clock runs for a body only while the gateway wants more of it.
-    private func watchBody() {
-        guard phase == .open, !inputEnded, let exchange, !exchange.body.isComplete else {
-            if wait == .body { watch(.nothing, 0) }
-            return
-        }
-        let isWanted = exchange.response == .complete || exchange.requestCredit > 0
-        if isWanted, wait != .body {
-            let left = bodyMillisecondsLeft ?? Int64(core.limits.bodyTimeoutMilliseconds)
-            watch(.body, Int(left))
-        } else if !isWanted, wait == .body {
-            let left = max(deadline - core.now, 0)
-            watch(.nothing, 0)
-            bodyMillisecondsLeft = left
-        }
-    }
-
-    private func earnBodyTime(_ bytes: Int) {
-        guard wait == .body else { return }
-        let earned = Int64(bytes * 1_000 / max(core.limits.bodyBytesPerSecond, 1))
-        deadline = min(deadline + earned, core.deadline(in: core.limits.bodyTimeoutMilliseconds))
-    }
-
-    /// The answer made progress towards a client that shut its sending side.
-    func touchHalfClosed() {
-        if wait == .halfClosed { watch(.halfClosed, core.limits.halfClosedMilliseconds) }
-    }
-
-    func tick(_ now: Int64) {
-        if writeDeadline <= now { return abandon() }
-        guard deadline <= now else { return }
-        switch wait {
-        case .nothing: break
-        case .idle, .linger: if phase == .open { finish() } else { close() }
-        case .halfClosed: abandon()
-        case .head:
-            guard hasReceived else { return close() }
-            refuse(RequestRefusal(code: .requestTimeout, message: "the request's head took too long"))
-        case .body:
-            guard exchange?.response != .complete else { return abandon() }
-            refuse(RequestRefusal(code: .requestTimeout, message: "the request's body took too long"), exchange)
-        }
     }
 }

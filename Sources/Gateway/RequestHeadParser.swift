@@ -41,7 +41,7 @@ struct RequestHeadParser {
         try readFields(bytes, from: fieldsStart, into: &headers, &fields)
         guard let hostRange = fields.host else { throw .bad("the request has no Host") }
         let host = try hostName(UnsafeRawBufferPointer(rebasing: bytes[hostRange]))
-        let url = try Self.url(UnsafeRawBufferPointer(rebasing: bytes[target]), host)
+        let url = try RequestURL.make(UnsafeRawBufferPointer(rebasing: bytes[target]), host)
         if fields.nominates { try removeNominated(bytes, from: fieldsStart, in: &headers) }
         if !peer.isEmpty {
             headers.writeStaticString("x-real-ip\n")
@@ -272,7 +272,7 @@ struct RequestHeadParser {
         headers = kept
     }
 
-    // MARK: Host and URL
+    // MARK: Host
 
     private mutating func hostName(_ bytes: UnsafeRawBufferPointer) throws(RequestRefusal) -> HostName {
         if let lastHost, lastHostBytes.count == bytes.count, memcmp(lastHostBytes, bytes.baseAddress!, bytes.count) == 0 { return lastHost }
@@ -280,65 +280,5 @@ struct RequestHeadParser {
         lastHostBytes = Array(bytes)
         lastHost = host
         return host
-    }
-
-    /// The URL of a target in origin-form, or in absolute-form when it names the same host (RFC 9112 3.2).
-    private static func url(_ target: UnsafeRawBufferPointer, _ host: HostName) throws(RequestRefusal) -> String {
-        if target[0] == UInt8(ascii: "/") { return url(host.authority, target) }
-        let schemeEnd = 7
-        guard target.count > schemeEnd, HTTPBytes.equal(UnsafeRawBufferPointer(rebasing: target[..<schemeEnd]), "http://") else {
-            throw .bad("the request target is neither a path nor an http URL")
-        }
-        let rest = target[schemeEnd...]
-        let end = rest.firstIndex { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "?") } ?? rest.endIndex
-        guard let named = HostName(UnsafeRawBufferPointer(rebasing: rest[..<end])), named == host else {
-            throw .bad("the request target names another host than Host")
-        }
-        return url(host.authority, UnsafeRawBufferPointer(rebasing: rest[end...]))
-    }
-
-    /// `http://authority/path`: the first slash after the authority is ours or the target's first byte, so nothing in the target can move
-    /// the host. Bytes from 0x80 on are percent-encoded, which keeps them.
-    private static func url(_ authority: String, _ target: UnsafeRawBufferPointer) -> String {
-        let hexDigits: StaticString = "0123456789ABCDEF"
-        let needsSlash = target.first != UInt8(ascii: "/")
-        let escaped = target.reduce(0) { $1 < 0x80 ? $0 : $0 + 1 }
-        var authority = authority
-        return authority.withUTF8 { authority in
-            String(unsafeUninitializedCapacity: 8 + authority.count + target.count + 2 * escaped) { output in
-                var count = 0
-                for byte in "http://".utf8 {
-                    output[count] = byte
-                    count += 1
-                }
-                count = output[count...].update(fromContentsOf: authority)
-                if needsSlash {
-                    output[count] = UInt8(ascii: "/")
-                    count += 1
-                }
-                if escaped == 0 { return UnsafeMutableRawBufferPointer(output)[count...].copy(from: target) }
-                for byte in target {
-                    if byte < 0x80 {
-                        output[count] = byte
-                        count += 1
-                    } else {
-                        output[count] = UInt8(ascii: "%")
-                        output[count + 1] = hexDigits.utf8Start[Int(byte >> 4)]
-                        output[count + 2] = hexDigits.utf8Start[Int(byte & 15)]
-                        count += 3
-                    }
-                }
-                return count
-            }
-        }
-    }
-}
-
-extension Slice<UnsafeMutableRawBufferPointer> {
-    /// Copies `source` to the front of the slice.
-    /// - Returns: the index after the last byte.
-    fileprivate func copy(from source: UnsafeRawBufferPointer) -> Int {
-        UnsafeMutableRawBufferPointer(rebasing: self).copyMemory(from: source)
-        return startIndex + source.count
     }
 }

@@ -110,7 +110,7 @@ import Wire
 
     @Test func aBodyThatStallsOrTricklesTimesOut() async throws {
         var limits = GatewayLimits()
-        limits.bodyTimeoutMilliseconds = 100
+        limits.bodyTimeoutMilliseconds = 400
         try await TestGateway.run(limits) { request in
             request.afterBody { request.answer() }
         } _: { gateway in

@@ -96,6 +96,27 @@ import Wire
         }
     }
 
+    @Test func aPipeliningClientThatDoesNotReadIsNotServedOn() async throws {
+        let total = 1_000
+        let body = String(repeating: "b", count: 64 << 10)
+        try await TestGateway.run {
+            $0.answer(200, "", body)
+        } _: { gateway in
+            let client = try gateway.connect(receiveBufferBytes: 64 << 10)
+            try client.send(String(repeating: "GET / HTTP/1.1\r\nHost: a\r\n\r\n", count: total))
+            // Until the sockets are full; what stands still is far from the end.
+            var last = -1
+            while true {
+                let now = gateway.notes.now.requests.count
+                if now == last, now > 0 { break }
+                last = now
+                try await Task.sleep(for: .milliseconds(100))
+            }
+            #expect(last < total / 2)
+            for _ in 0..<total { #expect(try client.response().body.utf8.count == body.utf8.count) }
+        }
+    }
+
     @Test func a100IsSentWhenTheBodyIsWantedAndNotWhenTheRequestIsRefused() async throws {
         try await TestGateway.run { request in
             if request.request.url.hasSuffix("refused") {
