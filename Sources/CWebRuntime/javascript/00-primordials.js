@@ -31,8 +31,9 @@
   };
 
   const constructors = {
-    Array, ArrayBuffer, BigInt, Boolean, DataView, Date, Error, Function, Map, Number, Object, Promise, Proxy, RangeError, RegExp, Set,
-    String, Symbol, SyntaxError, TypeError, Uint8Array, Uint16Array, Uint32Array, WeakMap, WeakRef, WeakSet,
+    Array, ArrayBuffer, BigInt, BigInt64Array, BigUint64Array, Boolean, DataView, Date, Error, Float32Array, Float64Array, Function, Int8Array,
+    Int16Array, Int32Array, Map, Number, Object, Promise, Proxy, RangeError, RegExp, Set, String, Symbol, SyntaxError, TypeError, Uint8Array,
+    Uint8ClampedArray, Uint16Array, Uint32Array, WeakMap, WeakRef, WeakSet,
   };
   for (const name of ownKeys(constructors)) primordials[name] = constructors[name];
 
