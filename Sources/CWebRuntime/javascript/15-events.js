@@ -7,7 +7,7 @@
   } = internal.primordials;
   const { configure, constants, converters, dictionary, isObject, requireArguments } = internal.webidl;
   const { DOMException } = internal;
-  const { log, time, timeOrigin } = internal.ops;
+  const { time, timeOrigin } = internal.ops;
 
   const NONE = 0, AT_TARGET = 2;
   let dispatchOf;
@@ -203,7 +203,8 @@
       };
       // `changed(type, count)` is called when the number of listeners for a type changes.
       setChanged = (target, changed) => { target.#changed = changed; };
-      internal.hasListeners = (target, type) => target.#state?.listeners?.get(type) !== undefined;
+      internal.hasListeners = (target, type) =>
+        (target === globalThis ? globalState : target.#state)?.listeners?.get(type) !== undefined;
     }
   }
   configure(EventTarget, 'EventTarget');
@@ -253,81 +254,17 @@
   }
   configure(CustomEvent, 'CustomEvent');
 
-  class ErrorEvent extends Event {
-    #message; #filename; #lineno; #colno; #error;
-    constructor(type, init = undefined) {
-      requireArguments(arguments.length, 1, 'ErrorEvent');
-      super(type, init);
-      const options = dictionary(init);
-      const { colno = 0, error, filename = '', lineno = 0, message = '' } = options;
-      this.#colno = converters['unsigned long'](colno, 'ErrorEvent', 'colno');
-      this.#error = error;
-      this.#filename = converters.USVString(filename, 'ErrorEvent', 'filename');
-      this.#lineno = converters['unsigned long'](lineno, 'ErrorEvent', 'lineno');
-      this.#message = converters.DOMString(message, 'ErrorEvent', 'message');
-    }
-    get message() { return this.#message; }
-    get filename() { return this.#filename; }
-    get lineno() { return this.#lineno; }
-    get colno() { return this.#colno; }
-    get error() { return this.#error; }
-  }
-  configure(ErrorEvent, 'ErrorEvent');
-
-  class PromiseRejectionEvent extends Event {
-    #promise; #reason;
-    constructor(type, init) {
-      requireArguments(arguments.length, 2, 'PromiseRejectionEvent');
-      super(type, init);
-      const { promise, reason } = dictionary(init);
-      if (!isObject(promise)) throw new TypeError('PromiseRejectionEvent: options.promise is not an object');
-      this.#promise = promise;
-      this.#reason = reason;
-    }
-    get promise() { return this.#promise; }
-    get reason() { return this.#reason; }
-  }
-  configure(PromiseRejectionEvent, 'PromiseRejectionEvent');
-
   const { addEventListener, dispatchEvent, removeEventListener } = EventTarget.prototype;
   const fire = (target, event) => dispatchOf(event, target, stateOf(target), true);
-
-  // An exception nobody caught: 'error' is fired at globalThis; unless a listener prevents it, the tenant's log has it.
-  let isReporting = false;
-  internal.reportException = (error) => {
-    let isHandled = false;
-    if (!isReporting && globalState.listeners?.get('error') !== undefined) {
-      isReporting = true;
-      try {
-        const event = new ErrorEvent('error', { __proto__: null, cancelable: true, message: internal.describeError(error), error });
-        isHandled = !fire(globalThis, event);
-      } finally {
-        isReporting = false;
-      }
-    }
-    if (!isHandled) log(4, 'Uncaught ' + internal.describeError(error));
-  };
-
-  internal.hooks[0] = (reason, promise) => {
-    let isHandled = false;
-    if (globalState.listeners?.get('unhandledrejection') !== undefined) {
-      const event = new PromiseRejectionEvent('unhandledrejection', { __proto__: null, cancelable: true, promise, reason });
-      isHandled = !fire(globalThis, event);
-    }
-    if (!isHandled) log(4, 'Uncaught (in promise) ' + internal.describeError(reason));
-  };
 
   internal.fireEvent = fire;
   internal.onListenersChanged = setChanged;
   internal.Event = Event;
   internal.EventTarget = EventTarget;
   internal.CustomEvent = CustomEvent;
-  internal.ErrorEvent = ErrorEvent;
   internal.expose('Event', Event);
   internal.expose('EventTarget', EventTarget);
   internal.expose('CustomEvent', CustomEvent);
-  internal.expose('ErrorEvent', ErrorEvent);
-  internal.expose('PromiseRejectionEvent', PromiseRejectionEvent);
   internal.expose('addEventListener', addEventListener);
   internal.expose('removeEventListener', removeEventListener);
   internal.expose('dispatchEvent', dispatchEvent);

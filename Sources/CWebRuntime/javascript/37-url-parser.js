@@ -3,13 +3,12 @@
   // The URL standard's parser and serializer: https://url.spec.whatwg.org. Regions instead of a character at a time: the fragment is cut off
   // first, then each part is taken up to its delimiter; what comes out is the same.
   const {
-    MathFloor, NumberPrototypeToString, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, RegExpPrototypeSymbolSplit, StringFromCharCode,
-    StringPrototypeCharCodeAt, StringPrototypeEndsWith, StringPrototypeIncludes, StringPrototypeIndexOf, StringPrototypeLastIndexOf,
-    StringPrototypeSlice, StringPrototypeSplit, StringPrototypeStartsWith, StringPrototypeToLowerCase, StringPrototypeToUpperCase,
-    TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteOffset, Uint8Array,
+    RegExpPrototypeExec, RegExpPrototypeSymbolReplace, RegExpPrototypeSymbolSplit, StringPrototypeCharCodeAt, StringPrototypeEndsWith,
+    StringPrototypeIncludes, StringPrototypeIndexOf, StringPrototypeLastIndexOf, StringPrototypeSlice, StringPrototypeSplit,
+    StringPrototypeStartsWith, StringPrototypeToLowerCase, Uint8Array,
   } = internal.primordials;
   const { trim } = internal.webidl;
-  const { domainToASCII, utf8Decode, utf8Encode } = internal.ops;
+  const { C0, FRAGMENT, PATH, QUERY, SPECIAL_QUERY, USERINFO, encodeSets, parseHost, percentEncode } = internal.url;
 
   // A parsed URL. host is null or serialized; port null or a number; path is serialized (for an opaque path: all of it), without the "/."
   // that keeps a path starting with "//" apart from a host; query and fragment null or without their delimiter.
@@ -19,235 +18,6 @@
 
   const defaultPorts = { __proto__: null, ftp: 21, file: null, http: 80, https: 443, ws: 80, wss: 443 };
   const isSpecial = (scheme) => defaultPorts[scheme] !== undefined;
-
-  // ------------------------------------------------------------------------------------------------------------ percent-encoding
-  // Which ASCII characters a set encodes, one bit a set; all sets encode what is above "~".
-  const C0 = 1, FRAGMENT = 2, QUERY = 4, SPECIAL_QUERY = 8, PATH = 16, USERINFO = 32, FORM = 64;
-  const encodeSets = new Uint8Array(128);
-  const addToSets = (characters, bits) => {
-    for (let index = 0; index < characters.length; index++) encodeSets[StringPrototypeCharCodeAt(characters, index)] |= bits;
-  };
-  for (let code = 0; code < 0x20; code++) encodeSets[code] = 127;
-  encodeSets[0x7F] = 127;
-  addToSets(' "<>', FRAGMENT | QUERY | SPECIAL_QUERY | PATH | USERINFO);
-  addToSets('`', FRAGMENT | PATH | USERINFO);
-  addToSets('#', QUERY | SPECIAL_QUERY | PATH | USERINFO);
-  addToSets("'", SPECIAL_QUERY);
-  addToSets('?^{}', PATH | USERINFO);
-  addToSets('/:;=@[\\]|', USERINFO);
-  // application/x-www-form-urlencoded keeps letters, digits and *-._ (and writes a space as +).
-  addToSets(' !"#$%&\'()+,/:;<=>?@[\\]^`{|}~', FORM);
-
-  const hexDigits = [];
-  for (let byte = 0; byte < 256; byte++) {
-    hexDigits[byte] = '%' + (byte < 16 ? '0' : '') + StringPrototypeToUpperCase(NumberPrototypeToString(byte, 16));
-  }
-
-  const percentEncode = (string, set) => {
-    let index = 0;
-    const count = string.length;
-    for (; index < count; index++) {
-      const code = StringPrototypeCharCodeAt(string, index);
-      if (code > 0x7E || (encodeSets[code] & set) !== 0) break;
-    }
-    if (index === count) return string;
-    let text = StringPrototypeSlice(string, 0, index);
-    const bytes = utf8Encode(StringPrototypeSlice(string, index));
-    for (let place = 0; place < bytes.length; place++) {
-      const byte = bytes[place];
-      text += byte > 0x7E || (encodeSets[byte] & set) !== 0 ? (set === FORM && byte === 0x20 ? '+' : hexDigits[byte]) : StringFromCharCode(byte);
-    }
-    return text;
-  };
-
-  const hexValue = (code) =>
-    code >= 0x30 && code <= 0x39 ? code - 0x30 : code >= 0x41 && code <= 0x46 ? code - 0x37 : code >= 0x61 && code <= 0x66 ? code - 0x57 : -1;
-
-  // Percent-decodes and reads the bytes as UTF-8 (a byte order mark stays).
-  const percentDecode = (string) => {
-    if (StringPrototypeIndexOf(string, '%') < 0) return string;
-    const bytes = utf8Encode(string);
-    const count = bytes.length;
-    let written = 0;
-    for (let index = 0; index < count; index++) {
-      let byte = bytes[index];
-      if (byte === 0x25 && index + 2 < count) {
-        const high = hexValue(bytes[index + 1]), low = hexValue(bytes[index + 2]);
-        if (high >= 0 && low >= 0) {
-          byte = high * 16 + low;
-          index += 2;
-        }
-      }
-      bytes[written++] = byte;
-    }
-    return utf8Decode(new Uint8Array(TypedArrayPrototypeGetBuffer(bytes), TypedArrayPrototypeGetByteOffset(bytes), written), false);
-  };
-
-  // --------------------------------------------------------------------------------------------------------------------- hosts
-  const plainDomain = /^[a-z0-9_.~!$&'()*+,;=\-]+$/;
-  const forbiddenHost = /[\0\t\n\r #/:<>?@[\\\]^|]/;
-  const forbiddenInDomain = /[\0-\x20#%/:<>?@[\\\]^|\x7F]/;
-  const notASCII = /[^\0-\x7F]/;
-  const punycodeLabel = /(?:^|\.)xn--/i;
-  const numericLast = /(?:^|\.)(?:[0-9]+|0[xX][0-9A-Fa-f]*)\.?$/;
-
-  const parseIPv4Number = (text) => {
-    if (text === '') return -1;
-    let radix = 10;
-    let digits = text;
-    if (text.length >= 2 && (StringPrototypeStartsWith(text, '0x') || StringPrototypeStartsWith(text, '0X'))) {
-      digits = StringPrototypeSlice(text, 2);
-      radix = 16;
-    } else if (text.length >= 2 && text[0] === '0') {
-      digits = StringPrototypeSlice(text, 1);
-      radix = 8;
-    }
-    let value = 0;
-    for (let index = 0; index < digits.length; index++) {
-      const digit = hexValue(StringPrototypeCharCodeAt(digits, index));
-      if (digit < 0 || digit >= radix) return -1;
-      value = value * radix + digit;
-    }
-    return value;
-  };
-
-  const parseIPv4 = (input) => {
-    const parts = StringPrototypeSplit(input, '.');
-    if (parts[parts.length - 1] === '' && parts.length > 1) parts.length--;
-    if (parts.length > 4) return null;
-    let address = 0;
-    for (let index = 0; index < parts.length; index++) {
-      const number = parseIPv4Number(parts[index]);
-      if (number < 0) return null;
-      const isLast = index === parts.length - 1;
-      if (!isLast && number > 255) return null;
-      if (isLast && number >= 256 ** (5 - parts.length)) return null;
-      address += isLast ? number : number * 256 ** (3 - index);
-    }
-    let text = '';
-    for (let shift = 3; shift >= 0; shift--) text += (MathFloor(address / 256 ** shift) % 256) + (shift > 0 ? '.' : '');
-    return text;
-  };
-
-  const parseIPv6 = (input) => {
-    const pieces = [0, 0, 0, 0, 0, 0, 0, 0];
-    const codeAt = (index) => (index < input.length ? StringPrototypeCharCodeAt(input, index) : -1);
-    let piece = 0, compress = -1, pointer = 0;
-    if (codeAt(0) === 0x3A) {
-      if (codeAt(1) !== 0x3A) return null;
-      pointer = 2;
-      compress = ++piece;
-    }
-    while (pointer < input.length) {
-      if (piece === 8) return null;
-      if (codeAt(pointer) === 0x3A) {
-        if (compress >= 0) return null;
-        pointer++;
-        compress = ++piece;
-        continue;
-      }
-      let value = 0, length = 0;
-      while (length < 4 && hexValue(codeAt(pointer)) >= 0) {
-        value = value * 16 + hexValue(codeAt(pointer));
-        pointer++;
-        length++;
-      }
-      if (codeAt(pointer) === 0x2E) {
-        if (length === 0) return null;
-        pointer -= length;
-        if (piece > 6) return null;
-        let seen = 0;
-        while (pointer < input.length) {
-          let part = -1;
-          if (seen > 0) {
-            if (codeAt(pointer) !== 0x2E || seen >= 4) return null;
-            pointer++;
-          }
-          let code = codeAt(pointer);
-          if (code < 0x30 || code > 0x39) return null;
-          while (code >= 0x30 && code <= 0x39) {
-            if (part === 0) return null;
-            part = part < 0 ? code - 0x30 : part * 10 + code - 0x30;
-            if (part > 255) return null;
-            code = codeAt(++pointer);
-          }
-          pieces[piece] = pieces[piece] * 256 + part;
-          seen++;
-          if (seen === 2 || seen === 4) piece++;
-        }
-        if (seen !== 4) return null;
-        break;
-      } else if (codeAt(pointer) === 0x3A) {
-        pointer++;
-        if (pointer >= input.length) return null;
-      } else if (pointer < input.length) {
-        return null;
-      }
-      pieces[piece++] = value;
-    }
-    if (compress >= 0) {
-      let swaps = piece - compress;
-      piece = 7;
-      while (piece !== 0 && swaps > 0) {
-        const other = compress + swaps - 1;
-        const value = pieces[other];
-        pieces[other] = pieces[piece];
-        pieces[piece] = value;
-        piece--;
-        swaps--;
-      }
-    } else if (piece !== 8) {
-      return null;
-    }
-    return serializeIPv6(pieces);
-  };
-
-  const serializeIPv6 = (pieces) => {
-    // The first of the longest runs of zeros is left out, if longer than one.
-    let best = -1, bestLength = 1;
-    for (let start = 0; start < 8; start++) {
-      let end = start;
-      while (end < 8 && pieces[end] === 0) end++;
-      if (end - start > bestLength) {
-        best = start;
-        bestLength = end - start;
-      }
-      if (end > start) start = end;
-    }
-    let text = '[';
-    for (let index = 0; index < 8; index++) {
-      if (index === best) {
-        text += index === 0 ? '::' : ':';
-        index += bestLength - 1;
-        continue;
-      }
-      text += NumberPrototypeToString(pieces[index], 16) + (index < 7 ? ':' : '');
-    }
-    return text + ']';
-  };
-
-  // null: failure.
-  const parseHost = (input, isOpaque) => {
-    if (input[0] === '[') {
-      if (!StringPrototypeEndsWith(input, ']')) return null;
-      return parseIPv6(StringPrototypeSlice(input, 1, -1));
-    }
-    if (isOpaque) return RegExpPrototypeExec(forbiddenHost, input) !== null ? null : percentEncode(input, C0);
-    let domain = input;
-    if (RegExpPrototypeExec(plainDomain, domain) === null) {
-      domain = percentDecode(domain);
-      // All ASCII and no label in Punycode: mapping is only to lower case.
-      if (RegExpPrototypeExec(notASCII, domain) === null && RegExpPrototypeExec(punycodeLabel, domain) === null) {
-        domain = StringPrototypeToLowerCase(domain);
-      } else {
-        domain = domainToASCII(domain, false);
-      }
-    } else if (RegExpPrototypeExec(punycodeLabel, domain) !== null) {
-      domain = domainToASCII(domain, false);
-    }
-    if (domain === null || domain === '' || RegExpPrototypeExec(forbiddenInDomain, domain) !== null) return null;
-    return RegExpPrototypeExec(numericLast, domain) !== null ? parseIPv4(domain) : domain;
-  };
 
   // --------------------------------------------------------------------------------------------------------------------- paths
   const singleDot = /^(?:\.|%2e)$/i;
@@ -589,10 +359,8 @@
     return text;
   };
 
-  internal.url = {
+  internal.primordials.ObjectAssign(internal.url, {
     __proto__: null,
-    C0, FRAGMENT, QUERY, SPECIAL_QUERY, PATH, USERINFO, FORM,
-    defaultPorts, isSpecial, percentEncode, percentDecode, parseHost, parsePort, portColon, authorityEnd, parsePathStart, parseURL, serializeURL,
-    serializePath,
-  };
+    authorityEnd, defaultPorts, isSpecial, parsePathStart, parsePort, parseURL, portColon, serializeURL,
+  });
 })
