@@ -59,11 +59,74 @@ static const char search_params_text[] = {
 static const char url_text[] = {
 #embed "javascript/39-url.js" suffix(, 0)
 };
+static const char streams_text[] = {
+#embed "javascript/40-streams.js" suffix(, 0)
+};
+static const char stream_base_text[] = {
+#embed "javascript/41-stream-base.js" suffix(, 0)
+};
+static const char readable_streams_text[] = {
+#embed "javascript/42-readable-streams.js" suffix(, 0)
+};
+static const char byte_streams_text[] = {
+#embed "javascript/43-byte-streams.js" suffix(, 0)
+};
+static const char stream_pipes_text[] = {
+#embed "javascript/44-stream-pipes.js" suffix(, 0)
+};
+static const char stream_tee_text[] = {
+#embed "javascript/45-stream-tee.js" suffix(, 0)
+};
+static const char writable_streams_text[] = {
+#embed "javascript/46-writable-streams.js" suffix(, 0)
+};
+static const char transform_streams_text[] = {
+#embed "javascript/47-transform-streams.js" suffix(, 0)
+};
+static const char text_streams_text[] = {
+#embed "javascript/48-text-streams.js" suffix(, 0)
+};
+static const char blob_text[] = {
+#embed "javascript/50-blob.js" suffix(, 0)
+};
+static const char mime_text[] = {
+#embed "javascript/52-mime.js" suffix(, 0)
+};
+static const char formdata_text[] = {
+#embed "javascript/55-formdata.js" suffix(, 0)
+};
+static const char headers_text[] = {
+#embed "javascript/60-headers.js" suffix(, 0)
+};
+static const char body_text[] = {
+#embed "javascript/65-body.js" suffix(, 0)
+};
+static const char incoming_body_text[] = {
+#embed "javascript/66-incoming-body.js" suffix(, 0)
+};
+static const char request_text[] = {
+#embed "javascript/70-request.js" suffix(, 0)
+};
+static const char response_text[] = {
+#embed "javascript/75-response.js" suffix(, 0)
+};
+static const char fetch_text[] = {
+#embed "javascript/80-fetch.js" suffix(, 0)
+};
 static const char crypto_text[] = {
 #embed "javascript/85-crypto.js" suffix(, 0)
 };
 static const char misc_text[] = {
 #embed "javascript/87-misc.js" suffix(, 0)
+};
+static const char start_text[] = {
+#embed "javascript/88-start.js" suffix(, 0)
+};
+static const char entry_text[] = {
+#embed "javascript/90-entry.js" suffix(, 0)
+};
+static const char warm_up_text[] = {
+#embed "javascript/95-warm-up.js" suffix(, 0)
 };
 
 #define EAGER(name, text) {name, text, sizeof(text) - 1, false}
@@ -88,8 +151,29 @@ static const cwebruntime_source_text sources[] = {
     EAGER("url-parser", url_parser_text),
     EAGER("search-params", search_params_text),
     EAGER("url", url_text),
+    EAGER("streams", streams_text),
+    LAZY("stream-base", stream_base_text),
+    LAZY("readable-streams", readable_streams_text),
+    LAZY("byte-streams", byte_streams_text),
+    LAZY("stream-pipes", stream_pipes_text),
+    LAZY("stream-tee", stream_tee_text),
+    LAZY("writable-streams", writable_streams_text),
+    LAZY("transform-streams", transform_streams_text),
+    LAZY("text-streams", text_streams_text),
+    LAZY("blob", blob_text),
+    LAZY("mime", mime_text),
+    LAZY("formdata", formdata_text),
+    EAGER("headers", headers_text),
+    EAGER("body", body_text),
+    EAGER("incoming-body", incoming_body_text),
+    EAGER("request", request_text),
+    EAGER("response", response_text),
+    EAGER("fetch", fetch_text),
     LAZY("crypto", crypto_text),
     EAGER("misc", misc_text),
+    EAGER("start", start_text),
+    EAGER("entry", entry_text),
+    EAGER("warm-up", warm_up_text),
 };
 
 size_t cwebruntime_source_count(void) { return sizeof(sources) / sizeof(sources[0]); }
