@@ -97,8 +97,9 @@ import Wire
     }
 
     @Test func aPipeliningClientThatDoesNotReadIsNotServedOn() async throws {
-        let total = 1_000
-        let body = String(repeating: "b", count: 64 << 10)
+        // All of them arrive with one read.
+        let total = 120
+        let body = String(repeating: "b", count: 512 << 10)
         try await TestGateway.run {
             $0.answer(200, "", body)
         } _: { gateway in
@@ -113,7 +114,10 @@ import Wire
                 try await Task.sleep(for: .milliseconds(100))
             }
             #expect(last < total / 2)
-            for _ in 0..<total { #expect(try client.response().body.utf8.count == body.utf8.count) }
+            for _ in 0..<total {
+                _ = try client.receive(until: "\r\n\r\n")
+                _ = try client.receive(count: body.utf8.count)
+            }
         }
     }
 
