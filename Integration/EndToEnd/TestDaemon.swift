@@ -41,7 +41,7 @@ final class TestDaemon: @unchecked Sendable {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-test-\(UUID().uuidString)")
         log = folder.appendingPathComponent("log")
         try FileManager.default.createDirectory(at: folder.appendingPathComponent("policies"), withIntermediateDirectories: true)
-        FileManager.default.createFile(atPath: log.path, contents: nil)
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
         for tenant in tenants { try write(tenant) }
         let file = folder.appendingPathComponent("cloister.yaml")
         try (configuration.isEmpty ? "drain_s: 5\n" : configuration).write(to: file, atomically: true, encoding: .utf8)

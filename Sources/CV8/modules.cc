@@ -139,7 +139,14 @@ v8::MaybeLocal<v8::Module> Resolve(v8::Local<v8::Context> context, v8::Local<v8:
   int32_t index = -1;
   if (!Find(state, referrer, &index)) return {};
   v8::String::Utf8Value text(isolate, specifier);
-  return Get(state, std::string(*text ? *text : "", static_cast<size_t>(text.length())), index);
+  // Thrown from within: an exception of the compiler would be handed to a v8::TryCatch further out and be gone for V8, which then aborts.
+  v8::TryCatch caught(isolate);
+  v8::Local<v8::Module> module;
+  if (!Get(state, std::string(*text ? *text : "", static_cast<size_t>(text.length())), index).ToLocal(&module)) {
+    caught.ReThrow();
+    return {};
+  }
+  return module;
 }
 
 v8::MaybeLocal<v8::Value> Import(cv8_isolate *state, v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier) {
