@@ -3,13 +3,15 @@
   // What all streams use: promises, queues with sizes, strategies. https://streams.spec.whatwg.org/#qs
   const {
     ArrayBufferPrototypeGetByteLength, FunctionPrototypeCall, NumberIsNaN, ObjectDefineProperty, ObjectSetPrototypeOf, Promise, PromisePrototypeThen,
-    PromiseReject, PromiseResolve, RangeError, TypeError, TypedArrayPrototypeSet, Uint8Array,
+    PromiseReject, PromiseResolve, RangeError, ReflectApply, TypeError, TypedArrayPrototypeSet, Uint8Array,
   } = internal.primordials;
   const { configure, converters, dictionary, isObject, requireArguments } = internal.webidl;
 
   const nothing = () => {};
   const then = PromisePrototypeThen;
   const markHandled = (promise) => { PromisePrototypeThen(promise, undefined, nothing); };
+  // "A promise resolved with": https://webidl.spec.whatwg.org/#a-promise-resolved-with. Of a promise it is another one, some turns later.
+  const resolvedWith = (value) => (isObject(value) ? new Promise((resolve) => resolve(value)) : PromiseResolve(value));
   const deferred = () => {
     const made = { promise: undefined, resolve: undefined, reject: undefined };
     made.promise = new Promise((resolve, reject) => {
@@ -20,9 +22,9 @@
   };
 
   // Calls a function of the tenant; what it throws is a rejection.
-  const promiseCall = (callback, self, first, second) => {
+  const promiseCall = (callback, self, list) => {
     try {
-      return PromiseResolve(FunctionPrototypeCall(callback, self, first, second));
+      return PromiseResolve(ReflectApply(callback, self, list));
     } catch (error) {
       return PromiseReject(error);
     }
@@ -161,7 +163,7 @@
   return {
     __proto__: null,
     ByteLengthQueuingStrategy, CountQueuingStrategy, Queue, checkedSize, copyBytes, deferred, highWaterMarkOf, isDetached, isObject, markHandled,
-    methodOf, nothing, one, promiseCall, sizeOf, strategyOf, then, transfer,
+    methodOf, nothing, one, promiseCall, resolvedWith, sizeOf, strategyOf, then, transfer,
     define: (object, name, value) => {
       ObjectDefineProperty(object, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
     },

@@ -9,7 +9,7 @@
   } = internal.primordials;
   const { configure, converters, dictionary, enumeration, illegalConstructor, illegalInvocation, isObject, requireArguments } = internal.webidl;
   const {
-    Queue, checkedSize, deferred, define, highWaterMarkOf, markHandled, methodOf, nothing, one, promiseCall, sizeOf, strategyOf, then,
+    Queue, checkedSize, deferred, define, highWaterMarkOf, markHandled, methodOf, nothing, one, promiseCall, resolvedWith, sizeOf, strategyOf, then,
   } = internal.source('stream-base');
   const { source } = internal;
   const secret = {};
@@ -118,7 +118,7 @@
     }
 
     start() {
-      then(PromiseResolve(this.algorithms.start()), () => {
+      then(resolvedWith(this.algorithms.start()), () => {
         this.isStarted = true;
         this.callPullIfNeeded();
       }, (error) => this.error(error));
@@ -231,8 +231,8 @@
   const algorithmsOf = (underlying, methods, controllerApi) => ({
     __proto__: null,
     start: () => (methods.start === undefined ? undefined : FunctionPrototypeCall(methods.start, underlying, controllerApi())),
-    pull: () => (methods.pull === undefined ? PromiseResolve(undefined) : promiseCall(methods.pull, underlying, controllerApi())),
-    cancel: (reason) => (methods.cancel === undefined ? PromiseResolve(undefined) : promiseCall(methods.cancel, underlying, reason)),
+    pull: () => (methods.pull === undefined ? PromiseResolve(undefined) : promiseCall(methods.pull, underlying, [controllerApi()])),
+    cancel: (reason) => (methods.cancel === undefined ? PromiseResolve(undefined) : promiseCall(methods.cancel, underlying, [reason])),
   });
 
   class ReadableStreamDefaultController {
@@ -332,9 +332,10 @@
       const state = this.#state;
       const prefix = 'ReadableStream.pipeThrough';
       requireArguments(arguments.length, 1, prefix);
-      const { readable, writable } = dictionary(transform, prefix, 'the transform');
+      const pair = dictionary(transform, prefix, 'the transform');
+      const { readable } = pair;
       if (streamStateOf(readable) === undefined) throw new TypeError(`${prefix}: transform.readable is not a ReadableStream`);
-      const destination = source('writable-streams').stateOf(writable);
+      const destination = source('writable-streams').stateOf(pair.writable);
       if (destination === undefined) throw new TypeError(`${prefix}: transform.writable is not a WritableStream`);
       const chosen = pipeOptionsOf(options, prefix);
       if (state.reader !== undefined) throw new TypeError(`${prefix}: the stream is locked to a reader`);
@@ -455,11 +456,12 @@
         result.reject(error);
       },
     });
-    return result.promise;
+    // One turn of microtasks more, as Web IDL has it.
+    return then(result.promise, (value) => value);
   };
   const iteratorMethods = {
     next() { return inOrder(this, nextOf); },
-    return(value = undefined) {
+    return(value) {
       return inOrder(this, (state) => {
         const result = { value, done: true };
         if (state.isFinished) return PromiseResolve(result);
@@ -475,7 +477,7 @@
 
   // ------------------------------------------------------------------------------------------------------- for the runtime
 
-  // A promise of all bytes of a stream, which must be Uint8Arrays.
+  // A promise of { bytes }: all of a stream, whose pieces must be Uint8Arrays.
   const collect = (stream) => {
     const reader = acquireReader(stream);
     const result = deferred();
@@ -511,7 +513,8 @@
             TypedArrayPrototypeSet(whole, bytes, offset);
             offset += TypedArrayPrototypeGetByteLength(bytes);
           });
-          result.resolve(whole);
+          // In an object without prototype: nobody's `then` is looked for.
+          result.resolve({ __proto__: null, bytes: whole });
         } catch (error) {
           result.reject(error);
         }

@@ -9,7 +9,7 @@
     Uint32Array, Uint8Array, Uint8ClampedArray,
   } = internal.primordials;
   const { configure, converters, dictionary, illegalConstructor, illegalInvocation, isObject, requireArguments } = internal.webidl;
-  const { Queue, copyBytes, deferred, isDetached, nothing, then, transfer } = internal.source('stream-base');
+  const { Queue, copyBytes, deferred, isDetached, nothing, resolvedWith, then, transfer } = internal.source('stream-base');
   const {
     ReaderState, StreamState, acquireReader, cancelStream, closeStream, errorStream, makeStream, releaseReader, streamStateOf,
   } = internal.source('readable-streams');
@@ -57,7 +57,7 @@
     }
 
     start() {
-      then(PromiseResolve(this.algorithms.start()), () => {
+      then(resolvedWith(this.algorithms.start()), () => {
         this.isStarted = true;
         this.callPullIfNeeded();
       }, (error) => this.error(error));

@@ -4,7 +4,7 @@
   const { FunctionPrototypeCall, ObjectDefineProperty, ObjectSetPrototypeOf, PromiseReject, PromiseResolve, RangeError, TypeError } = internal.primordials;
   const { configure, illegalConstructor, illegalInvocation, isObject, requireArguments } = internal.webidl;
   const {
-    Queue, checkedSize, deferred, highWaterMarkOf, markHandled, methodOf, one, promiseCall, sizeOf, strategyOf, then,
+    Queue, checkedSize, deferred, highWaterMarkOf, markHandled, methodOf, one, promiseCall, resolvedWith, sizeOf, strategyOf, then,
   } = internal.source('stream-base');
   const secret = {};
   const closeMark = {};
@@ -211,7 +211,7 @@
         this.isStarted = true;
         this.advance();
       };
-      then(PromiseResolve(this.algorithms.start()), done, (error) => {
+      then(resolvedWith(this.algorithms.start()), done, (error) => {
         this.isStarted = true;
         dealWithRejection(stream, error);
       });
@@ -392,9 +392,9 @@
       const controller = new Controller(state, {
         __proto__: null,
         start: () => (start === undefined ? undefined : FunctionPrototypeCall(start, sink, api())),
-        write: (chunk) => (writeMethod === undefined ? done : promiseCall(writeMethod, sink, chunk, api())),
-        close: () => (close === undefined ? done : promiseCall(close, sink)),
-        abort: (reason) => (abort === undefined ? done : promiseCall(abort, sink, reason)),
+        write: (chunk) => (writeMethod === undefined ? done : promiseCall(writeMethod, sink, [chunk, api()])),
+        close: () => (close === undefined ? done : promiseCall(close, sink, [])),
+        abort: (reason) => (abort === undefined ? done : promiseCall(abort, sink, [reason])),
       }, highWaterMark, size);
       controller.start();
     }

@@ -167,9 +167,9 @@
       let api;
       const state = new TransformState(started.promise, {
         __proto__: null,
-        transform: (chunk) => (transform === undefined ? passOn(state, chunk) : promiseCall(transform, given, chunk, api)),
-        flush: () => (flush === undefined ? done : promiseCall(flush, given, api)),
-        cancel: (reason) => (cancel === undefined ? done : promiseCall(cancel, given, reason)),
+        transform: (chunk) => (transform === undefined ? passOn(state, chunk) : promiseCall(transform, given, [chunk, api])),
+        flush: () => (flush === undefined ? done : promiseCall(flush, given, [api])),
+        cancel: (reason) => (cancel === undefined ? done : promiseCall(cancel, given, [reason])),
       }, writableMark, writableSize, readableMark, readableSize);
       api = new TransformStreamDefaultController(secret, state);
       this.#state = state;

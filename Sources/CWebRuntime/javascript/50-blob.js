@@ -94,7 +94,7 @@
       if (options === secret) {
         super(fileBits, secret);
         this.#name = fileName;
-        this.#lastModified = internal.ops.time();
+        this.#lastModified = fileBits.lastModified ?? internal.ops.time();
         return;
       }
       requireArguments(arguments.length, 2, 'File');
@@ -129,6 +129,7 @@
     Blob, File, fileStateOf,
     // Of bytes that nobody changes any more; `type` is in lower case.
     makeBlob: (bytes, type) => new Blob({ bytes, type }, secret),
-    makeFile: (bytes, type, name) => new File({ bytes, type }, name, secret),
+    // `lastModified`: undefined for now.
+    makeFile: (bytes, type, name, lastModified) => new File({ bytes, type, lastModified }, name, secret),
   };
 })

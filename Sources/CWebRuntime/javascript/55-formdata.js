@@ -22,7 +22,7 @@
     }
     const file = fileStateOf(value);
     if (fileName === undefined && file !== undefined) return value;
-    return makeFile(blob.bytes, blob.type, fileName === undefined ? 'blob' : USVString(fileName, prefix, 'the file name'));
+    return makeFile(blob.bytes, blob.type, fileName === undefined ? 'blob' : USVString(fileName, prefix, 'the file name'), file?.lastModified);
   };
 
   class FormData {

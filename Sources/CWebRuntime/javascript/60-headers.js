@@ -43,7 +43,7 @@
   };
 
   const secret = {};
-  let makeHeaders, listOf;
+  let makeHeaders, listOf, entries;
 
   class HeaderList {
     constructor(text, items) {
@@ -161,14 +161,14 @@
   // https://fetch.spec.whatwg.org/#concept-headers-fill
   const fill = (list, init, prefix) => {
     if (!isObject(init)) throw new TypeError(`${prefix}: headers are not an object`);
+    const method = init[SymbolIterator];
     const other = listOf(init);
-    if (other !== undefined) {
+    if (other !== undefined && method === entries) {
       const source = other.items();
       const target = list.change();
       for (let index = 0; index < source.length; index++) ArrayPrototypePush(target, source[index]);
       return;
     }
-    const method = init[SymbolIterator];
     if (method !== undefined && method !== null) {
       if (typeof method !== 'function') throw new TypeError(`${prefix}: headers are not iterable`);
       // All are converted before the first counts.
@@ -264,6 +264,7 @@
       makeHeaders = (list, isImmutable) => new Headers(secret, list, isImmutable);
       listOf = (value) => (isObject(value) && #list in value ? value.#list : undefined);
       pairIterable(Headers, 'Headers', (headers) => headers.#list.pairs());
+      ({ entries } = Headers.prototype);
     }
   }
   configure(Headers, 'Headers');

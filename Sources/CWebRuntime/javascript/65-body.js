@@ -76,7 +76,7 @@
     return holder.stream;
   };
 
-  // Takes the whole body: a string, a Uint8Array, null without a body, or a promise of a Uint8Array.
+  // Takes the whole body: a string, a Uint8Array, null without a body, or a promise of { bytes }.
   const take = (holder, what) => {
     if (isUnusable(holder)) throw new TypeError(`${what}: the body is locked or has been read already`);
     if (holder.stream !== null) return source('readable-streams').collect(internal.streamStateOf(holder.stream));
@@ -131,38 +131,38 @@
       async arrayBuffer() {
         const holder = holderOf(this);
         let content = take(holder, `${name}.arrayBuffer`);
-        if (isPending(content)) content = await content;
+        if (isPending(content)) content = (await content).bytes;
         return TypedArrayPrototypeGetBuffer(ownBytesOf(content, holder));
       },
       async blob() {
         const holder = holderOf(this);
         let content = take(holder, `${name}.blob`);
-        if (isPending(content)) content = await content;
+        if (isPending(content)) content = (await content).bytes;
         const type = contentTypeOf(holder);
         return source('blob').makeBlob(ownBytesOf(content, holder), type === null ? '' : source('mime').normalized(type));
       },
       async bytes() {
         const holder = holderOf(this);
         let content = take(holder, `${name}.bytes`);
-        if (isPending(content)) content = await content;
+        if (isPending(content)) content = (await content).bytes;
         return ownBytesOf(content, holder);
       },
       async formData() {
         const holder = holderOf(this);
         let content = take(holder, `${name}.formData`);
-        if (isPending(content)) content = await content;
+        if (isPending(content)) content = (await content).bytes;
         return source('formdata').parse(content === null || typeof content === 'string' ? utf8Encode(content ?? '') : content, contentTypeOf(holder));
       },
       async json() {
         const holder = holderOf(this);
         let content = take(holder, `${name}.json`);
-        if (isPending(content)) content = await content;
+        if (isPending(content)) content = (await content).bytes;
         return JSONParse(textOf(content));
       },
       async text() {
         const holder = holderOf(this);
         let content = take(holder, `${name}.text`);
-        if (isPending(content)) content = await content;
+        if (isPending(content)) content = (await content).bytes;
         return textOf(content);
       },
     };

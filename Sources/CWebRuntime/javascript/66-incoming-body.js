@@ -65,10 +65,11 @@
         TypedArrayPrototypeSet(whole, bytes, offset);
         offset += TypedArrayPrototypeGetByteLength(bytes);
       }
-      return whole;
+      // In an object without prototype: nobody's `then` is looked for.
+      return { __proto__: null, bytes: whole };
     }
 
-    // A promise of all bytes.
+    // A promise of { bytes }: all of it.
     collect() {
       if (this.error !== undefined) return PromiseReject(this.error);
       this.mode = COLLECTED;

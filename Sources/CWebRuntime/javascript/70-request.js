@@ -122,8 +122,12 @@
     if ((hasOwnBody || (other !== undefined && hasBody(other))) && (verb === 'GET' || verb === 'HEAD')) {
       throw new TypeError(`Request: a request with the method ${verb} cannot have a body`);
     }
+    if (settings.mode === 'no-cors' && verb !== 'GET' && verb !== 'HEAD' && verb !== 'POST') {
+      throw new TypeError(`Request: the mode 'no-cors' does not go with the method ${verb}`);
+    }
     if (hasOwnBody) {
       const type = extract(state, body, 'Request');
+      if (settings.keepalive && state.stream !== null) throw new TypeError('Request: keepalive does not go with a stream');
       if (type !== null && !list.has('content-type')) list.append('content-type', type);
     } else if (other !== undefined && hasBody(other)) {
       if (isUnusable(other)) throw new TypeError("Request: the other request's body is locked or has been read already");
