@@ -11,7 +11,8 @@ public enum CellMain {
     private static let threadStackBytes = 512 << 10
 
     /// - Parameter arguments: without the executable's name. `--identity` prints what a base snapshot depends on; `--insecure` leaves
-    ///   the sandbox out; `--selfcheck-attempt NAME` seals, then tries what must not work.
+    ///   the sandbox out. The environment's CLOISTER_SELFCHECK_ATTEMPT names what to try once sealed (Swift reads a command line from
+    ///   /proc, which a sealed cell does not have).
     public static func run(arguments: [String]) -> Never {
         if arguments.first == "--identity" {
             print(identity)
@@ -20,7 +21,7 @@ public enum CellMain {
         do {
             try serve(
                 isSealed: !arguments.contains("--insecure"),
-                attempt: arguments.first == "--selfcheck-attempt" ? arguments.dropFirst().first : nil)
+                attempt: getenv("CLOISTER_SELFCHECK_ATTEMPT").map { String(cString: $0) })
         } catch {
             complain("\(error)")
             exit(1)

@@ -33,8 +33,8 @@ public final class CellLauncher: Sendable {
     /// Starts a cell; it seals itself and says READY on its socket.
     /// - Parameters:
     ///   - name: for its cgroup.
-    ///   - arguments: further ones for the executable.
-    public func launch(name: String, jit: Bool, arguments: [String] = []) throws(SandboxFailure) -> CellProcess {
+    ///   - environment: further variables, `NAME=value`.
+    public func launch(name: String, jit: Bool, environment: [String] = []) throws(SandboxFailure) -> CellProcess {
         var sockets: [Int32] = [-1, -1]
         var pipe: [Int32] = [-1, -1]
         let socketError = clinux_socketpair(&sockets)
@@ -52,7 +52,7 @@ public final class CellLauncher: Sendable {
         do throws(SandboxFailure) {
             let (pid, pidfd) = try spawn(
                 group, socket: sockets[1], diagnostics: pipe[1], jit: jit,
-                arguments: [executable.path] + (isSandboxed ? [] : ["--insecure"]) + arguments)
+                environment: environment)
             return CellProcess(pid: pid, pidfd: pidfd, socket: sockets[0], diagnostics: pipe[0], isSandboxed: isSandboxed, group: group)
         } catch {
             close(sockets[0])
@@ -63,14 +63,16 @@ public final class CellLauncher: Sendable {
     }
 
     private func spawn(
-        _ group: Cgroup, socket: Int32, diagnostics: Int32, jit: Bool, arguments: [String]
+        _ group: Cgroup, socket: Int32, diagnostics: Int32, jit: Bool, environment: [String]
     ) throws(SandboxFailure) -> (pid: pid_t, pidfd: Int32) {
         let folders = Set(executable.libraries.map { $0.prefix(upTo: $0.lastIndex(of: "/")!) }).sorted()
-        let argv = CStrings(arguments)
-        let envp = CStrings([
-            // The backtracer would start a process; memory pools per thread would only cost memory.
-            "SWIFT_BACKTRACE=enable=no", "TZ=UTC", "LC_ALL=C", "MALLOC_ARENA_MAX=2", "LD_LIBRARY_PATH=\(folders.joined(separator: ":"))",
-        ])
+        let argv = CStrings([executable.path] + (isSandboxed ? [] : ["--insecure"]))
+        let envp = CStrings(
+            [
+                // The backtracer would start a process; memory pools per thread would only cost memory.
+                "SWIFT_BACKTRACE=enable=no", "TZ=UTC", "LC_ALL=C", "MALLOC_ARENA_MAX=2",
+                "LD_LIBRARY_PATH=\(folders.joined(separator: ":"))",
+            ] + environment)
         let files = CStrings(Array(Set([executable.path] + executable.libraries)).sorted())
         let isRoot = geteuid() == 0
         var options = clinux_spawn_options(

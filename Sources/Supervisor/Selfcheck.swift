@@ -44,7 +44,7 @@ public enum Selfcheck {
     }
 
     private static func attempt(_ name: String, _ launcher: CellLauncher, _ snapshot: [UInt8], jit: Bool) throws -> Result {
-        let process = try launcher.launch(name: "selfcheck", jit: jit, arguments: ["--selfcheck-attempt", name])
+        let process = try launcher.launch(name: "selfcheck", jit: jit, environment: ["CLOISTER_SELFCHECK_ATTEMPT=\(name)"])
         let socket = process.takeSocket()
         defer { close(socket) }
         try DisposableCell.configure(socket, snapshot, jit: jit)
