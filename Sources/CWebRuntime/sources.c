@@ -65,32 +65,41 @@ static const char streams_text[] = {
 static const char stream_base_text[] = {
 #embed "javascript/41-stream-base.js" suffix(, 0)
 };
+static const char readable_states_text[] = {
+#embed "javascript/42-readable-states.js" suffix(, 0)
+};
 static const char readable_streams_text[] = {
-#embed "javascript/42-readable-streams.js" suffix(, 0)
+#embed "javascript/43-readable-streams.js" suffix(, 0)
+};
+static const char byte_controller_text[] = {
+#embed "javascript/44-byte-controller.js" suffix(, 0)
 };
 static const char byte_streams_text[] = {
-#embed "javascript/43-byte-streams.js" suffix(, 0)
+#embed "javascript/45-byte-streams.js" suffix(, 0)
 };
 static const char stream_pipes_text[] = {
-#embed "javascript/44-stream-pipes.js" suffix(, 0)
+#embed "javascript/46-stream-pipes.js" suffix(, 0)
 };
 static const char stream_tee_text[] = {
-#embed "javascript/45-stream-tee.js" suffix(, 0)
+#embed "javascript/47-stream-tee.js" suffix(, 0)
+};
+static const char writable_states_text[] = {
+#embed "javascript/48-writable-states.js" suffix(, 0)
 };
 static const char writable_streams_text[] = {
-#embed "javascript/46-writable-streams.js" suffix(, 0)
+#embed "javascript/49-writable-streams.js" suffix(, 0)
 };
 static const char transform_streams_text[] = {
-#embed "javascript/47-transform-streams.js" suffix(, 0)
+#embed "javascript/50-transform-streams.js" suffix(, 0)
 };
 static const char text_streams_text[] = {
-#embed "javascript/48-text-streams.js" suffix(, 0)
-};
-static const char blob_text[] = {
-#embed "javascript/50-blob.js" suffix(, 0)
+#embed "javascript/51-text-streams.js" suffix(, 0)
 };
 static const char mime_text[] = {
 #embed "javascript/52-mime.js" suffix(, 0)
+};
+static const char blob_text[] = {
+#embed "javascript/53-blob.js" suffix(, 0)
 };
 static const char formdata_text[] = {
 #embed "javascript/55-formdata.js" suffix(, 0)
@@ -153,15 +162,18 @@ static const cwebruntime_source_text sources[] = {
     EAGER("url", url_text),
     EAGER("streams", streams_text),
     LAZY("stream-base", stream_base_text),
+    LAZY("readable-states", readable_states_text),
     LAZY("readable-streams", readable_streams_text),
+    LAZY("byte-controller", byte_controller_text),
     LAZY("byte-streams", byte_streams_text),
     LAZY("stream-pipes", stream_pipes_text),
     LAZY("stream-tee", stream_tee_text),
+    LAZY("writable-states", writable_states_text),
     LAZY("writable-streams", writable_streams_text),
     LAZY("transform-streams", transform_streams_text),
     LAZY("text-streams", text_streams_text),
-    LAZY("blob", blob_text),
     LAZY("mime", mime_text),
+    LAZY("blob", blob_text),
     LAZY("formdata", formdata_text),
     EAGER("headers", headers_text),
     EAGER("body", body_text),

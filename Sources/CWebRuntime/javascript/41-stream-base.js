@@ -2,8 +2,8 @@
   'use strict';
   // What all streams use: promises, queues with sizes, strategies. https://streams.spec.whatwg.org/#qs
   const {
-    ArrayBufferPrototypeGetByteLength, FunctionPrototypeCall, NumberIsNaN, ObjectDefineProperty, ObjectSetPrototypeOf, Promise, PromisePrototypeThen,
-    PromiseReject, PromiseResolve, RangeError, ReflectApply, TypeError, TypedArrayPrototypeSet, Uint8Array,
+    ArrayBufferPrototypeGetByteLength, FunctionPrototypeCall, NumberIsNaN, ObjectDefineProperty, ObjectSetPrototypeOf, Promise,
+    PromisePrototypeThen, PromiseReject, PromiseResolve, RangeError, ReflectApply, TypeError, TypedArrayPrototypeSet, Uint8Array,
   } = internal.primordials;
   const { configure, converters, dictionary, isObject, requireArguments } = internal.webidl;
 
@@ -162,8 +162,8 @@
 
   return {
     __proto__: null,
-    ByteLengthQueuingStrategy, CountQueuingStrategy, Queue, checkedSize, copyBytes, deferred, highWaterMarkOf, isDetached, isObject, markHandled,
-    methodOf, nothing, one, promiseCall, resolvedWith, sizeOf, strategyOf, then, transfer,
+    ByteLengthQueuingStrategy, CountQueuingStrategy, Queue, checkedSize, copyBytes, deferred, highWaterMarkOf, isDetached, isObject,
+    markHandled, methodOf, nothing, one, promiseCall, resolvedWith, sizeOf, strategyOf, then, transfer,
     define: (object, name, value) => {
       ObjectDefineProperty(object, name, { __proto__: null, value, writable: true, enumerable: true, configurable: true });
     },

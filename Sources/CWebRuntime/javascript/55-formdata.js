@@ -22,7 +22,8 @@
     }
     const file = fileStateOf(value);
     if (fileName === undefined && file !== undefined) return value;
-    return makeFile(blob.bytes, blob.type, fileName === undefined ? 'blob' : USVString(fileName, prefix, 'the file name'), file?.lastModified);
+    const name = fileName === undefined ? 'blob' : USVString(fileName, prefix, 'the file name');
+    return makeFile(blob.bytes, blob.type, name, file?.lastModified);
   };
 
   class FormData {
@@ -140,7 +141,8 @@
         continue;
       }
       const { bytes, type } = internal.blobStateOf(entry[1]);
-      head += `; filename="${escaped(fileStateOf(entry[1]).name)}"\r\nContent-Type: ${type === '' ? 'application/octet-stream' : type}\r\n\r\n`;
+      head += `; filename="${escaped(fileStateOf(entry[1]).name)}"\r\n`;
+      head += `Content-Type: ${type === '' ? 'application/octet-stream' : type}\r\n\r\n`;
       add(utf8Encode(head));
       add(bytes);
       add(utf8Encode('\r\n'));
@@ -215,7 +217,8 @@
       const end = find13(bytes, delimiter, position - 2);
       if (end < 0) throw malformed('a part has no end');
       const content = part(bytes, position, end < position ? position : end);
-      const value = fileName === undefined ? utf8Decode(content) : makeFile(internal.body.copyOf(content), normalized(type), unescaped(fileName));
+      const value = fileName === undefined ? utf8Decode(content)
+        : makeFile(internal.body.copyOf(content), normalized(type), unescaped(fileName));
       ArrayPrototypePush(entries, [unescaped(name), value]);
       position = end + TypedArrayPrototypeGetByteLength(delimiter);
     }

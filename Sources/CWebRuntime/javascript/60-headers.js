@@ -4,7 +4,8 @@
   // request stays the text it came as until somebody looks into it.
   const {
     ArrayPrototypePush, ArrayPrototypeSort, ObjectPrototypePropertyIsEnumerable, ObjectSetPrototypeOf, ReflectOwnKeys,
-    StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeToLowerCase, SymbolIterator, TypeError, Uint8Array,
+    StringPrototypeCharCodeAt, StringPrototypeIndexOf, StringPrototypeSlice, StringPrototypeToLowerCase, SymbolIterator, TypeError,
+    Uint8Array,
   } = internal.primordials;
   const { configure, converters, isObject, pairIterable, requireArguments, sequence, sequenceFrom, trim } = internal.webidl;
   const { ByteString } = converters;
@@ -37,7 +38,9 @@
   const valueOf = (value, prefix) => {
     const text = trim(converters.ByteString(value, prefix, 'the value'), isHTTPSpace);
     for (let index = 0; index < text.length; index++) {
-      if ((classes[StringPrototypeCharCodeAt(text, index)] & FORBIDDEN) !== 0) throw new TypeError(`${prefix}: the value has a line break or NUL`);
+      if ((classes[StringPrototypeCharCodeAt(text, index)] & FORBIDDEN) !== 0) {
+        throw new TypeError(`${prefix}: the value has a line break or NUL`);
+      }
     }
     return text;
   };

@@ -7,8 +7,9 @@
   //   stream    the ReadableStream that the tenant sees: made only when it is asked for, then the only way to the bytes
   //   isUsed    read without a stream
   const {
-    ArrayBufferPrototypeGetByteLength, JSONParse, ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ReflectOwnKeys, StringPrototypeCharCodeAt,
-    StringPrototypeSlice, TypeError, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSet, Uint8Array,
+    ArrayBufferPrototypeGetByteLength, JSONParse, ObjectDefineProperty, ObjectGetOwnPropertyDescriptor, ReflectOwnKeys,
+    StringPrototypeCharCodeAt, StringPrototypeSlice, TypeError, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength,
+    TypedArrayPrototypeSet, Uint8Array,
   } = internal.primordials;
   const { converters, isObject, toUSV } = internal.webidl;
   const { isArrayBuffer, isArrayBufferView, source, utf8Encode } = internal;
@@ -79,7 +80,7 @@
   // Takes the whole body: a string, a Uint8Array, null without a body, or a promise of { bytes }.
   const take = (holder, what) => {
     if (isUnusable(holder)) throw new TypeError(`${what}: the body is locked or has been read already`);
-    if (holder.stream !== null) return source('readable-streams').collect(internal.streamStateOf(holder.stream));
+    if (holder.stream !== null) return source('readable-states').collect(internal.streamStateOf(holder.stream));
     if (!hasBody(holder)) return null;
     holder.isUsed = true;
     return holder.incoming !== null ? holder.incoming.collect() : holder.raw;
@@ -118,7 +119,7 @@
   const cancelBody = (holder, reason) => {
     if (holder.stream !== null) {
       const stream = internal.streamStateOf(holder.stream);
-      if (stream.reader === undefined) source('readable-streams').cancelQuietly(stream, reason);
+      if (stream.reader === undefined) source('readable-states').cancelQuietly(stream, reason);
     }
     holder.isUsed = true;
   };
@@ -151,7 +152,8 @@
         const holder = holderOf(this);
         let content = take(holder, `${name}.formData`);
         if (isPending(content)) content = (await content).bytes;
-        return source('formdata').parse(content === null || typeof content === 'string' ? utf8Encode(content ?? '') : content, contentTypeOf(holder));
+        if (content === null || typeof content === 'string') content = utf8Encode(content ?? '');
+        return source('formdata').parse(content, contentTypeOf(holder));
       },
       async json() {
         const holder = holderOf(this);

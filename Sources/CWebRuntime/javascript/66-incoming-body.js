@@ -2,7 +2,9 @@
   'use strict';
   // The body of a request that comes in pieces. The supervisor may send a window's worth; each piece that the tenant takes makes room for
   // more, so what waits here is never more than the window.
-  const { ObjectSetPrototypeOf, Promise, PromiseReject, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSet, Uint8Array } = internal.primordials;
+  const {
+    ObjectSetPrototypeOf, Promise, PromiseReject, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeSet, Uint8Array,
+  } = internal.primordials;
   const { requestCredit } = internal.ops;
 
   // Nobody asked yet; a promise of the whole; a stream; nobody ever will.
@@ -117,7 +119,8 @@
     // Nobody has asked for it, and the answer cannot go on until the client has sent it: it must not wait for that.
     dropUnlessTouched() {
       if (this.mode !== WAITING || this.isEnded || this.hasFailed) return;
-      const error = new TypeError("the request's body was dropped: nothing had begun to read it when the response's body had to wait for the client");
+      const error = new TypeError(
+        "the request's body was dropped: nothing had begun to read it when the response's body had to wait for the client");
       this.drop();
       this.error = error;
     }

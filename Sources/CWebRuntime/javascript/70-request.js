@@ -92,7 +92,9 @@
     const other = stateOf(input);
     const options = dictionary(init, 'Request', 'the options');
     // Members of the dictionary in the order that converts them.
-    let { body, cache, credentials, duplex, headers, integrity, keepalive, method, mode, redirect, referrer, referrerPolicy, signal, window } = options;
+    const {
+      body, cache, credentials, duplex, headers, integrity, keepalive, method, mode, redirect, referrer, referrerPolicy, signal, window,
+    } = options;
     const settings = { __proto__: null, ...(other === undefined ? defaults : other.settings) };
     const choose = (name, value) => {
       if (value !== undefined) settings[name] = enumeration(value, choices[name], 'Request', name);
@@ -105,7 +107,9 @@
     choose('mode', mode);
     choose('redirect', redirect);
     choose('referrerPolicy', referrerPolicy);
-    if (signal !== undefined && signal !== null && !internal.isAbortSignal(signal)) throw new TypeError('Request: options.signal is not an AbortSignal');
+    if (signal !== undefined && signal !== null && !internal.isAbortSignal(signal)) {
+      throw new TypeError('Request: options.signal is not an AbortSignal');
+    }
     if (window !== undefined && window !== null) throw new TypeError('Request: options.window can only be null');
     if (settings.mode === 'navigate') throw new TypeError("Request: the mode 'navigate' cannot be asked for");
     if (referrer !== undefined) settings.referrer = referrerOf(referrer);
@@ -113,7 +117,8 @@
     if (settings.cache === 'only-if-cached' && settings.mode !== 'same-origin') {
       throw new TypeError("Request: the cache 'only-if-cached' needs the mode 'same-origin'");
     }
-    const list = headers === undefined ? (other === undefined ? new HeaderList(undefined, []) : listOfState(other).copy()) : listFrom(headers, 'Request');
+    const list = headers !== undefined ? listFrom(headers, 'Request')
+      : other !== undefined ? listOfState(other).copy() : new HeaderList(undefined, []);
     const verb = method === undefined ? (other === undefined ? 'GET' : other.method) : methodOf(method);
     const state = new RequestState(verb, url, undefined, list);
     state.settings = settings;

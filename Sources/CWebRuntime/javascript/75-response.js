@@ -1,7 +1,9 @@
 (function (internal) {
   'use strict';
   // Response: https://fetch.spec.whatwg.org/#response-class. A string or bytes stay what they are until they are sent.
-  const { ArrayPrototypeIndexOf, JSONStringify, ObjectSetPrototypeOf, RangeError, StringPrototypeCharCodeAt, TypeError } = internal.primordials;
+  const {
+    ArrayPrototypeIndexOf, JSONStringify, ObjectSetPrototypeOf, RangeError, StringPrototypeCharCodeAt, TypeError,
+  } = internal.primordials;
   const { configure, converters, dictionary, isObject, requireArguments } = internal.webidl;
   const { HeaderList, listFrom, makeHeaders } = internal.headers;
   const { cloneBody, defineBody, extract, hasBody } = internal.body;
@@ -95,7 +97,9 @@
       const code = converters['unsigned short'](status, 'Response.redirect', 'the status');
       const record = parseURL(text, null);
       if (record === null) throw new TypeError(`Response.redirect: '${text}' is not an absolute URL`);
-      if (ArrayPrototypeIndexOf(redirectStatuses, code) < 0) throw new RangeError(`Response.redirect: ${code} is not the status of a redirect`);
+      if (ArrayPrototypeIndexOf(redirectStatuses, code) < 0) {
+        throw new RangeError(`Response.redirect: ${code} is not the status of a redirect`);
+      }
       const state = new ResponseState();
       state.status = code;
       state.list = new HeaderList(undefined, ['location', serializeURL(record, false)]);
@@ -168,7 +172,8 @@
   internal.registerInspector((value) => {
     const state = stateOf(value);
     if (state === undefined) return undefined;
-    return ['Response', { __proto__: null, status: state.status, statusText: state.statusText, headers: value.headers, hasBody: hasBody(state) }];
+    const { status, statusText } = state;
+    return ['Response', { __proto__: null, status, statusText, headers: value.headers, hasBody: hasBody(state) }];
   });
 
   internal.response = { __proto__: null, headersText, isNullBodyStatus, stateOf };

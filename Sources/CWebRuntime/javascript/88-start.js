@@ -2,7 +2,8 @@
   'use strict';
   // The tenant's entry point: what the main module exports by default, and the `env` that its handler gets.
   const {
-    FunctionPrototypeToString, ObjectDefineProperty, ObjectSetPrototypeOf, RegExpPrototypeExec, StringPrototypeIndexOf, StringPrototypeSlice,
+    FunctionPrototypeToString, ObjectDefineProperty, ObjectSetPrototypeOf, RegExpPrototypeExec, StringPrototypeIndexOf,
+    StringPrototypeSlice,
   } = internal.primordials;
   const { isObject } = internal.webidl;
   const { environment, ready, startFailed } = internal.ops;

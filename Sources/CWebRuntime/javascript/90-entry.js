@@ -2,8 +2,8 @@
   'use strict';
   // The life of a request: the handler is called, its Response sent, and when nothing is left to do for it, it is over.
   const {
-    Error, FunctionPrototypeCall, ObjectGetPrototypeOf, ObjectSetPrototypeOf, SafeMap, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag,
-    Uint8Array,
+    Error, FunctionPrototypeCall, ObjectGetPrototypeOf, ObjectSetPrototypeOf, SafeMap, TypeError, TypedArrayPrototypeGetByteLength,
+    TypedArrayPrototypeGetSymbolToStringTag, Uint8Array,
   } = internal.primordials;
   const { configure, illegalConstructor, isObject, requireArguments } = internal.webidl;
   const { DOMException, IncomingBody, RequestState, describeKind, entry, makeRequest } = internal;
@@ -78,7 +78,9 @@
   class ExecutionContext {
     #exchange;
     constructor(exchange) {
-      if (typeof exchange !== 'object' || exchange === null || ObjectGetPrototypeOf(exchange) !== Exchange.prototype) throw illegalConstructor();
+      if (typeof exchange !== 'object' || exchange === null || ObjectGetPrototypeOf(exchange) !== Exchange.prototype) {
+        throw illegalConstructor();
+      }
       this.#exchange = exchange;
     }
 
@@ -182,7 +184,7 @@
   // Sends what a stream gives, a piece at a time, and waits while the window is full. It is a read request of its reader.
   class Pump {
     constructor(exchange, stream) {
-      const streams = internal.source('readable-streams');
+      const streams = internal.source('readable-states');
       this.exchange = exchange;
       this.streams = streams;
       this.reader = streams.acquireReader(stream);

@@ -1,221 +1,19 @@
 (function (internal) {
   'use strict';
-  // ReadableStream with default readers and controllers: https://streams.spec.whatwg.org/#rs-model. The states are objects without
-  // prototype that the classes of the API hold privately; a read request is an object with chunk(value), close() and error(reason).
+  // ReadableStream, its default reader and controller, and its async iteration: https://streams.spec.whatwg.org/#rs-class
   const {
-    AsyncIteratorPrototype, FunctionPrototypeCall, ObjectCreate, ObjectDefineProperty, ObjectSetPrototypeOf, PromiseReject, PromiseResolve,
-    RangeError, SymbolAsyncIterator, TypeError, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag,
-    TypedArrayPrototypeSet, Uint8Array,
+    AsyncIteratorPrototype, FunctionPrototypeCall, ObjectCreate, ObjectDefineProperty, PromiseReject, PromiseResolve, RangeError,
+    SymbolAsyncIterator, TypeError,
   } = internal.primordials;
-  const { configure, converters, dictionary, enumeration, illegalConstructor, illegalInvocation, isObject, requireArguments } = internal.webidl;
   const {
-    Queue, checkedSize, deferred, define, highWaterMarkOf, markHandled, methodOf, nothing, one, promiseCall, resolvedWith, sizeOf, strategyOf, then,
+    configure, converters, dictionary, enumeration, illegalConstructor, illegalInvocation, isObject, requireArguments,
+  } = internal.webidl;
+  const {
+    deferred, define, highWaterMarkOf, markHandled, methodOf, one, promiseCall, sizeOf, strategyOf, then,
   } = internal.source('stream-base');
+  const { DefaultController, StreamState, acquireReader, cancelStream, read, releaseReader } = internal.source('readable-states');
   const { source } = internal;
   const secret = {};
-
-  // --------------------------------------------------------------------------------------------------------------- states
-
-  class StreamState {
-    constructor() {
-      this.api = undefined;
-      this.state = 'readable';
-      this.storedError = undefined;
-      this.reader = undefined;
-      this.controller = undefined;
-      this.isDisturbed = false;
-    }
-  }
-  ObjectSetPrototypeOf(StreamState.prototype, null);
-
-  // Of a default reader, and (isBYOB) of one that brings its own buffers.
-  class ReaderState {
-    constructor(stream, isBYOB) {
-      this.stream = stream;
-      this.isBYOB = isBYOB;
-      this.requests = new Queue();
-      this.closed = deferred();
-      stream.reader = this;
-      if (stream.state === 'closed') {
-        this.closed.resolve(undefined);
-      } else if (stream.state === 'errored') {
-        this.closed.reject(stream.storedError);
-        markHandled(this.closed.promise);
-      }
-    }
-  }
-  ObjectSetPrototypeOf(ReaderState.prototype, null);
-
-  const acquireReader = (stream) => {
-    if (stream.reader !== undefined) throw new TypeError('ReadableStream: the stream is locked to a reader');
-    return new ReaderState(stream, false);
-  };
-
-  const read = (reader, request) => {
-    const { stream } = reader;
-    stream.isDisturbed = true;
-    if (stream.state === 'closed') request.close();
-    else if (stream.state === 'errored') request.error(stream.storedError);
-    else stream.controller.pullFor(request);
-  };
-
-  const releaseReader = (reader) => {
-    const { stream } = reader;
-    const error = new TypeError('ReadableStream: the reader was released');
-    if (stream.state !== 'readable') reader.closed = deferred();
-    reader.closed.reject(error);
-    markHandled(reader.closed.promise);
-    stream.controller.release();
-    stream.reader = undefined;
-    reader.stream = undefined;
-    reader.requests.drain((request) => request.error(error));
-  };
-
-  const closeStream = (stream) => {
-    stream.state = 'closed';
-    const { reader } = stream;
-    if (reader === undefined) return;
-    reader.closed.resolve(undefined);
-    if (!reader.isBYOB) reader.requests.drain((request) => request.close());
-  };
-
-  const errorStream = (stream, error) => {
-    stream.state = 'errored';
-    stream.storedError = error;
-    const { reader } = stream;
-    if (reader === undefined) return;
-    reader.closed.reject(error);
-    markHandled(reader.closed.promise);
-    reader.requests.drain((request) => request.error(error));
-  };
-
-  const cancelStream = (stream, reason) => {
-    stream.isDisturbed = true;
-    if (stream.state === 'closed') return PromiseResolve(undefined);
-    if (stream.state === 'errored') return PromiseReject(stream.storedError);
-    closeStream(stream);
-    const { reader } = stream;
-    if (reader !== undefined && reader.isBYOB) reader.requests.drain((request) => request.close(undefined));
-    return then(stream.controller.cancel(reason), nothing);
-  };
-  const cancelQuietly = (stream, reason) => markHandled(cancelStream(stream, reason));
-
-  // ---------------------------------------------------------------------------------------------------- default controller
-
-  class DefaultController {
-    constructor(stream, algorithms, highWaterMark, size) {
-      this.stream = stream;
-      this.api = undefined;
-      this.queue = new Queue();
-      this.isStarted = false;
-      this.closeRequested = false;
-      this.isPulling = false;
-      this.pullsAgain = false;
-      this.algorithms = algorithms;
-      this.highWaterMark = highWaterMark;
-      this.size = size;
-      stream.controller = this;
-    }
-
-    start() {
-      then(resolvedWith(this.algorithms.start()), () => {
-        this.isStarted = true;
-        this.callPullIfNeeded();
-      }, (error) => this.error(error));
-    }
-
-    canCloseOrEnqueue() { return !this.closeRequested && this.stream.state === 'readable'; }
-
-    desiredSize() {
-      const { state } = this.stream;
-      return state === 'errored' ? null : state === 'closed' ? 0 : this.highWaterMark - this.queue.total;
-    }
-
-    shouldPull() {
-      if (!this.canCloseOrEnqueue() || !this.isStarted) return false;
-      const { reader } = this.stream;
-      return (reader !== undefined && reader.requests.length > 0) || this.desiredSize() > 0;
-    }
-
-    callPullIfNeeded() {
-      if (!this.shouldPull()) return;
-      if (this.isPulling) {
-        this.pullsAgain = true;
-        return;
-      }
-      this.isPulling = true;
-      then(this.algorithms.pull(), () => {
-        this.isPulling = false;
-        if (this.pullsAgain) {
-          this.pullsAgain = false;
-          this.callPullIfNeeded();
-        }
-      }, (error) => this.error(error));
-    }
-
-    clearAlgorithms() { this.algorithms = this.size = undefined; }
-
-    enqueue(chunk) {
-      if (!this.canCloseOrEnqueue()) return;
-      const { reader } = this.stream;
-      if (reader !== undefined && reader.requests.length > 0) {
-        reader.requests.shift().chunk(chunk);
-      } else {
-        let size;
-        try {
-          size = checkedSize(this.size(chunk));
-        } catch (error) {
-          this.error(error);
-          throw error;
-        }
-        this.queue.push(chunk, size);
-      }
-      this.callPullIfNeeded();
-    }
-
-    close() {
-      if (!this.canCloseOrEnqueue()) return;
-      this.closeRequested = true;
-      if (this.queue.length === 0) {
-        this.clearAlgorithms();
-        closeStream(this.stream);
-      }
-    }
-
-    error(error) {
-      if (this.stream.state !== 'readable') return;
-      this.queue.clear();
-      this.clearAlgorithms();
-      errorStream(this.stream, error);
-    }
-
-    cancel(reason) {
-      this.queue.clear();
-      const { algorithms } = this;
-      const result = algorithms.cancel(reason);
-      this.clearAlgorithms();
-      return result;
-    }
-
-    pullFor(request) {
-      if (this.queue.length > 0) {
-        const chunk = this.queue.shift();
-        if (this.closeRequested && this.queue.length === 0) {
-          this.clearAlgorithms();
-          closeStream(this.stream);
-        } else {
-          this.callPullIfNeeded();
-        }
-        request.chunk(chunk);
-      } else {
-        this.stream.reader.requests.push(request, 0);
-        this.callPullIfNeeded();
-      }
-    }
-
-    release() {}
-  }
-  ObjectSetPrototypeOf(DefaultController.prototype, null);
 
   // A stream of the runtime's own; the algorithms pull() and cancel(reason) return promises.
   const createStream = (algorithms, highWaterMark = 1, size = one) => {
@@ -225,7 +23,7 @@
     return api;
   };
 
-  let streamStateOf, makeStream, readerStateOf, wrapReader;
+  let streamStateOf, makeStream, wrapReader;
 
   // The algorithms that call an underlying source's methods.
   const algorithmsOf = (underlying, methods, controllerApi) => ({
@@ -244,12 +42,16 @@
     get desiredSize() { return this.#state.desiredSize(); }
     close() {
       const state = this.#state;
-      if (!state.canCloseOrEnqueue()) throw new TypeError('ReadableStreamDefaultController.close: the stream is closed, closing or errored');
+      if (!state.canCloseOrEnqueue()) {
+        throw new TypeError('ReadableStreamDefaultController.close: the stream is closed, closing or errored');
+      }
       state.close();
     }
     enqueue(chunk = undefined) {
       const state = this.#state;
-      if (!state.canCloseOrEnqueue()) throw new TypeError('ReadableStreamDefaultController.enqueue: the stream is closed, closing or errored');
+      if (!state.canCloseOrEnqueue()) {
+        throw new TypeError('ReadableStreamDefaultController.enqueue: the stream is closed, closing or errored');
+      }
       state.enqueue(chunk);
     }
     error(error = undefined) { this.#state.error(error); }
@@ -274,12 +76,15 @@
         return;
       }
       const prefix = 'ReadableStream';
-      if (underlyingSource !== undefined && !isObject(underlyingSource)) throw new TypeError(`${prefix}: the underlying source is not an object`);
+      if (underlyingSource !== undefined && !isObject(underlyingSource)) {
+        throw new TypeError(`${prefix}: the underlying source is not an object`);
+      }
       const chosen = strategyOf(strategy, prefix);
       const underlying = underlyingSource ?? { __proto__: null };
       let { autoAllocateChunkSize } = underlying;
       if (autoAllocateChunkSize !== undefined) {
-        autoAllocateChunkSize = converters['unsigned long long'](autoAllocateChunkSize, prefix, 'autoAllocateChunkSize', { __proto__: null, enforceRange: true });
+        autoAllocateChunkSize = converters['unsigned long long'](
+          autoAllocateChunkSize, prefix, 'autoAllocateChunkSize', { __proto__: null, enforceRange: true });
       }
       const methods = {
         __proto__: null, cancel: methodOf(underlying, 'cancel', prefix), pull: methodOf(underlying, 'pull', prefix),
@@ -295,14 +100,13 @@
         const highWaterMark = highWaterMarkOf(chosen, 0);
         if (autoAllocateChunkSize === 0) throw new TypeError(`${prefix}: autoAllocateChunkSize is 0`);
         const streams = source('byte-streams');
-        const controller = new streams.ByteController(
+        const controller = new (source('byte-controller').ByteController)(
           state, algorithmsOf(underlying, methods, () => streams.wrapController(controller)), highWaterMark, autoAllocateChunkSize);
         controller.start();
       } else {
         const highWaterMark = highWaterMarkOf(chosen, 1);
-        const controller = new DefaultController(
-          state, algorithmsOf(underlying, methods, () => (controller.api ??= new ReadableStreamDefaultController(secret, controller))), highWaterMark,
-          sizeOf(chosen));
+        const api = () => (controller.api ??= new ReadableStreamDefaultController(secret, controller));
+        const controller = new DefaultController(state, algorithmsOf(underlying, methods, api), highWaterMark, sizeOf(chosen));
         controller.start();
       }
     }
@@ -409,12 +213,16 @@
     get closed() { return isObject(this) && #state in this ? this.#state.closed.promise : PromiseReject(illegalInvocation()); }
     cancel(reason = undefined) {
       if (!(isObject(this) && #state in this)) return PromiseReject(illegalInvocation());
-      if (this.#state.stream === undefined) return PromiseReject(new TypeError('ReadableStreamDefaultReader.cancel: the reader was released'));
+      if (this.#state.stream === undefined) {
+        return PromiseReject(new TypeError('ReadableStreamDefaultReader.cancel: the reader was released'));
+      }
       return cancelStream(this.#state.stream, reason);
     }
     read() {
       if (!(isObject(this) && #state in this)) return PromiseReject(illegalInvocation());
-      if (this.#state.stream === undefined) return PromiseReject(new TypeError('ReadableStreamDefaultReader.read: the reader was released'));
+      if (this.#state.stream === undefined) {
+        return PromiseReject(new TypeError('ReadableStreamDefaultReader.read: the reader was released'));
+      }
       return readPromise(this.#state);
     }
     releaseLock() { if (this.#state.stream !== undefined) releaseReader(this.#state); }
@@ -424,7 +232,9 @@
   }
   configure(ReadableStreamDefaultReader, 'ReadableStreamDefaultReader');
   // One parameter that callers know of.
-  ObjectDefineProperty(ReadableStreamDefaultReader, 'length', { __proto__: null, value: 1, writable: false, enumerable: false, configurable: true });
+  ObjectDefineProperty(ReadableStreamDefaultReader, 'length', {
+    __proto__: null, value: 1, writable: false, enumerable: false, configurable: true,
+  });
 
   // ------------------------------------------------------------------------------------------------------- async iteration
 
@@ -475,59 +285,8 @@
   define(iteratorPrototype, 'next', iteratorMethods.next);
   define(iteratorPrototype, 'return', iteratorMethods.return);
 
-  // ------------------------------------------------------------------------------------------------------- for the runtime
-
-  // A promise of { bytes }: all of a stream, whose pieces must be Uint8Arrays.
-  const collect = (stream) => {
-    const reader = acquireReader(stream);
-    const result = deferred();
-    const pieces = new Queue();
-    let isReading = false;
-    let goesOn = false;
-    const run = () => {
-      isReading = true;
-      do {
-        goesOn = false;
-        read(reader, request);
-      } while (goesOn);
-      isReading = false;
-    };
-    const request = {
-      __proto__: null,
-      chunk: (bytes) => {
-        if (TypedArrayPrototypeGetSymbolToStringTag(bytes) !== 'Uint8Array') {
-          const error = new TypeError("a piece of the body's stream is not a Uint8Array");
-          cancelQuietly(stream, error);
-          result.reject(error);
-          return;
-        }
-        pieces.push(bytes, TypedArrayPrototypeGetByteLength(bytes));
-        if (isReading) goesOn = true;
-        else run();
-      },
-      close: () => {
-        try {
-          const whole = new Uint8Array(pieces.total);
-          let offset = 0;
-          pieces.drain((bytes) => {
-            TypedArrayPrototypeSet(whole, bytes, offset);
-            offset += TypedArrayPrototypeGetByteLength(bytes);
-          });
-          // In an object without prototype: nobody's `then` is looked for.
-          result.resolve({ __proto__: null, bytes: whole });
-        } catch (error) {
-          result.reject(error);
-        }
-      },
-      error: result.reject,
-    };
-    run();
-    return result.promise;
-  };
-
   return {
     __proto__: null,
-    ReadableStream, ReadableStreamDefaultController, ReadableStreamDefaultReader, ReaderState, StreamState, acquireReader, cancelQuietly, cancelStream,
-    closeStream, collect, createStream, errorStream, makeStream, read, releaseReader, streamStateOf,
+    ReadableStream, ReadableStreamDefaultController, ReadableStreamDefaultReader, createStream, makeStream, streamStateOf,
   };
 })

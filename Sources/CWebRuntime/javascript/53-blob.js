@@ -2,8 +2,8 @@
   'use strict';
   // Blob and File: https://w3c.github.io/FileAPI/. A blob's bytes never change, so that slices and bodies share them.
   const {
-    MathMax, MathMin, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, StringPrototypeToLowerCase, TypeError, TypedArrayPrototypeGetBuffer,
-    TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeSet, Uint8Array,
+    MathMax, MathMin, RegExpPrototypeExec, RegExpPrototypeSymbolReplace, StringPrototypeToLowerCase, TypeError,
+    TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeSet, Uint8Array,
   } = internal.primordials;
   const { configure, converters, dictionary, enumeration, isObject, requireArguments, sequence } = internal.webidl;
   const { isArrayBuffer, isArrayBufferView } = internal;

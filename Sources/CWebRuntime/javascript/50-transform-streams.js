@@ -38,7 +38,9 @@
     // For who transforms.
     enqueue(chunk) {
       const { controller } = this.readableState;
-      if (!controller.canCloseOrEnqueue()) throw new TypeError('TransformStreamDefaultController.enqueue: the readable side is closed, closing or errored');
+      if (!controller.canCloseOrEnqueue()) {
+        throw new TypeError('TransformStreamDefaultController.enqueue: the readable side is closed, closing or errored');
+      }
       try {
         controller.enqueue(chunk);
       } catch (error) {

@@ -1,20 +1,16 @@
 (function (internal) {
   'use strict';
-  // Streams of bytes, and readers that bring their own buffers: https://streams.spec.whatwg.org/#rbs-controller-class
+  // The controller of a stream of bytes: https://streams.spec.whatwg.org/#rbs-controller-class. Buffers that pass through it are detached
+  // from whoever had them.
   const {
     ArrayBuffer, ArrayBufferPrototypeGetByteLength, BigInt64Array, BigUint64Array, DataView, DataViewPrototypeGetBuffer,
     DataViewPrototypeGetByteLength, DataViewPrototypeGetByteOffset, Float32Array, Float64Array, Int16Array, Int32Array, Int8Array, MathMin,
-    ObjectSetPrototypeOf, PromiseReject, PromiseResolve, RangeError, TypeError, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength,
-    TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeGetLength, TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeSet, Uint16Array,
-    Uint32Array, Uint8Array, Uint8ClampedArray,
+    ObjectSetPrototypeOf, RangeError, TypeError, TypedArrayPrototypeGetBuffer, TypedArrayPrototypeGetByteLength,
+    TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeGetLength, TypedArrayPrototypeGetSymbolToStringTag, TypedArrayPrototypeSet,
+    Uint16Array, Uint32Array, Uint8Array, Uint8ClampedArray,
   } = internal.primordials;
-  const { configure, converters, dictionary, illegalConstructor, illegalInvocation, isObject, requireArguments } = internal.webidl;
-  const { Queue, copyBytes, deferred, isDetached, nothing, resolvedWith, then, transfer } = internal.source('stream-base');
-  const {
-    ReaderState, StreamState, acquireReader, cancelStream, closeStream, errorStream, makeStream, releaseReader, streamStateOf,
-  } = internal.source('readable-streams');
-  const { isArrayBufferView } = internal;
-  const secret = {};
+  const { Queue, copyBytes, isDetached, resolvedWith, then, transfer } = internal.source('stream-base');
+  const { closeStream, errorStream } = internal.source('readable-states');
 
   const kinds = {
     __proto__: null,
@@ -33,7 +29,8 @@
     }
     return {
       constructor: kinds[tag][0], elementSize: kinds[tag][1], buffer: TypedArrayPrototypeGetBuffer(view),
-      byteOffset: TypedArrayPrototypeGetByteOffset(view), byteLength: TypedArrayPrototypeGetByteLength(view), length: TypedArrayPrototypeGetLength(view),
+      byteOffset: TypedArrayPrototypeGetByteOffset(view), byteLength: TypedArrayPrototypeGetByteLength(view),
+      length: TypedArrayPrototypeGetLength(view),
     };
   };
 
@@ -224,7 +221,8 @@
         const head = this.queue.first.value;
         const count = MathMin(rest, head.byteLength);
         TypedArrayPrototypeSet(
-          new Uint8Array(descriptor.buffer, descriptor.byteOffset + descriptor.bytesFilled, count), new Uint8Array(head.buffer, head.byteOffset, count));
+          new Uint8Array(descriptor.buffer, descriptor.byteOffset + descriptor.bytesFilled, count),
+          new Uint8Array(head.buffer, head.byteOffset, count));
         if (head.byteLength === count) {
           this.queue.shift();
         } else {
@@ -239,14 +237,17 @@
       return isReady;
     }
 
-    commitFilled() {
+    // Buffers that what is queued has filled, out of the list.
+    takeFilled() {
       const filled = new Queue();
       while (this.pullIntos.length > 0 && this.queue.total > 0) {
         if (!this.fill(this.pullIntos.first.value)) break;
         filled.push(this.pullIntos.shift(), 0);
       }
-      filled.drain((descriptor) => this.commit(descriptor));
+      return filled;
     }
+
+    commitFilled() { this.takeFilled().drain((descriptor) => this.commit(descriptor)); }
 
     commit(descriptor) {
       const view = viewOf(descriptor);
@@ -270,8 +271,8 @@
           return;
         }
         this.pullIntos.push({
-          buffer, bufferByteLength: this.autoAllocateChunkSize, byteOffset: 0, byteLength: this.autoAllocateChunkSize, bytesFilled: 0, minimumFill: 1,
-          elementSize: 1, constructor: Uint8Array, reader: 'default',
+          buffer, bufferByteLength: this.autoAllocateChunkSize, byteOffset: 0, byteLength: this.autoAllocateChunkSize, bytesFilled: 0,
+          minimumFill: 1, elementSize: 1, constructor: Uint8Array, reader: 'default',
         }, 0);
       }
       reader.requests.push(request, 0);
@@ -289,8 +290,8 @@
         return;
       }
       const descriptor = {
-        buffer: moved, bufferByteLength, byteOffset, byteLength, bytesFilled: 0, minimumFill: minimum * elementSize, elementSize, constructor,
-        reader: 'byob',
+        buffer: moved, bufferByteLength, byteOffset, byteLength, bytesFilled: 0, minimumFill: minimum * elementSize, elementSize,
+        constructor, reader: 'byob',
       };
       const { reader, state } = this.stream;
       if (this.pullIntos.length > 0) {
@@ -325,9 +326,10 @@
       if (this.byobRequest === null && this.pullIntos.length > 0) {
         const first = this.pullIntos.first.value;
         this.byobRequest = {
-          controller: this, view: new Uint8Array(first.buffer, first.byteOffset + first.bytesFilled, first.byteLength - first.bytesFilled), api: undefined,
+          controller: this, api: undefined,
+          view: new Uint8Array(first.buffer, first.byteOffset + first.bytesFilled, first.byteLength - first.bytesFilled),
         };
-        this.byobRequest.api = new ReadableStreamBYOBRequest(secret, this.byobRequest);
+        this.byobRequest.api = internal.source('byte-streams').wrapRequest(this.byobRequest);
       }
       return this.byobRequest === null ? null : this.byobRequest.api;
     }
@@ -338,7 +340,9 @@
         if (byteCount !== 0) throw new TypeError('ReadableStreamBYOBRequest.respond: the stream is closed: only 0 bytes can come');
       } else {
         if (byteCount === 0) throw new TypeError('ReadableStreamBYOBRequest.respond: 0 bytes are not an answer while the stream is open');
-        if (first.bytesFilled + byteCount > first.byteLength) throw new RangeError('ReadableStreamBYOBRequest.respond: more bytes than the view has');
+        if (first.bytesFilled + byteCount > first.byteLength) {
+          throw new RangeError('ReadableStreamBYOBRequest.respond: more bytes than the view has');
+        }
       }
       first.buffer = transfer(first.buffer);
       this.respondWith(byteCount);
@@ -354,7 +358,9 @@
         throw new TypeError(`${prefix}: an empty view is not an answer while the stream is open`);
       }
       if (first.byteOffset + first.bytesFilled !== byteOffset) throw new RangeError(`${prefix}: the view begins elsewhere`);
-      if (first.bufferByteLength !== ArrayBufferPrototypeGetByteLength(buffer)) throw new RangeError(`${prefix}: the buffer has another size`);
+      if (first.bufferByteLength !== ArrayBufferPrototypeGetByteLength(buffer)) {
+        throw new RangeError(`${prefix}: the buffer has another size`);
+      }
       if (first.bytesFilled + byteLength > first.byteLength) throw new RangeError(`${prefix}: the view is too long`);
       first.buffer = transfer(buffer);
       this.respondWith(byteLength);
@@ -377,11 +383,7 @@
           const rest = first.bytesFilled % first.elementSize;
           if (rest > 0) this.queueCopy(first.buffer, first.byteOffset + first.bytesFilled - rest, rest);
           first.bytesFilled -= rest;
-          const filled = new Queue();
-          while (this.pullIntos.length > 0 && this.queue.total > 0) {
-            if (!this.fill(this.pullIntos.first.value)) break;
-            filled.push(this.pullIntos.shift(), 0);
-          }
+          const filled = this.takeFilled();
           this.commit(first);
           filled.drain((descriptor) => this.commit(descriptor));
         }
@@ -396,184 +398,7 @@
     return new constructor(transfer(buffer), byteOffset, bytesFilled / elementSize);
   };
 
-  // ------------------------------------------------------------------------------------------------------------- interfaces
-
-  const requireView = (view, prefix) => {
-    if (!isArrayBufferView(view)) throw new TypeError(`${prefix}: the argument is not a view on an ArrayBuffer`);
-    return view;
-  };
-
-  class ReadableStreamBYOBRequest {
-    #state;
-    constructor(key, state) {
-      if (key !== secret) throw illegalConstructor();
-      this.#state = state;
-    }
-    get view() { return this.#state.view; }
-    respond(bytesWritten) {
-      const state = this.#state;
-      const prefix = 'ReadableStreamBYOBRequest.respond';
-      requireArguments(arguments.length, 1, prefix);
-      const byteCount = converters['unsigned long long'](bytesWritten, prefix, 'the count', { __proto__: null, enforceRange: true });
-      if (state.controller === undefined) throw new TypeError(`${prefix}: it has been answered already`);
-      if (isDetached(TypedArrayPrototypeGetBuffer(state.view))) throw new TypeError(`${prefix}: the view's buffer is detached`);
-      state.controller.respond(byteCount);
-    }
-    respondWithNewView(view) {
-      const state = this.#state;
-      const prefix = 'ReadableStreamBYOBRequest.respondWithNewView';
-      requireArguments(arguments.length, 1, prefix);
-      requireView(view, prefix);
-      if (state.controller === undefined) throw new TypeError(`${prefix}: it has been answered already`);
-      if (isDetached(partsOf(view).buffer)) throw new TypeError(`${prefix}: the view's buffer is detached`);
-      state.controller.respondWithNewView(view);
-    }
-  }
-  configure(ReadableStreamBYOBRequest, 'ReadableStreamBYOBRequest');
-
-  class ReadableByteStreamController {
-    #state;
-    constructor(key, state) {
-      if (key !== secret) throw illegalConstructor();
-      this.#state = state;
-    }
-    get byobRequest() { return this.#state.requestApi(); }
-    get desiredSize() { return this.#state.desiredSize(); }
-    close() {
-      const state = this.#state;
-      if (!state.canCloseOrEnqueue()) throw new TypeError('ReadableByteStreamController.close: the stream is closed, closing or errored');
-      state.close();
-    }
-    enqueue(chunk) {
-      const state = this.#state;
-      const prefix = 'ReadableByteStreamController.enqueue';
-      requireArguments(arguments.length, 1, prefix);
-      const { buffer, byteLength } = partsOf(requireView(chunk, prefix));
-      if (byteLength === 0 || ArrayBufferPrototypeGetByteLength(buffer) === 0) throw new TypeError(`${prefix}: the chunk is empty`);
-      if (!state.canCloseOrEnqueue()) throw new TypeError(`${prefix}: the stream is closed, closing or errored`);
-      state.enqueue(chunk);
-    }
-    error(error = undefined) { this.#state.error(error); }
-  }
-  configure(ReadableByteStreamController, 'ReadableByteStreamController');
-
-  class ReadableStreamBYOBReader {
-    #state;
-    constructor(stream) {
-      requireArguments(arguments.length, 1, 'ReadableStreamBYOBReader');
-      const found = streamStateOf(stream);
-      if (found === undefined) throw new TypeError('ReadableStreamBYOBReader: the argument is not a ReadableStream');
-      this.#state = acquireBYOBReader(found);
-    }
-    get closed() { return isObject(this) && #state in this ? this.#state.closed.promise : PromiseReject(illegalInvocation()); }
-    cancel(reason = undefined) {
-      if (!(isObject(this) && #state in this)) return PromiseReject(illegalInvocation());
-      if (this.#state.stream === undefined) return PromiseReject(new TypeError('ReadableStreamBYOBReader.cancel: the reader was released'));
-      return cancelStream(this.#state.stream, reason);
-    }
-    read(view, options = undefined) {
-      const prefix = 'ReadableStreamBYOBReader.read';
-      try {
-        const state = this.#state;
-        requireArguments(arguments.length, 1, prefix);
-        const { buffer, byteLength, length } = partsOf(requireView(view, prefix));
-        const { min } = dictionary(options, prefix, 'the options');
-        const minimum = min === undefined ? 1 : converters['unsigned long long'](min, prefix, 'min', { __proto__: null, enforceRange: true });
-        if (byteLength === 0) throw new TypeError(`${prefix}: the view is empty`);
-        if (isDetached(buffer)) throw new TypeError(`${prefix}: the view's buffer is detached`);
-        if (minimum === 0) throw new TypeError(`${prefix}: min is 0`);
-        if (minimum > length) throw new RangeError(`${prefix}: min is more than the view holds`);
-        if (state.stream === undefined) throw new TypeError(`${prefix}: the reader was released`);
-        return readIntoPromise(state, view, minimum);
-      } catch (error) {
-        return PromiseReject(error);
-      }
-    }
-    releaseLock() { if (this.#state.stream !== undefined) releaseReader(this.#state); }
-  }
-  configure(ReadableStreamBYOBReader, 'ReadableStreamBYOBReader');
-
-  const acquireBYOBReader = (stream) => {
-    if (stream.reader !== undefined) throw new TypeError('ReadableStream: the stream is locked to a reader');
-    if (!isByteStream(stream)) throw new TypeError('ReadableStream: only a stream of bytes has a reader that brings its own buffers');
-    return new ReaderState(stream, true);
-  };
   const isByteStream = (stream) => stream.controller.pullIntos !== undefined;
 
-  const readInto = (reader, view, minimum, request) => {
-    const { stream } = reader;
-    stream.isDisturbed = true;
-    if (stream.state === 'errored') request.error(stream.storedError);
-    else stream.controller.pullInto(view, minimum, request);
-  };
-  const readIntoPromise = (reader, view, minimum) => {
-    const result = deferred();
-    readInto(reader, view, minimum, {
-      __proto__: null,
-      chunk: (value) => result.resolve({ value, done: false }),
-      close: (value) => result.resolve({ value, done: true }),
-      error: result.reject,
-    });
-    return result.promise;
-  };
-
-  // ------------------------------------------------------------------------------------------------------- for the runtime
-
-  // pull() and cancel(reason) return nothing or promises; the controller's enqueue takes bytes that it may keep.
-  const createByteStream = (pull, cancel) => {
-    const state = new StreamState();
-    const stream = makeStream(state);
-    const controller = new ByteController(state, {
-      __proto__: null,
-      start: nothing,
-      pull: () => PromiseResolve(pull()),
-      cancel: (reason) => PromiseResolve(cancel(reason)),
-    }, 0, undefined);
-    controller.start();
-    return { stream, controller };
-  };
-
-  // Pieces of a stream over bytes that are there already.
-  const pieceBytes = 65536;
-  const streamOfBytes = (bytes) => {
-    const buffer = TypedArrayPrototypeGetBuffer(bytes);
-    const offset = TypedArrayPrototypeGetByteOffset(bytes);
-    const length = TypedArrayPrototypeGetByteLength(bytes);
-    let position = 0;
-    const { stream, controller } = createByteStream(() => {
-      const count = MathMin(pieceBytes, length - position);
-      if (count > 0) controller.enqueue(copyBytes(buffer, offset + position, count));
-      position += count;
-      if (position === length) controller.end();
-    }, nothing);
-    if (length === 0) controller.end();
-    return stream;
-  };
-
-  // A stream that has been read to its end.
-  const consumedStream = () => {
-    const { stream, controller } = createByteStream(nothing, nothing);
-    controller.end();
-    const state = streamStateOf(stream);
-    state.isDisturbed = true;
-    acquireReader(state);
-    return stream;
-  };
-
-  const erroredStream = (error) => {
-    const { stream, controller } = createByteStream(nothing, nothing);
-    controller.error(error);
-    return stream;
-  };
-
-  return {
-    __proto__: null,
-    ByteController, ReadableByteStreamController, ReadableStreamBYOBReader, ReadableStreamBYOBRequest, acquireBYOBReader, consumedStream,
-    createByteStream, erroredStream, isByteStream, partsOf, readInto, streamOfBytes,
-    wrapController: (controller) => (controller.api ??= new ReadableByteStreamController(secret, controller)),
-    getReader: (stream) => {
-      if (stream.reader !== undefined) throw new TypeError('ReadableStream: the stream is locked to a reader');
-      return new ReadableStreamBYOBReader(stream.api);
-    },
-  };
+  return { __proto__: null, ByteController, isByteStream, partsOf };
 })

@@ -6,8 +6,9 @@
   } = internal.primordials;
   const { isObject } = internal.webidl;
   const { markHandled, nothing, then } = internal.source('stream-base');
-  const { acquireReader, cancelStream, createStream, read, releaseReader } = internal.source('readable-streams');
-  const writables = internal.source('writable-streams');
+  const { acquireReader, cancelStream, read, releaseReader } = internal.source('readable-states');
+  const { createStream } = internal.source('readable-streams');
+  const writables = internal.source('writable-states');
 
   // Both of two promises; the first that rejects tells why.
   const both = (first, second) => then(first, () => second);

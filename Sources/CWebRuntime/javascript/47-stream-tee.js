@@ -3,8 +3,10 @@
   // One stream becomes two: https://streams.spec.whatwg.org/#abstract-opdef-readablestreamtee
   const { PromisePrototypeThen, PromiseResolve, TypedArrayPrototypeGetSymbolToStringTag } = internal.primordials;
   const { copyBytes, deferred, nothing } = internal.source('stream-base');
-  const { acquireReader, cancelStream, createStream, read, releaseReader, streamStateOf } = internal.source('readable-streams');
-  const { acquireBYOBReader, createByteStream, isByteStream, partsOf, readInto } = internal.source('byte-streams');
+  const { acquireReader, cancelStream, read, releaseReader } = internal.source('readable-states');
+  const { createStream, streamStateOf } = internal.source('readable-streams');
+  const { isByteStream, partsOf } = internal.source('byte-controller');
+  const { acquireBYOBReader, createByteStream, readInto } = internal.source('byte-streams');
   const { queueMicrotask } = internal;
 
   const copyView = (view) => {
