@@ -26,6 +26,8 @@ extension EndToEndTests {
                 TestTenant("nohandler", "export const x = 1;"),
                 TestTenant("never-loads", "await new Promise(() => {}); export default { fetch() {} };"),
                 TestTenant("slow-start", "for (;;) {}", policy: "limits: { startup_cpu_ms: 50 }"),
+                TestTenant(
+                    "bad-import", "import './part.js'; export default { fetch() {} };", files: ["part.js": "export const x = ;"]),
                 TestTenant("outside", "import '../good/worker.js'; export default { fetch() {} };"),
                 TestTenant("loop", "export default { fetch() { for (;;) {} } };", policy: "limits: { cpu_ms: 30 }"),
                 TestTenant("silent", "export default { fetch() { return new Promise(() => {}); } };", policy: "limits: { wall_ms: 200 }"),
@@ -37,7 +39,7 @@ extension EndToEndTests {
             try expect(try daemon.get("nobody"), 404, "tenant_unknown")
             for tenant in ["throws", "rejects"] { try expect(try daemon.get(tenant), 500, "exception") }
             try expect(try daemon.get("number"), 500, "invalid_response")
-            for tenant in ["syntax", "toplevel", "nohandler", "never-loads", "slow-start", "outside"] {
+            for tenant in ["syntax", "toplevel", "nohandler", "never-loads", "slow-start", "bad-import", "outside"] {
                 try expect(try daemon.get(tenant), 500, "startup_failed")
             }
             try expect(try daemon.get("loop"), 503, "cpu_limit")
