@@ -121,7 +121,7 @@ let package = Package(
                 arguments, lifecycle, unixSignals, nioPosix,
             ]),
         executable("cloister", ["Policy", arguments]),
-        target("LoadHarness", [nio, nioPosix, histogram]),
+        target("LoadHarness", [nio, nioPosix, nioHTTP1, histogram]),
         executable("cloister-load", ["LoadHarness", arguments]),
 
         // Tests.

@@ -93,7 +93,8 @@ extension Supervisor {
             status: Int(header.extra), headers: headers, body: payload.readableBytes > 0 ? payload : nil, isComplete: isEnd)
     }
 
-    private func limitWaitUntil(_ record: RequestRecord, now: UInt64) {
+    /// Gives what is left of an answered or abandoned request the wall limit anew.
+    func limitWaitUntil(_ record: RequestRecord, now: UInt64) {
         deadlines.set(record.id, at: now + UInt64(record.version.policy.limits.wallMilliseconds) * 1_000_000)
     }
 

@@ -213,6 +213,8 @@ extension Supervisor: RequestDispatcher {
     func abandon(_ record: RequestRecord, _ reason: AbortReason) {
         guard record.isRunning else { return }
         if let cell = record.cell, cell.state == .ready || cell.state == .draining {
+            // A stream has no deadline while it is listened to; what is left of it now has one again.
+            if reason == .clientGone { limitWaitUntil(record, now: now) }
             cell.send(.abort, extra: reason.rawValue, id: record.id)
         } else {
             conclude(record, cpuNanoseconds: 0)
