@@ -1,0 +1,109 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import Sandbox
+
+@Suite final class CgroupPlacementTests {
+    private let root: String
+
+    init() throws {
+        root = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-\(UUID().uuidString)").path
+        try FileManager.default.createDirectory(atPath: root, withIntermediateDirectories: true)
+    }
+
+    deinit { try? FileManager.default.removeItem(atPath: root) }
+
+    /// Makes a folder that looks like a cgroup's.
+    private func makeGroup(_ path: String, _ files: [String] = ["cgroup.procs"]) throws {
+        try FileManager.default.createDirectory(atPath: root + path, withIntermediateDirectories: true)
+        for file in files { #expect(FileManager.default.createFile(atPath: "\(root)\(path)/\(file)", contents: Data())) }
+    }
+
+    private func content(_ path: String) throws -> String { try String(contentsOfFile: root + path, encoding: .utf8) }
+
+    @Test func versionTwoIsFoundAtThePathThatTheKernelNames() throws {
+        try makeGroup("/system.slice/cloister.service")
+        let placement = CgroupPlacement(root: root, own: "0::/system.slice/cloister.service\n")
+        #expect(placement.parents == ["\(root)/system.slice/cloister.service"])
+        #expect(placement.warnings.isEmpty)
+    }
+
+    @Test func theRootGroupIsTheRootFolder() throws {
+        try makeGroup("")
+        #expect(CgroupPlacement(root: root, own: "0::/\n").parents == [root])
+    }
+
+    @Test func ofVersionOneOnlyMemoryCPUAndPIDsAreUsed() throws {
+        for folder in ["/memory/a", "/cpu,cpuacct/a", "/pids", "/devices/a", "/name=systemd/a"] { try makeGroup(folder) }
+        let own = "12:memory:/a\n4:cpu,cpuacct:/a\n3:pids:/\n2:devices:/a\n1:name=systemd:/a\n"
+        #expect(CgroupPlacement(root: root, own: own).parents == ["\(root)/memory/a", "\(root)/cpu,cpuacct/a", "\(root)/pids"])
+    }
+
+    @Test func aPathMayHaveColons() throws {
+        try makeGroup("/a:b:c")
+        #expect(CgroupPlacement(root: root, own: "0::/a:b:c").parents == ["\(root)/a:b:c"])
+    }
+
+    @Test(arguments: ["", "\n", "nonsense", "0:", "0::/missing", "7:devices:/a"])
+    func withoutAGroupThereIsAWarning(own: String) throws {
+        try makeGroup("/devices/a")
+        let placement = CgroupPlacement(root: root, own: own)
+        #expect(placement.parents.isEmpty)
+        #expect(
+            placement.warnings == [
+                "no cgroup is writable here: cells share the supervisor's, and its limits; see docs/sandbox.md"
+            ])
+    }
+
+    @Test func aFolderThatIsNoCgroupIsNotUsed() throws {
+        try makeGroup("/a", [])
+        #expect(CgroupPlacement(root: root, own: "0::/a").parents.isEmpty)
+    }
+
+    @Test func aProcessIsMovedAndItsLimitsAreSet() throws {
+        try makeGroup("/a")
+        try makeGroup("/memory/b")
+        let placement = CgroupPlacement(root: root, own: "0::/a\n1:memory:/b\n")
+        let folders = ["/a", "/memory/b"].map { "\($0)/cloister-\(getpid())-trusted-1" }
+        // The kernel makes these files with the folder.
+        for folder in folders { try makeGroup(folder, ["cgroup.procs", "cpu.weight", "cpu.shares", "pids.max"]) }
+        placement.group(name: "trusted-1").add(4_242)
+        for folder in folders {
+            #expect(try content("\(folder)/cgroup.procs") == "4242")
+            #expect(try content("\(folder)/cpu.weight") == "50")
+            #expect(try content("\(folder)/cpu.shares") == "512")
+            #expect(try content("\(folder)/pids.max") == "1024")
+        }
+    }
+
+    @Test func aGroupIsMadeInEveryParentAndRemovedAgain() throws {
+        try makeGroup("/a")
+        try makeGroup("/memory/b")
+        let group = CgroupPlacement(root: root, own: "0::/a\n1:memory:/b\n").group(name: "x")
+        group.add(getpid())
+        for parent in ["/a", "/memory/b"] {
+            #expect(FileManager.default.fileExists(atPath: "\(root)\(parent)/cloister-\(getpid())-x"))
+        }
+        group.remove()
+        for parent in ["/a", "/memory/b"] {
+            #expect(try FileManager.default.contentsOfDirectory(atPath: root + parent) == ["cgroup.procs"])
+        }
+    }
+
+    @Test func aNameCannotLeaveItsParent() throws {
+        try makeGroup("/a")
+        CgroupPlacement(root: root, own: "0::/a").group(name: "../x/..").add(getpid())
+        let made = try FileManager.default.contentsOfDirectory(atPath: root + "/a").filter { $0 != "cgroup.procs" }
+        #expect(made == ["cloister-\(getpid())-___x___"])
+    }
+
+    @Test func aParentThatWentAwayIsPassedOver() throws {
+        try makeGroup("/a")
+        let group = CgroupPlacement(root: root, own: "0::/a").group(name: "x")
+        try FileManager.default.removeItem(atPath: root + "/a")
+        group.add(getpid())
+        group.remove()
+        #expect(!FileManager.default.fileExists(atPath: root + "/a"))
+    }
+}
