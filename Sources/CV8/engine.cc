@@ -154,7 +154,13 @@ void cv8_error_clear(cv8_error *error) {
 const char *cv8_version(void) { return v8::V8::GetVersion(); }
 
 const char *cv8_fixed_flags(void) {
-  return "--single-threaded --no-verify-snapshot-checksum --no-harmony-sharedarraybuffer --no-regexp-tier-up --stack-size=400"
+  return "--single-threaded --no-verify-snapshot-checksum --no-regexp-tier-up --stack-size=400"
+#if V8_MAJOR_VERSION >= 13
+         // Then only contexts that are asked for it have the constructor, and none is.
+         " --enable-sharedarraybuffer-per-context"
+#else
+         " --no-harmony-sharedarraybuffer"
+#endif
 #if V8_MAJOR_VERSION < 12
          " --interrupt-budget=10000"
 #endif

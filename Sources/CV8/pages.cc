@@ -38,7 +38,9 @@ int Protection(v8::PageAllocator::Permission permission) {
 struct Region {
   size_t size;
   Account *account;
+  /// The heap's chunks and code are never refused here: V8 has limits of its own for them, and cannot go on without.
   bool is_heap;
+  bool is_code;
   std::vector<bool> committed;  // a bit a page
   size_t committed_count = 0;
 };
@@ -58,14 +60,16 @@ class Pages : public v8::PageAllocator {
 
   void *AllocatePages(void *hint, size_t length, size_t alignment, Permission permission) override {
     Account *account = CurrentAccount();
-    bool is_heap = alignment >= kHeapChunkAlignment;
-    if (permission != kNoAccess && !is_heap && account && !account->HasRoomFor(length)) return nullptr;
+    bool is_code = permission == kNoAccessWillJitLater;
+    bool is_heap = is_code || alignment >= kHeapChunkAlignment;
+    bool commits = permission != kNoAccess && !is_code;
+    if (commits && !is_heap && account && !account->HasRoomFor(length)) return nullptr;
     void *address = Map(hint, length, alignment, Protection(permission));
     if (!address) return nullptr;
-    Region region{length, account, is_heap, {}, 0};
-    region.committed.resize(length / kPage, permission != kNoAccess && permission != kNoAccessWillJitLater);
+    Region region{length, account, is_heap, is_code, {}, 0};
+    region.committed.resize(length / kPage, commits);
     std::lock_guard<std::mutex> guard(mutex_);
-    if (permission != kNoAccess && permission != kNoAccessWillJitLater) Count(region, static_cast<ptrdiff_t>(length / kPage));
+    if (commits) Count(region, static_cast<ptrdiff_t>(length / kPage));
     regions_[reinterpret_cast<uintptr_t>(address)] = std::move(region);
     return address;
   }
@@ -94,16 +98,8 @@ class Pages : public v8::PageAllocator {
   bool SetPermissions(void *address, size_t length, Permission permission) override {
     uintptr_t start = reinterpret_cast<uintptr_t>(address);
     std::lock_guard<std::mutex> guard(mutex_);
-    auto found = regions_.upper_bound(start);
-    Region *region = nullptr;
     size_t first = 0;
-    if (found != regions_.begin()) {
-      --found;
-      if (start < found->first + found->second.size) {
-        region = &found->second;
-        first = (start - found->first) / kPage;
-      }
-    }
+    Region *region = Find(start, &first);
     bool commits = permission != kNoAccess && permission != kNoAccessWillJitLater;
     if (region && commits && !region->is_heap && region->account) {
       size_t more = 0;
@@ -117,18 +113,29 @@ class Pages : public v8::PageAllocator {
     return true;
   }
 
-  bool DiscardSystemPages(void *address, size_t size) override { return madvise(address, size, MADV_DONTNEED) == 0; }
+  bool DiscardSystemPages(void *address, size_t size) override {
+    if (madvise(address, size, MADV_DONTNEED) != 0) return false;
+#if V8_MAJOR_VERSION >= 13
+    // Code keeps its permissions there: pages are discarded when they are freed, and recommitted before they are used again.
+    std::lock_guard<std::mutex> guard(mutex_);
+    size_t first = 0;
+    Region *region = Find(reinterpret_cast<uintptr_t>(address), &first);
+    if (region && region->is_code) Mark(*region, first, size / kPage, false);
+#endif
+    return true;
+  }
+
+#if V8_MAJOR_VERSION >= 12
+  bool RecommitPages(void *address, size_t length, Permission permission) override { return SetPermissions(address, length, permission); }
+#endif
 
   bool DecommitPages(void *address, size_t size) override {
     // A fresh mapping in place: no access, zero when it is used again.
     void *mapped = mmap(address, size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (mapped == MAP_FAILED) return false;
-    uintptr_t start = reinterpret_cast<uintptr_t>(address);
     std::lock_guard<std::mutex> guard(mutex_);
-    auto found = regions_.upper_bound(start);
-    if (found == regions_.begin()) return true;
-    --found;
-    if (start < found->first + found->second.size) Mark(found->second, (start - found->first) / kPage, size / kPage, false);
+    size_t first = 0;
+    if (Region *region = Find(reinterpret_cast<uintptr_t>(address), &first)) Mark(*region, first, size / kPage, false);
     return true;
   }
 
@@ -150,6 +157,16 @@ class Pages : public v8::PageAllocator {
     size_t tail = start + request - (aligned + length);
     if (tail) munmap(reinterpret_cast<void *>(aligned + length), tail);
     return reinterpret_cast<void *>(aligned);
+  }
+
+  /// The region that an address lies in, and which of its pages that is. Under the lock.
+  Region *Find(uintptr_t address, size_t *page) {
+    auto found = regions_.upper_bound(address);
+    if (found == regions_.begin()) return nullptr;
+    --found;
+    if (address >= found->first + found->second.size) return nullptr;
+    *page = (address - found->first) / kPage;
+    return &found->second;
   }
 
   void Mark(Region &region, size_t first, size_t count, bool commits) {

@@ -7,12 +7,20 @@ namespace cv8 {
 
 class TaskQueue : public v8::TaskRunner {
  public:
+  // Delayed tasks only shrink heaps later (the memory reducer, code flushing): the cell decides itself when to trim.
+#if V8_MAJOR_VERSION >= 13
+  void PostTaskImpl(std::unique_ptr<v8::Task> task, const v8::SourceLocation &) override { Add(std::move(task)); }
+  void PostNonNestableTaskImpl(std::unique_ptr<v8::Task> task, const v8::SourceLocation &) override { Add(std::move(task)); }
+  void PostDelayedTaskImpl(std::unique_ptr<v8::Task>, double, const v8::SourceLocation &) override {}
+  void PostNonNestableDelayedTaskImpl(std::unique_ptr<v8::Task>, double, const v8::SourceLocation &) override {}
+  void PostIdleTaskImpl(std::unique_ptr<v8::IdleTask>, const v8::SourceLocation &) override {}
+#else
   void PostTask(std::unique_ptr<v8::Task> task) override { Add(std::move(task)); }
   void PostNonNestableTask(std::unique_ptr<v8::Task> task) override { Add(std::move(task)); }
-  // Delayed tasks only shrink heaps later (the memory reducer, code flushing): the cell decides itself when to trim.
   void PostDelayedTask(std::unique_ptr<v8::Task>, double) override {}
   void PostNonNestableDelayedTask(std::unique_ptr<v8::Task>, double) override {}
   void PostIdleTask(std::unique_ptr<v8::IdleTask>) override {}
+#endif
   bool IdleTasksEnabled() override { return false; }
   bool NonNestableTasksEnabled() const override { return true; }
   bool NonNestableDelayedTasksEnabled() const override { return true; }
@@ -122,21 +130,30 @@ class Platform : public v8::Platform {
  public:
   v8::PageAllocator *GetPageAllocator() override { return ThePageAllocator(); }
   int NumberOfWorkerThreads() override { return 0; }
-  std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(v8::Isolate *isolate) override { return TasksOf(isolate); }
-  void CallOnWorkerThread(std::unique_ptr<v8::Task> task) override {
-    if (v8::Isolate *isolate = v8::Isolate::TryGetCurrent()) {
-      TasksOf(isolate)->Add(std::move(task));
-    } else {
-      task->Run();
-    }
+#if V8_MAJOR_VERSION >= 13
+  std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(v8::Isolate *isolate, v8::TaskPriority) override { return TasksOf(isolate); }
+  void PostTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task> task, const v8::SourceLocation &) override {
+    RunLater(std::move(task));
   }
+  void PostDelayedTaskOnWorkerThreadImpl(v8::TaskPriority, std::unique_ptr<v8::Task>, double, const v8::SourceLocation &) override {}
+  std::unique_ptr<v8::JobHandle> CreateJobImpl(v8::TaskPriority, std::unique_ptr<v8::JobTask> task, const v8::SourceLocation &) override {
+    return std::make_unique<Job>(MakeJob(std::move(task)));
+  }
+#else
+  std::shared_ptr<v8::TaskRunner> GetForegroundTaskRunner(v8::Isolate *isolate) override { return TasksOf(isolate); }
+  void CallOnWorkerThread(std::unique_ptr<v8::Task> task) override { RunLater(std::move(task)); }
   void CallDelayedOnWorkerThread(std::unique_ptr<v8::Task>, double) override {}
   std::unique_ptr<v8::JobHandle> PostJob(v8::TaskPriority, std::unique_ptr<v8::JobTask> task) override {
-    v8::Isolate *isolate = v8::Isolate::TryGetCurrent();
-    auto state = std::make_shared<JobState>(std::move(task), isolate ? TasksOf(isolate) : nullptr);
+    auto state = MakeJob(std::move(task));
     state->Notify();
     return std::make_unique<Job>(state);
   }
+#if V8_MAJOR_VERSION >= 11
+  std::unique_ptr<v8::JobHandle> CreateJob(v8::TaskPriority, std::unique_ptr<v8::JobTask> task) override {
+    return std::make_unique<Job>(MakeJob(std::move(task)));
+  }
+#endif
+#endif
   double MonotonicallyIncreasingTime() override { return Now(CLOCK_MONOTONIC); }
   double CurrentClockTimeMillis() override {
     // Time stands still for a tenant during a turn.
@@ -148,6 +165,18 @@ class Platform : public v8::Platform {
   v8::TracingController *GetTracingController() override { return &tracing_; }
 
  private:
+  static void RunLater(std::unique_ptr<v8::Task> task) {
+    if (v8::Isolate *isolate = v8::Isolate::TryGetCurrent()) {
+      TasksOf(isolate)->Add(std::move(task));
+    } else {
+      task->Run();
+    }
+  }
+  static std::shared_ptr<JobState> MakeJob(std::unique_ptr<v8::JobTask> task) {
+    v8::Isolate *isolate = v8::Isolate::TryGetCurrent();
+    return std::make_shared<JobState>(std::move(task), isolate ? TasksOf(isolate) : nullptr);
+  }
+
   v8::TracingController tracing_;
 };
 

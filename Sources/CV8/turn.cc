@@ -165,6 +165,8 @@ void OnPromiseRejection(v8::PromiseRejectMessage message) {
 
 }  // namespace cv8
 
+extern "C" void *__libc_stack_end;
+
 // V8 asks for the native stack's start when it scans the stack in a collection (12 and later): on a fiber that is the fiber's own.
 // Exported from the executable, it is found before libnode's.
 namespace v8::base {
@@ -179,7 +181,8 @@ __attribute__((visibility("default"), used)) void *Stack::GetStackStart() {
     pthread_attr_t attributes;
     void *low;
     size_t size;
-    if (pthread_getattr_np(pthread_self(), &attributes) != 0) return nullptr;
+    // Of the main thread the C library reads it from /proc, which a sealed cell does not have.
+    if (pthread_getattr_np(pthread_self(), &attributes) != 0) return own = __libc_stack_end;
     pthread_attr_getstack(&attributes, &low, &size);
     pthread_attr_destroy(&attributes);
     own = static_cast<char *>(low) + size;
