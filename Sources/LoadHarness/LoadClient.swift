@@ -132,7 +132,8 @@ public final class LoadClient: @unchecked Sendable {
 private final class AnswerHandler: ChannelInboundHandler {
     typealias InboundIn = HTTPClientResponsePart
 
-    private unowned let client: LoadClient
+    /// Held: connections outlast the run they were opened for.
+    private let client: LoadClient
     /// When the request in flight was due.
     var due: NIODeadline?
     private var error: String?

@@ -22,8 +22,13 @@ final class YAMLFile {
             fail(nil, "the file contains NUL")
             return nil
         }
+        // Before the parser sees them: a few lines of aliases can stand for more nodes than there is memory.
+        guard !refuseAnchors(text) else { return nil }
         do {
-            let documents = try Array(Yams.compose_all(yaml: text))
+            let sequence = try Yams.compose_all(yaml: text)
+            let documents = Array(sequence)
+            // The sequence ends at an error and keeps it.
+            if let error = sequence.error { throw error }
             guard let root = documents.first else {
                 fail(nil, "the file is empty")
                 return nil
@@ -32,8 +37,6 @@ final class YAMLFile {
                 fail(documents[1], "a second document: a file holds one")
                 return nil
             }
-            refuseAnchors(root)
-            guard errors.isEmpty else { return nil }
             guard case .mapping(let mapping) = root else {
                 fail(root, "expected keys and values")
                 return nil
@@ -69,19 +72,35 @@ final class YAMLFile {
         return text
     }
 
-    /// Anchors and aliases let a short file stand for a huge one; no key here needs them.
-    private func refuseAnchors(_ node: Node) {
-        if node.anchor != nil { return fail(node, "anchors and aliases are not allowed") }
-        switch node {
-        case .mapping(let mapping):
-            for (key, value) in mapping {
-                refuseAnchors(key)
-                refuseAnchors(value)
+    /// Anchors and aliases let a short file stand for a huge one, and no key here needs them. Looks for `&word` and `*word` where a value may
+    /// begin, outside quotes and comments.
+    /// - Returns: whether there was one.
+    private func refuseAnchors(_ text: String) -> Bool {
+        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
+            var quote: Character?
+            var previous: Character = " "
+            let characters = Array(line)
+            for (column, character) in characters.enumerated() {
+                defer { previous = character }
+                if let open = quote {
+                    if character == open { quote = nil }
+                    continue
+                }
+                let begins = previous == " " || previous == "[" || previous == "{" || previous == ","
+                guard begins else { continue }
+                if character == "#" { break }
+                if character == "\"" || character == "'" { quote = character }
+                let next = column + 1 < characters.count ? characters[column + 1] : " "
+                if character == "&" || character == "*", next != " " {
+                    errors.append(
+                        PolicyError(
+                            file: path, line: index + 1, column: column + 1,
+                            "anchors and aliases are not allowed; quote a value that begins with \(character)"))
+                    return true
+                }
             }
-        case .sequence(let sequence): sequence.forEach(refuseAnchors)
-        case .scalar: break
-        case .alias: fail(node, "anchors and aliases are not allowed")
         }
+        return false
     }
 
     private func located(_ error: any Error) -> PolicyError {

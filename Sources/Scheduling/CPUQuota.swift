@@ -3,6 +3,8 @@
 public struct CPUQuota: Sendable {
     /// What fills in a second, and the most there can be.
     public let nanosecondsPerSecond: Int64
+    /// What is kept of a debt, and charged at once, at the most: a day.
+    private static let longestDebtNanoseconds: Int64 = 86_400_000_000_000
     private var level: Int64
     private var updatedNanoseconds: UInt64
 
@@ -14,18 +16,24 @@ public struct CPUQuota: Sendable {
 
     private mutating func refill(_ now: UInt64) {
         guard now > updatedNanoseconds else { return }
-        let elapsed = Double(now - updatedNanoseconds) / 1e9
-        let gained = elapsed >= 3_600 ? nanosecondsPerSecond * 3_600 : Int64(elapsed * Double(nanosecondsPerSecond))
-        // Less than a nanosecond's worth is not lost: the time is kept until it adds up.
-        guard gained > 0 else { return }
-        updatedNanoseconds = now
-        level = min(level + gained, nanosecondsPerSecond)
+        let room = nanosecondsPerSecond - level
+        let gained = Double(now - updatedNanoseconds) / 1e9 * Double(nanosecondsPerSecond)
+        guard gained < Double(room) else {
+            level = nanosecondsPerSecond
+            updatedNanoseconds = now
+            return
+        }
+        // Whole nanoseconds are credited, and only their time is used up: small steps add up.
+        let credited = gained.rounded(.down)
+        guard credited > 0 else { return }
+        level += Int64(credited)
+        updatedNanoseconds += UInt64(credited / Double(nanosecondsPerSecond) * 1e9)
     }
 
     /// Takes what was used.
     public mutating func charge(_ nanoseconds: UInt64, now: UInt64) {
         refill(now)
-        level -= Int64(clamping: nanoseconds)
+        level = max(level, -Self.longestDebtNanoseconds) - min(Int64(clamping: nanoseconds), Self.longestDebtNanoseconds)
     }
 
     /// Whether a request may start.
