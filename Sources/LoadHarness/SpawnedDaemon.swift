@@ -88,7 +88,7 @@ public final class SpawnedDaemon: @unchecked Sendable {
     public var processes: [Int32] { [process.processIdentifier] + cells.compactMap { ($0["pid"] as? Int).map { Int32($0) } } }
 
     public var cells: [[String: Any]] {
-        guard let url = URL(string: "http://127.0.0.1:\(adminPort)/v1/cells"), let data = try? Data(contentsOf: url) else { return [] }
+        guard let data = AdminQuery.get("/v1/cells", port: adminPort) else { return [] }
         return (try? JSONSerialization.jsonObject(with: data) as? [[String: Any]]) ?? []
     }
 
