@@ -5,8 +5,11 @@ public struct CPUQuota: Sendable {
     public let nanosecondsPerSecond: Int64
     /// What is kept of a debt, and charged at once, at the most: a day.
     private static let longestDebtNanoseconds: Int64 = 86_400_000_000_000
+    private static let billion: UInt64 = 1_000_000_000
     private var level: Int64
     private var updatedNanoseconds: UInt64
+    /// What was gained below a nanosecond, in billionths of one: small steps add up to what one large step gives.
+    private var remainder: UInt64 = 0
 
     public init(millisecondsPerSecond: Int, now: UInt64) {
         nanosecondsPerSecond = Int64(millisecondsPerSecond) * 1_000_000
@@ -16,18 +19,21 @@ public struct CPUQuota: Sendable {
 
     private mutating func refill(_ now: UInt64) {
         guard now > updatedNanoseconds else { return }
-        let room = nanosecondsPerSecond - level
-        let gained = Double(now - updatedNanoseconds) / 1e9 * Double(nanosecondsPerSecond)
-        guard gained < Double(room) else {
+        let elapsed = now - updatedNanoseconds
+        updatedNanoseconds = now
+        let room = UInt64(nanosecondsPerSecond - level)
+        let (high, low) = elapsed.multipliedFullWidth(by: UInt64(nanosecondsPerSecond))
+        let (sum, carries) = low.addingReportingOverflow(remainder)
+        let top = high + (carries ? 1 : 0)
+        // A quotient that would not fit is more than any bucket holds.
+        let (credited, rest) = top < Self.billion ? Self.billion.dividingFullWidth((top, sum)) : (.max, 0)
+        guard credited < room else {
             level = nanosecondsPerSecond
-            updatedNanoseconds = now
+            remainder = 0
             return
         }
-        // Whole nanoseconds are credited, and only their time is used up: small steps add up.
-        let credited = gained.rounded(.down)
-        guard credited > 0 else { return }
         level += Int64(credited)
-        updatedNanoseconds += UInt64(credited / Double(nanosecondsPerSecond) * 1e9)
+        remainder = rest
     }
 
     /// Takes what was used.
