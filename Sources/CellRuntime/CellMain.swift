@@ -58,6 +58,8 @@ public enum CellMain {
             ticker.run()
         }
         try cell.warmUp()
+        // A thread makes calls as it begins (rseq, set_robust_list) that the steady filter answers with the process's end.
+        gate.waitForArrivals(workers.count + 1)
         if isSealed { try CellSeal.finish() }
         if let attempt { CellSeal.selfcheckAttempt(attempt) }
         socket.send(.ready, payload: Array(V8.version.utf8))
@@ -132,8 +134,18 @@ final class Gate: @unchecked Sendable {
     private let lock = Lock()
     private let condition = Lock.Condition()
     private var isOpen = false
+    private var arrivedCount = 0
 
-    func pass() { lock.withLock { while !isOpen { condition.wait(lock) } } }
+    func pass() {
+        lock.withLock {
+            arrivedCount += 1
+            condition.broadcast()
+            while !isOpen { condition.wait(lock) }
+        }
+    }
+
+    /// Waits until `count` threads stand at the gate.
+    func waitForArrivals(_ count: Int) { lock.withLock { while arrivedCount < count { condition.wait(lock) } } }
 
     func open() {
         lock.withLock {

@@ -199,7 +199,8 @@ final class TenantIsolate: RuntimeHost {
         request.outgoing.isEnded = true
         var payload = ByteWriter(capacity: message.utf8.count + 12)
         payload.append(integer: UInt64(0))
-        payload.append(string: String(message.prefix(Self.logLineBytesLimit)))
+        // Bytes, not characters: one of those may be of any length.
+        payload.append(string: String(decoding: message.utf8.prefix(Self.logLineBytesLimit), as: UTF8.self))
         cell.socket.send(.failure, extra: code.rawValue, id: request.id, payload: payload.bytes)
     }
 

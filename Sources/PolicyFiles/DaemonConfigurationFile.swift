@@ -48,7 +48,7 @@ public enum DaemonConfigurationFile {
 
     static let httpKeys: [(String, ClosedRange<Int>, WritableKeyPath<DaemonConfiguration.HTTPLimits, Int> & Sendable)] = [
         ("connections", 1...1_000_000, \.connections),
-        ("head_bytes", 1_024...1 << 20, \.headBytes),
+        ("head_bytes", 1_024...128 << 10, \.headBytes),
         ("headers", 8...2_000, \.headers),
         ("head_timeout_ms", 100...600_000, \.headTimeoutMilliseconds),
         ("body_timeout_ms", 100...600_000, \.bodyTimeoutMilliseconds),

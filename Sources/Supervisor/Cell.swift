@@ -6,7 +6,7 @@ import Wire
 /// A cell's end in the supervisor: its process, its socket, and the requests it holds. Lives on the supervisor's event loop.
 /// Every byte from the cell is taken as hostile: what does not fit the protocol ends the cell.
 final class Cell: @unchecked Sendable {
-    enum State: String { case starting, ready, draining, gone }
+    enum State: String { case starting, ready, gone }
 
     /// Requests may wait for a cell that is starting; more get `overloaded`.
     static let waitingLimit = 4_096
@@ -34,7 +34,11 @@ final class Cell: @unchecked Sendable {
     var memoryBytes: UInt64 = 0
     var lastHeard: NIODeadline
     /// Why the cell was told to end, if it was.
-    var endReason: String?
+    private(set) var endReason: String?
+    /// It ends because nobody needs it: no loss.
+    private(set) var isUnneeded = false
+    /// The cell has named the tenant it cannot go on because of; nobody else is to blame then.
+    var blamedTenant: String?
 
     init(name: String, key: CellKey, process: any SpawnedCell, supervisor: Supervisor) {
         self.name = name
@@ -77,10 +81,10 @@ final class Cell: @unchecked Sendable {
         for request in requests where request.clientState != .over { supervisor.send(request, to: self) }
     }
 
-    func beginDraining() {
-        guard state == .ready else { return }
-        state = .draining
-        send(.drain)
+    /// Ends a cell that no version of a tenant needs any more, and no request.
+    func endUnneeded() {
+        isUnneeded = true
+        end("no tenant needs it")
     }
 
     /// Ends the process; what it held is dealt with when its socket closes.
@@ -111,6 +115,7 @@ final class Cell: @unchecked Sendable {
         _ kind: FrameKind, flags: FrameFlags = [], extra: UInt16 = 0, id: UInt64 = 0,
         _ payload: (inout ByteBuffer) -> Void = { _ in }
     ) {
+        guard state != .gone else { return }
         let start = pending.writerIndex
         FrameHeader(kind, length: 0, flags: flags, extra: extra, id: id).encode(into: &pending)
         payload(&pending)
@@ -166,15 +171,14 @@ private final class CellFrameHandler: ChannelInboundHandler {
                 bytes.moveReaderIndex(forwardBy: FrameHeader.size)
                 let payload = bytes.readSlice(length: header.length)!
                 try cell.supervisor.take(header, payload, from: cell)
-                if cell.state == .gone { return }
+                // What comes after the reason to end it does not count.
+                if cell.state == .gone || cell.endReason != nil { return }
             }
             if bytes.readableBytes > 0 { rest = bytes }
         } catch {
             cell.end("it broke the protocol: \(error)")
         }
     }
-
-    func channelReadComplete(context: ChannelHandlerContext) { cell.supervisor.cellReadComplete(cell) }
 
     func channelInactive(context: ChannelHandlerContext) {
         cell.supervisor.cellEnded(cell, cell.endReason ?? "its process ended")

@@ -35,6 +35,11 @@ extension Supervisor {
         }
     }
 
+    /// The cell that most tenants share is there before they need it, and comes back when it is lost.
+    func keepSharedCell() {
+        if !isDraining, versionCounts[Self.sharedKey] != nil { _ = cell(for: Self.sharedKey) }
+    }
+
     /// Cells that fail at their start are tried again after 0.1 s, doubling to 10 s.
     func noteStartFailure(_ key: CellKey, _ reason: String) {
         var failures = startFailures[key] ?? StartFailures()
@@ -48,26 +53,37 @@ extension Supervisor {
     func cellEnded(_ cell: Cell, _ reason: String) {
         guard cell.state != .gone else { return }
         let wasStarting = cell.state == .starting
-        let wasTold = cell.state == .draining && cell.requests.isEmpty
+        let isExpected = cell.isUnneeded || isDraining
         let records = cell.becomeGone()
         if cells[cell.key] === cell { cells[cell.key] = nil }
-        leavingCells[ObjectIdentifier(cell)] = nil
         metrics.forget(cell: cell.name)
-        reap(cell, reason, isExpected: wasTold || isDraining)
-        if wasStarting { noteStartFailure(cell.key, reason) }
-        if !wasTold, !isDraining { metrics.cellsLost.increment() }
+        reap(cell, reason, isExpected: isExpected)
+        if wasStarting, !isExpected { noteStartFailure(cell.key, reason) }
+        if !isExpected { metrics.cellsLost.increment() }
+        let suspects: LossSuspects = cell.blamedTenant.map { .one($0) } ?? .everyoneInvolved
+        if case .one(let name) = suspects { tenants[name]?.backoff.recordLoss(now: now) }
         var struck: Set<String> = []
         for record in records where record.cell === cell || record.cell == nil {
             record.cell = nil
-            giveUpOrRetry(record, struck: &struck)
+            if suspects == .everyoneInvolved { strike(record, &struck) }
+            giveUpOrRetry(record)
         }
-        for tenant in tenants.values where tenant.version.map({ Self.key(of: $0.policy) == cell.key }) ?? false {
-            tenant.hasIsolate = false
-        }
+        for tenant in tenants.values where tenant.version?.key == cell.key { tenant.hasIsolate = false }
+        keepSharedCell()
     }
 
-    private func giveUpOrRetry(_ record: RequestRecord, struck: inout Set<String>) {
-        if record.isEntered, struck.insert(record.tenant.name).inserted { record.tenant.backoff.recordLoss(now: now) }
+    private enum LossSuspects: Equatable {
+        case one(String)
+        case everyoneInvolved
+    }
+
+    /// Once a cell and tenant: its handler ran when the cell was lost, or this is the second cell that was lost with its request.
+    private func strike(_ record: RequestRecord, _ struck: inout Set<String>) {
+        guard openRequests[record.id] != nil, record.isEntered || record.isRetry, struck.insert(record.tenant.name).inserted else { return }
+        record.tenant.backoff.recordLoss(now: now)
+    }
+
+    private func giveUpOrRetry(_ record: RequestRecord) {
         guard record.clientState == .open else {
             record.refuse(.cellLost, "the cell was lost")
             return conclude(record, cpuNanoseconds: 0)
@@ -102,7 +118,7 @@ extension Supervisor {
         switch cell.state {
         case .starting:
             if silence > .seconds(Int64(configuration.cellStartSeconds)) { cell.end("not ready after \(configuration.cellStartSeconds) s") }
-        case .ready, .draining:
+        case .ready:
             if silence > .seconds(Int64(configuration.cellSilenceSeconds)) {
                 return cell.end("silent for \(configuration.cellSilenceSeconds) s")
             }
@@ -121,16 +137,5 @@ extension Supervisor {
                 cell.memoryBytes = bytes
                 if cell.state != .gone { gauge.set(Double(bytes)) }
             }
-    }
-
-    func cellReadComplete(_ cell: Cell) {}
-
-    /// No request names the version again: cells may end its isolates.
-    func retire(_ version: TenantVersionRecord) {
-        for cell in version.cells.values where cell.state == .ready || cell.state == .draining {
-            cell.send(.retire, id: version.id)
-            // Its last log lines may still be on their way, so that the cell keeps the name.
-        }
-        version.cells = [:]
     }
 }

@@ -12,6 +12,9 @@ extension Supervisor: SupervisorControl {
             var reasons = configuration.warnings
             if isDraining { reasons.append("draining") }
             for (key, failures) in startFailures { reasons.append("cell \(key.description) does not start: \(failures.reason)") }
+            // They keep what was in force, so that the others are served all the same.
+            let failing = tenants.values.count { !$0.errors.isEmpty }
+            if failing > 0 { reasons.append("\(failing) policies do not load (see /v1/tenants)") }
             return Readiness(ready: !isDraining && startFailures.isEmpty, reasons: reasons)
         }
     }
@@ -40,7 +43,7 @@ extension Supervisor: SupervisorControl {
 
     public func cells() async -> [CellReport] {
         await onLoop { [self] in
-            (Array(cells.values) + Array(leavingCells.values)).map { cell in
+            cells.values.map { cell in
                 CellReport(
                     cell: cell.name, pid: cell.process.pid, state: cell.state.rawValue,
                     sandboxed: cell.process.isSandboxed, isolates: cell.status.isolates, inFlight: cell.requests.count,
@@ -74,7 +77,7 @@ extension Supervisor: SupervisorControl {
     public func endCells() async {
         await onLoop { [self] in
             isDraining = true
-            for cell in Array(cells.values) + Array(leavingCells.values) { cell.end("the supervisor ends") }
+            for cell in Array(cells.values) { cell.end("the supervisor ends") }
         }
     }
 

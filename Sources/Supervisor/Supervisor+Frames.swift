@@ -54,7 +54,6 @@ extension Supervisor {
         if cell.process.isSandboxed {
             do { try cell.process.verifySealed() } catch {
                 logger.critical("a cell's seal is not in force", metadata: ["cell": "\(cell.name)", "reason": "\(error)"])
-                noteStartFailure(cell.key, "its seal is not in force: \(error)")
                 return cell.end("its seal is not in force: \(error)")
             }
         }
@@ -79,8 +78,14 @@ extension Supervisor {
             let length = payload.readInteger(endianness: .little, as: UInt32.self),
             let headers = payload.readSlice(length: Int(length))
         else { throw WireError.truncated }
-        try ResponseHeaderCheck.check(headers)
+        guard payload.readableBytes <= FrameHeader.bodyBytesLimit else {
+            throw ProtocolViolation("\(payload.readableBytes) bytes beside a head")
+        }
         let isEnd = header.flags.contains(.end)
+        do { try ResponseHeaderCheck.check(headers) } catch let error as UncarriableResponse {
+            record.responseEnded = isEnd
+            return refuseResponse(record, error, isEnd: isEnd)
+        }
         record.responseWindowBytes -= payload.readableBytes
         if isEnd { record.responseEnded = true }
         record.tenant.hasIsolate = true
@@ -91,6 +96,20 @@ extension Supervisor {
         if isEnd { limitWaitUntil(record, now: now) } else { deadlines.remove(record.id) }
         record.answerHead(
             status: Int(header.extra), headers: headers, body: payload.readableBytes > 0 ? payload : nil, isComplete: isEnd)
+    }
+
+    /// What a tenant's code may well say, but HTTP cannot carry: its own mistake, not the cell's.
+    private func refuseResponse(_ record: RequestRecord, _ error: UncarriableResponse, isEnd: Bool) {
+        log(record, .invalidResponse, error.description)
+        refuse(record, .invalidResponse, Self.clientMessage(.invalidResponse))
+        if !isEnd { abandon(record, .clientGone) }
+    }
+
+    private func log(_ record: RequestRecord, _ code: ErrorCode, _ message: String) {
+        var metadata = Self.metadata(record)
+        metadata["code"] = "\(code.code)"
+        metadata["reason"] = "\(message)"
+        logger.error("request failed", metadata: metadata)
     }
 
     /// Gives what is left of an answered or abandoned request the wall limit anew.
@@ -110,10 +129,20 @@ extension Supervisor {
         }
         switch record.clientState {
         case .open: throw ProtocolViolation("a body came before its head")
-        case .streaming: record.answerBody(payload, isEnd: isEnd)
+        case .streaming: record.answerBody(Self.unpinned(payload), isEnd: isEnd)
         // The client is gone: the bytes are dropped, and the cell may go on until it has seen the abort.
         case .over: if !isEnd { grantResponse(payload.readableBytes, to: record) }
         }
+    }
+
+    /// A slice this small is copied: while a slow client leaves it waiting, it would keep all of the read it came with.
+    private static let pinnedBytesMinimum = 4 << 10
+
+    private static func unpinned(_ bytes: ByteBuffer) -> ByteBuffer {
+        guard bytes.readableBytes < pinnedBytesMinimum, bytes.readableBytes > 0 else { return bytes }
+        var copy = ByteBufferAllocator().buffer(capacity: bytes.readableBytes)
+        copy.writeImmutableBuffer(bytes)
+        return copy
     }
 
     private func takeFinished(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
@@ -139,10 +168,7 @@ extension Supervisor {
         record.isEntered = true
         record.responseEnded = true
         guard record.clientState != .over else { return }
-        var metadata = Self.metadata(record)
-        metadata["code"] = "\(code.code)"
-        metadata["reason"] = "\(message)"
-        logger.error("request failed", metadata: metadata)
+        log(record, code, message)
         refuse(record, code, Self.clientMessage(code), retryAfterSeconds: code.mayRetry ? 1 : nil)
     }
 
@@ -166,7 +192,9 @@ extension Supervisor {
         guard let bytes = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt32.self) else {
             throw WireError.truncated
         }
-        guard let record = cell.request(header.id), !record.bodyIsComplete else { return }
+        guard let record = cell.request(header.id) else { return }
+        record.isEntered = true
+        guard !record.bodyIsComplete else { return }
         record.requestWindowBytes += Int(bytes)
         guard record.requestWindowBytes <= FrameHeader.windowBytes else {
             throw ProtocolViolation("more credit than bytes of the body were sent")
@@ -200,7 +228,11 @@ extension Supervisor {
             return
         }
         var metadata: Logger.Metadata = ["tenant": "\(tenant.name)", "source": "tenant"]
-        if frame.request != 0 { metadata["request_id"] = "\(RequestID.text(frame.request))" }
+        // Only a request of this tenant in this cell can be named.
+        if let record = cell.request(frame.request), record.tenant === tenant {
+            record.isEntered = true
+            metadata["request_id"] = "\(RequestID.text(frame.request))"
+        }
         if tenant.droppedLogLines > 0 {
             metadata["dropped_lines"] = "\(tenant.droppedLogLines)"
             tenant.droppedLogLines = 0
@@ -230,66 +262,14 @@ extension Supervisor {
 
     private func takePoisoned(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) {
         let why = String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self)
-        if let version = cell.versions[header.id] { tenants[version.policy.tenant]?.backoff.recordLoss(now: now) }
+        cell.blamedTenant = cell.versions[header.id]?.policy.tenant
         logger.error(
             "a cell cannot go on",
-            metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(cell.versions[header.id]?.policy.tenant ?? "")"])
+            metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(cell.blamedTenant ?? "")"])
         cell.end("poisoned: \(why)")
     }
 
     static func metadata(_ record: RequestRecord) -> Logger.Metadata {
         ["tenant": "\(record.tenant.name)", "request_id": "\(RequestID.text(record.id))"]
-    }
-}
-
-/// Request ids as people see them.
-public enum RequestID {
-    public static func text(_ id: UInt64) -> String {
-        let digits = String(id, radix: 16)
-        return String(repeating: "0", count: max(0, 16 - digits.count)) + digits
-    }
-}
-
-/// Whether a block of headers from a cell can be written to a client as it is: `name\nvalue\n…`.
-enum ResponseHeaderCheck {
-    static let bytesLimit = 64 << 10
-    static let countLimit = 256
-
-    static func check(_ headers: ByteBuffer) throws {
-        guard headers.readableBytes <= bytesLimit else { throw ProtocolViolation("\(headers.readableBytes) bytes of headers") }
-        guard headers.readableBytes > 0 else { return }
-        try headers.withUnsafeReadableBytes { bytes in
-            var isName = true
-            var nameLength = 0
-            var lines = 1
-            for byte in bytes {
-                if byte == UInt8(ascii: "\n") {
-                    if isName, nameLength == 0 { throw ProtocolViolation("a header without a name") }
-                    isName.toggle()
-                    nameLength = 0
-                    lines += 1
-                } else if isName {
-                    guard isToken(byte) else { throw ProtocolViolation("a header's name has the byte \(byte)") }
-                    nameLength += 1
-                } else if byte < 0x20 && byte != 0x09 || byte == 0x7f {
-                    throw ProtocolViolation("a header's value has the byte \(byte)")
-                }
-            }
-            // An even number of lines, or one more that is empty after a trailing line break.
-            guard !isName || nameLength == 0 else { throw ProtocolViolation("a header without a value") }
-            guard lines / 2 <= countLimit else { throw ProtocolViolation("\(lines / 2) headers") }
-        }
-    }
-
-    /// RFC 9110, 5.6.2.
-    private static func isToken(_ byte: UInt8) -> Bool {
-        switch byte {
-        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"), UInt8(ascii: "0")...UInt8(ascii: "9"): true
-        case UInt8(ascii: "!"), UInt8(ascii: "#"), UInt8(ascii: "$"), UInt8(ascii: "%"), UInt8(ascii: "&"), UInt8(ascii: "'"),
-            UInt8(ascii: "*"), UInt8(ascii: "+"), UInt8(ascii: "-"), UInt8(ascii: "."), UInt8(ascii: "^"), UInt8(ascii: "_"),
-            UInt8(ascii: "`"), UInt8(ascii: "|"), UInt8(ascii: "~"):
-            true
-        default: false
-        }
     }
 }

@@ -88,7 +88,10 @@ extension Supervisor: RequestDispatcher {
 
     /// Starts what waits and has a place by now, a request a tenant in turn.
     func startWaiting(now: UInt64) {
-        guard !waitingTenants.isEmpty else { return }
+        // What it starts or drops may free places again, which it sees itself.
+        guard !waitingTenants.isEmpty, !isStartingWaiting else { return }
+        isStartingWaiting = true
+        defer { isStartingWaiting = false }
         var blocked = 0
         while running < configuration.machineConcurrency, blocked < waitingTenants.count, let tenant = waitingTenants.popFirst() {
             dropAbandoned(tenant)
@@ -122,7 +125,7 @@ extension Supervisor: RequestDispatcher {
 
     /// Hands a request to the cell its tenant belongs to.
     func place(_ record: RequestRecord) {
-        let key = Self.key(of: record.version.policy)
+        let key = record.version.key
         guard let cell = cell(for: key) else {
             finish(record, refusing: .overloaded, "no cell can be started: \(startFailures[key]?.reason ?? "")", retryAfterSeconds: 5)
             return
@@ -165,6 +168,7 @@ extension Supervisor: RequestDispatcher {
         var rest = request.body ?? ByteBuffer()
         rest.moveReaderIndex(forwardBy: first?.readableBytes ?? 0)
         if rest.readableBytes > 0 { sendBody(rest, of: record, to: cell) }
+        if !record.waitingBody.isEmpty { record.bodyWasStreamed = true }
         for bytes in record.waitingBody { sendBody(bytes, of: record, to: cell) }
         record.waitingBody = []
         if record.bodyIsComplete { cell.send(.requestBody, flags: .end, id: record.id) }
@@ -212,7 +216,7 @@ extension Supervisor: RequestDispatcher {
     /// Nobody waits for the answer any more: the cell is told; the place is free when it says so.
     func abandon(_ record: RequestRecord, _ reason: AbortReason) {
         guard record.isRunning else { return }
-        if let cell = record.cell, cell.state == .ready || cell.state == .draining {
+        if let cell = record.cell, cell.state == .ready {
             // A stream has no deadline while it is listened to; what is left of it now has one again.
             if reason == .clientGone { limitWaitUntil(record, now: now) }
             cell.send(.abort, extra: reason.rawValue, id: record.id)

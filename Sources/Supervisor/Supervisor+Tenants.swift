@@ -44,7 +44,9 @@ extension Supervisor {
                 report.added.append(name)
             }
             tenants[name] = tenant
-            tenant.version = TenantVersionRecord(id: makeVersionID(), policy: loaded.policy, bundle: loaded.bundle)
+            let version = TenantVersionRecord(id: makeVersionID(), policy: loaded.policy, bundle: loaded.bundle)
+            tenant.version = version
+            versionCounts[version.key, default: 0] += 1
             tenant.hasIsolate = false
             tenant.quota = CPUQuota(millisecondsPerSecond: loaded.policy.limits.cpuQuotaMillisecondsPerSecond, now: now)
         }
@@ -61,9 +63,9 @@ extension Supervisor {
                 report.removed.append(name)
             }
             tenants[name] = nil
-            endPrivateCell(of: name)
         }
         rebuildHosts()
+        endUnneededCells()
         logger.info(
             "policies loaded",
             metadata: [
@@ -78,19 +80,30 @@ extension Supervisor {
         if version.openRequests == 0 { retire(version) }
     }
 
-    private func endPrivateCell(of tenant: String) {
-        for (key, cell) in cells where key.cordon == "private:\(tenant)" {
+    /// No request names the version again: cells may end its isolates, and cells that ran nothing else end.
+    func retire(_ version: TenantVersionRecord) {
+        // A cell keeps the name until it has ended the isolate: log lines may still be on their way.
+        for cell in version.cells.values where cell.state == .ready { cell.send(.retire, id: version.id) }
+        version.cells = [:]
+        let left = versionCounts[version.key, default: 1] - 1
+        versionCounts[version.key] = left > 0 ? left : nil
+        // A version that takes its place, if one does, is counted by the next turn of the loop.
+        if left == 0 { eventLoop.execute { [weak self] in self?.endUnneededCells() } }
+    }
+
+    private func endUnneededCells() {
+        for (key, cell) in cells where versionCounts[key] == nil {
             cells[key] = nil
-            leavingCells[ObjectIdentifier(cell)] = cell
-            cell.beginDraining()
-            if cell.requests.isEmpty { cell.end("its tenant is gone") }
+            cell.endUnneeded()
         }
+        startFailures = startFailures.filter { versionCounts[$0.key] != nil }
     }
 
     private func rebuildHosts() {
         hosts = [:]
         wildcardHosts = [:]
-        for tenant in tenants.values {
+        // A tenant whose new policy does not load may keep a host that another asks for by now: who had it first keeps it.
+        for tenant in tenants.values.sorted(by: { $0.version?.id ?? 0 > $1.version?.id ?? 0 }) {
             for host in tenant.version?.policy.hosts ?? [] {
                 if host.hasPrefix("*.") { wildcardHosts[String(host.dropFirst(2))] = tenant } else { hosts[host] = tenant }
             }

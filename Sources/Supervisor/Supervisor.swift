@@ -22,13 +22,14 @@ public final class Supervisor: @unchecked Sendable {
     /// By the part after `*.`.
     var wildcardHosts: [String: TenantRecord] = [:]
     var cells: [CellKey: Cell] = [:]
-    /// Cells that are being replaced or drained, beside those of `cells`.
-    var leavingCells: [ObjectIdentifier: Cell] = [:]
+    /// Versions that are in force or have requests, by the cells they run in.
+    var versionCounts: [CellKey: Int] = [:]
     var cellNumber: [CellKey: Int] = [:]
     var startFailures: [CellKey: StartFailures] = [:]
     private var nextVersion: UInt64 = 1
     var running = 0
     var queued = 0
+    var isStartingWaiting = false
     /// Tenants with something waiting, in the order they get a place that the machine has free.
     var waitingTenants = Deque<TenantRecord>()
     var deadlines = DeadlineQueue<UInt64>()
@@ -37,7 +38,7 @@ public final class Supervisor: @unchecked Sendable {
     var drained: [EventLoopPromise<Void>] = []
     var ticks = 0
     /// For what blocks: reading policies, collecting ended processes, asking the kernel for memory.
-    let blockingPool: NIOThreadPool
+    let blockingPool = NIOThreadPool.singleton
 
     struct StartFailures {
         var count = 0
@@ -55,8 +56,6 @@ public final class Supervisor: @unchecked Sendable {
         self.logger = logger
         metrics = SupervisorMetrics(registry)
         self.loadPolicies = loadPolicies
-        blockingPool = NIOThreadPool(numberOfThreads: 2)
-        blockingPool.start()
     }
 
     var now: UInt64 { NIODeadline.now().uptimeNanoseconds }
@@ -65,11 +64,11 @@ public final class Supervisor: @unchecked Sendable {
     public func start() {
         eventLoop.preconditionInEventLoop()
         eventLoop.scheduleRepeatedTask(initialDelay: .milliseconds(20), delay: .milliseconds(20)) {
-            [unowned self] _ in tick()
+            [weak self] task in
+            guard let self else { return task.cancel() }
+            tick()
         }
-        if tenants.values.contains(where: { $0.version.map { Self.key(of: $0.policy) == Self.sharedKey } ?? false }) {
-            _ = cell(for: Self.sharedKey)
-        }
+        keepSharedCell()
     }
 
     static let sharedKey = CellKey(cordon: Cordon.standard.rawValue, jit: true)
@@ -91,7 +90,8 @@ public final class Supervisor: @unchecked Sendable {
     }
 
     private func everySecond() {
-        for cell in Array(cells.values) + Array(leavingCells.values) { checkHealth(of: cell) }
+        for cell in Array(cells.values) { checkHealth(of: cell) }
+        keepSharedCell()
         metrics.inFlight.set(Double(running))
         metrics.queued.set(Double(queued))
         if isDraining { finishDrainingIfDone() }

@@ -56,7 +56,7 @@ public struct TenantReport: Sendable, Codable {
 public struct CellReport: Sendable, Codable {
     public var cell: String
     public var pid: Int32
-    /// `starting`, `ready`, `draining`.
+    /// `starting`, `ready`.
     public var state: String
     public var sandboxed: Bool
     public var isolates: UInt64

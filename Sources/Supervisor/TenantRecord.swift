@@ -8,6 +8,8 @@ import Wire
 final class TenantVersionRecord: @unchecked Sendable {
     let id: UInt64
     let policy: TenantPolicy
+    /// The cells it runs in.
+    let key: CellKey
     let bundle: TenantBundle
     /// Cells that hold it.
     var cells: [ObjectIdentifier: Cell] = [:]
@@ -18,6 +20,7 @@ final class TenantVersionRecord: @unchecked Sendable {
     init(id: UInt64, policy: TenantPolicy, bundle: TenantBundle) {
         self.id = id
         self.policy = policy
+        key = Supervisor.key(of: policy)
         self.bundle = bundle
     }
 }

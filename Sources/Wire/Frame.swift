@@ -69,10 +69,12 @@ public enum AbortReason: UInt16, Sendable {
 /// The sixteen bytes before each payload: `u32 length | u8 kind | u8 flags | u16 extra | u64 id`, little-endian.
 public struct FrameHeader: Sendable, Equatable {
     public static let size = 16
-    /// A payload is at most this long; only `configure`, `tenant` and `snapshot` may be longer than `bodyBytesLimit` + 64 KiB.
+    /// A payload is at most this long; only `configure`, `tenant` and `snapshot` may be this long, see `FrameKind.payloadBytesLimit`.
     public static let payloadBytesLimit = 64 << 20
     /// A body frame carries at most this much; larger bodies take several.
     public static let bodyBytesLimit = 64 << 10
+    /// The longest head of a request that the front may be configured to take.
+    public static let requestHeadBytesLimit = 128 << 10
     /// What either side may send of a body before the other has granted credit for it.
     public static let windowBytes = 256 << 10
 
@@ -122,7 +124,9 @@ extension FrameKind {
     public var payloadBytesLimit: Int {
         switch self {
         case .configure, .tenant, .snapshot: FrameHeader.payloadBytesLimit
-        case .request, .response: FrameHeader.bodyBytesLimit + (256 << 10)
+        // The host of the longest head that can be configured is in the URL and in the headers.
+        case .request: FrameHeader.bodyBytesLimit + 2 * FrameHeader.requestHeadBytesLimit + (64 << 10)
+        case .response: FrameHeader.bodyBytesLimit + (256 << 10)
         case .requestBody, .responseBody: FrameHeader.bodyBytesLimit
         default: 64 << 10
         }

@@ -17,6 +17,8 @@
   const COMPLETE = 1, STREAMED = 2;
   // What `respond` says of the body.
   const PIECES_FOLLOW = 0, IS_COMPLETE = 1, IS_FINISHED = 2;
+  // Longer ones HTTP clients and proxies refuse, and so does the supervisor.
+  const HEADERS_BYTES_LIMIT = 65536;
   // Phases of an exchange.
   const AWAITED = 0, SENDING = 1, ANSWERED = 2;
   // Why a request is aborted.
@@ -159,6 +161,12 @@
     }
     const { status } = response;
     const headers = headersText(response);
+    if (headers.length > HEADERS_BYTES_LIMIT) {
+      cancelBody(response, undefined);
+      refuse(
+        exchange, INVALID_RESPONSE, `the response's headers take ${headers.length} bytes; at most ${HEADERS_BYTES_LIMIT} can be carried`);
+      return;
+    }
     let body;
     if (request.method === 'HEAD' || isNullBodyStatus(status)) {
       cancelBody(response, undefined);

@@ -1,0 +1,7 @@
+/// Request ids as people see them.
+public enum RequestID {
+    public static func text(_ id: UInt64) -> String {
+        let digits = String(id, radix: 16)
+        return String(repeating: "0", count: max(0, 16 - digits.count)) + digits
+    }
+}
