@@ -137,7 +137,9 @@ let package = Package(
             swiftSettings: swiftSettings),
         tests("WebRuntimeTests", ["WebRuntime", "runtime-fixture"], exclude: ["javascript"]),
         tests("CellRuntimeTests", ["CellRuntime", "Wire"]),
-        tests("SandboxTests", ["Sandbox"]),
+        .executableTarget(
+            name: "sandbox-fixture", dependencies: ["Sandbox"], path: "Tests/SandboxFixture", swiftSettings: swiftSettings),
+        tests("SandboxTests", ["Sandbox", "sandbox-fixture"]),
         tests("SnapshotsTests", ["Snapshots"]),
         tests("TelemetryTests", ["Telemetry"]),
         tests("SupervisorTests", ["Supervisor", nio]),

@@ -27,6 +27,13 @@ static long execute_memory(void) { return syscall(SYS_execveat, 3, "", NULL, NUL
 static long socket_inet(void) { return socket(AF_INET, SOCK_STREAM, 0); }
 static long socket_unix(void) { return socket(AF_UNIX, SOCK_STREAM, 0); }
 static long socket_netlink(void) { return socket(AF_NETLINK, SOCK_RAW, 0); }
+static long vfork_process(void) {
+#ifdef SYS_vfork
+  return syscall(SYS_vfork);
+#else
+  return syscall(SYS_clone, CLONE_VM | CLONE_VFORK | SIGCHLD, 0, 0, 0, 0);
+#endif
+}
 static long fork_process(void) { return syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0); }
 static long clone3_process(void) {
   uint64_t arguments[11] = {0};
@@ -62,9 +69,23 @@ static long make_executable(void) {
   void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   return page == MAP_FAILED ? -1 : mprotect(page, 4096, PROT_READ | PROT_EXEC);
 }
+static long map_file(void) { return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) == MAP_FAILED ? -1 : 0; }
 static long map_shared(void) { return mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0; }
 static long write_elsewhere(void) { return write(0, "x", 1); }
 static long send_descriptor(void) { return syscall(SYS_sendmsg, 3, NULL, 0); }
+static long send_to(void) {
+  struct sockaddr address = {AF_UNIX, ""};
+  return sendto(3, "x", 1, MSG_DONTWAIT, &address, sizeof address);
+}
+static long receive_elsewhere(void) { return recv(0, NULL, 0, MSG_DONTWAIT); }
+static long merge_pages(void) { return madvise(NULL, 0, MADV_MERGEABLE); }
+static long requeue_futex(void) {
+  uint32_t words[2] = {0, 0};
+  return syscall(SYS_futex, &words[0], 12 /* FUTEX_CMP_REQUEUE_PI */, 1, 1, &words[1], 0);
+}
+static long open_any(void) { return syscall(SYS_openat2, AT_FDCWD, "/", NULL, 0); }
+static long list_above(void) { return openat(0, "../..", O_RDONLY | O_DIRECTORY); }
+static long stop_itself(void) { return syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGSTOP); }
 static long truncate_file(void) { return ftruncate(3, 0); }
 static long new_thread(void) { return syscall(SYS_clone, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, 0, 0, 0, 0); }
 #if defined(__x86_64__)
@@ -77,39 +98,92 @@ static long old_entry(void) {
 static long x32_number(void) { return syscall(0x40000000 + SYS_getpid); }
 #endif
 
-static const struct {
+/// An attempt, and the errno by which the seal refuses it; 0 where it kills.
+typedef struct attempt {
   const char *name;
   long (*run)(void);
-} kAttempts[] = {
-    {"open-passwd", open_passwd},       {"open-proc", open_proc},         {"open-root", open_root},
-    {"execve", execute},                {"execveat", execute_memory},     {"socket-inet", socket_inet},
-    {"socket-unix", socket_unix},       {"socket-netlink", socket_netlink}, {"fork", fork_process},
-    {"clone3", clone3_process},         {"thread", new_thread},           {"ptrace", trace},
-    {"process_vm_readv", read_process}, {"kill", kill_parent},            {"tgkill", kill_thread},
-    {"mount", mount_proc},              {"chroot", change_root},          {"pivot_root", pivot},
-    {"unshare", new_namespace},         {"setns", join_namespace},        {"io_uring", io_uring},
-    {"bpf", load_bpf},                  {"perf_event_open", perf_event},  {"userfaultfd", user_fault},
-    {"keyctl", key_ring},               {"dumpable", become_dumpable},    {"seccomp", seccomp_again},
-    {"setrlimit", raise_limit},         {"tiocsti", type_ahead},          {"mmap-shared", map_shared},
-    {"mmap-exec", map_executable},      {"write-other", write_elsewhere}, {"sendmsg", send_descriptor},
-    {"ftruncate", truncate_file},
+  int refusal;
+} attempt;
+
+static const attempt kAttempts[] = {
+    {"open-passwd", open_passwd, ENOENT},
+    {"open-proc", open_proc, ENOENT},
+    {"open-root", open_root, ENOENT},
+    {"open-above-descriptor", list_above, ENOENT},
+    {"openat2", open_any, 0},
+    {"execve", execute, 0},
+    {"execveat", execute_memory, 0},
+    {"socket-inet", socket_inet, 0},
+    {"socket-unix", socket_unix, 0},
+    {"socket-netlink", socket_netlink, 0},
+    {"fork", fork_process, 0},
+    {"vfork", vfork_process, 0},
+    {"clone3", clone3_process, 0},
+    {"thread", new_thread, 0},
+    {"ptrace", trace, 0},
+    {"process_vm_readv", read_process, 0},
+    {"kill", kill_parent, 0},
+    {"tgkill", kill_thread, 0},
+    {"stop-itself", stop_itself, 0},
+    {"mount", mount_proc, 0},
+    {"chroot", change_root, 0},
+    {"pivot_root", pivot, 0},
+    {"unshare", new_namespace, 0},
+    {"setns", join_namespace, 0},
+    {"io_uring", io_uring, 0},
+    {"bpf", load_bpf, 0},
+    {"perf_event_open", perf_event, 0},
+    {"userfaultfd", user_fault, 0},
+    {"keyctl", key_ring, 0},
+    {"dumpable", become_dumpable, 0},
+    {"seccomp", seccomp_again, 0},
+    {"setrlimit", raise_limit, 0},
+    {"tiocsti", type_ahead, 0},
+    {"mmap-shared", map_shared, 0},
+    {"mmap-file", map_file, 0},
+    {"mmap-exec", map_executable, 0},
+    {"madvise-mergeable", merge_pages, 0},
+    {"futex-requeue-pi", requeue_futex, 0},
+    {"write-other", write_elsewhere, 0},
+    {"recv-other", receive_elsewhere, 0},
+    {"sendto-address", send_to, 0},
+    {"sendmsg", send_descriptor, 0},
+    {"ftruncate", truncate_file, 0},
 #if defined(__x86_64__)
-    {"int80", old_entry},               {"x32", x32_number},
+    {"int80", old_entry, 0},
+    {"x32", x32_number, 0},
 #endif
 };
-enum { kAttemptCount = sizeof kAttempts / sizeof kAttempts[0] };
+static const attempt kJitlessAttempts[] = {{"mprotect-exec", make_executable, 0}};
+enum { kAttemptCount = sizeof kAttempts / sizeof kAttempts[0], kJitlessCount = sizeof kJitlessAttempts / sizeof kJitlessAttempts[0] };
 
-int clinux_attempt(const char *name) {
-  // Only forbidden where there is no JIT, so that it is not in the list.
-  if (strcmp(name, "mprotect-exec") == 0) return make_executable() < 0 ? errno : 0;
+static const attempt *find(const char *name) {
   for (size_t i = 0; i < kAttemptCount; i++) {
-    if (strcmp(kAttempts[i].name, name) == 0) return kAttempts[i].run() < 0 ? errno : 0;
+    if (strcmp(kAttempts[i].name, name) == 0) return &kAttempts[i];
   }
-  return EINVAL;
+  for (size_t i = 0; i < kJitlessCount; i++) {
+    if (strcmp(kJitlessAttempts[i].name, name) == 0) return &kJitlessAttempts[i];
+  }
+  return NULL;
+}
+
+clinux_outcome clinux_attempt(const char *name) {
+  const attempt *attempt = find(name);
+  if (!attempt) return CLINUX_UNKNOWN;
+  return attempt->run() < 0 && attempt->refusal != 0 && errno == attempt->refusal ? CLINUX_REFUSED : CLINUX_WORKED;
+}
+
+static const char *const *list(const attempt *attempts, size_t count, const char **names) {
+  for (size_t i = 0; i < count; i++) names[i] = attempts[i].name;
+  return names;
 }
 
 const char *const *clinux_attempts(void) {
   static const char *names[kAttemptCount + 1];
-  for (size_t i = 0; i < kAttemptCount; i++) names[i] = kAttempts[i].name;
-  return names;
+  return list(kAttempts, kAttemptCount, names);
+}
+
+const char *const *clinux_attempts_jitless(void) {
+  static const char *names[kJitlessCount + 1];
+  return list(kJitlessAttempts, kJitlessCount, names);
 }

@@ -48,17 +48,25 @@ static int read_filter(int fd, struct sock_fprog *filter) {
   return close(fd);
 }
 
+/// Takes a speculation feature away. Not an error: the processor is not affected (ENXIO), or has no such control (ENODEV, EINVAL), or the
+/// machine's owner has decided for all (EPERM, ERANGE).
+static int restrict_speculation(unsigned long feature) {
+  if (prctl(PR_SET_SPECULATION_CTRL, feature, PR_SPEC_FORCE_DISABLE, 0, 0) == 0) return 0;
+  return errno == ENXIO || errno == ENODEV || errno == EINVAL || errno == EPERM || errno == ERANGE ? 0 : -1;
+}
+
 int clinux_seal_before_runtime(clinux_failure *failure) {
   if (read_filter(CLINUX_FILTER_EARLY, &early_filter) != 0) return clinux_fail(failure, "read the early filter");
   if (read_filter(CLINUX_FILTER_STEADY, &steady_filter) != 0) return clinux_fail(failure, "read the steady filter");
+  // Not RLIMIT_AS: V8 reserves far more than it uses. RLIMIT_NPROC comes last, when all threads are there.
   if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_MEMLOCK, 0) != 0 || limit(RLIMIT_MSGQUEUE, 0) != 0 || limit(RLIMIT_NOFILE, kDescriptorLimit) != 0)
     return clinux_fail(failure, "resource limits");
-  // ENXIO, ENODEV and EPERM: the processor is not affected, or the machine's owner has decided for all.
-  prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_STORE_BYPASS, PR_SPEC_FORCE_DISABLE, 0, 0);
-  prctl(PR_SET_SPECULATION_CTRL, PR_SPEC_INDIRECT_BRANCH, PR_SPEC_FORCE_DISABLE, 0, 0);
+  if (restrict_speculation(PR_SPEC_STORE_BYPASS) != 0 || restrict_speculation(PR_SPEC_INDIRECT_BRANCH) != 0)
+    return clinux_fail(failure, "speculation controls");
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) return clinux_fail(failure, "no new privileges");
   if (prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) != 0) return clinux_fail(failure, "ambient capabilities");
   for (unsigned long capability = 0; capability < 64; capability++) {
+    // EINVAL: beyond the last one that this kernel has.
     if (prctl(PR_CAPBSET_DROP, capability, 0, 0, 0) != 0 && errno != EINVAL) return clinux_fail(failure, "bounding set");
   }
   if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_KEEP_CAPS_LOCKED |
@@ -68,14 +76,23 @@ int clinux_seal_before_runtime(clinux_failure *failure) {
   return 0;
 }
 
-/// No access to any file, where the kernel has Landlock.
-static int restrict_files(void) {
+/// No access to any file, TCP port, foreign process or abstract socket, as far as the kernel's Landlock reaches (linux/landlock.h).
+static int restrict_by_landlock(void) {
 #ifdef SYS_landlock_create_ruleset
+  enum { kVersionRequest = 1 };
+  long version = syscall(SYS_landlock_create_ruleset, NULL, 0, kVersionRequest);
+  if (version < 0) return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
   struct {
-    uint64_t handled_access_fs;
-  } attributes = {(1ull << 13) - 1};
-  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0);
-  if (ruleset < 0) return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
+    uint64_t files, network, scopes;
+  } handled = {0, 0, 0};
+  // 13 rights over files at first, then moving between folders, truncation, and ioctl on devices.
+  int file_rights = 13 + (version >= 2) + (version >= 3) + (version >= 5);
+  handled.files = (1ull << file_rights) - 1;
+  if (version >= 4) handled.network = 3;
+  if (version >= 6) handled.scopes = 3;
+  size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
+  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, size, 0);
+  if (ruleset < 0) return -1;
   int status = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
   close(ruleset);
   return status;
@@ -92,6 +109,7 @@ static int drop_capabilities(void) {
 }
 
 int clinux_seal_drop_root(clinux_failure *failure) {
+  // One inode: the root itself.
   if (mount("empty", "/empty", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=555,size=4k,nr_inodes=1") != 0)
     return clinux_fail(failure, "mount the empty root");
   if (mount(NULL, "/empty", NULL, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) != 0)
@@ -101,13 +119,39 @@ int clinux_seal_drop_root(clinux_failure *failure) {
   if (drop_capabilities() != 0) return clinux_fail(failure, "drop capabilities");
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return clinux_fail(failure, "not dumpable");
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return clinux_fail(failure, "parent-death signal");
-  if (restrict_files() != 0) return clinux_fail(failure, "Landlock");
+  if (restrict_by_landlock() != 0) return clinux_fail(failure, "Landlock");
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &early_filter) != 0) return clinux_fail(failure, "early filter");
   return 0;
 }
 
+static int has_capabilities(void) {
+  struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
+  struct __user_cap_data_struct sets[2];
+  if (syscall(SYS_capget, &header, sets) != 0) return 1;
+  return (sets[0].effective | sets[0].permitted | sets[0].inheritable | sets[1].effective | sets[1].permitted | sets[1].inheritable) != 0;
+}
+
+/// Whether the stages before this one were run, as far as a process without /proc can tell; afterwards the steady filter forbids asking.
+static int check(clinux_failure *failure) {
+  errno = EPERM;
+  if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1) return clinux_fail(failure, "check: no new privileges");
+  if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0) return clinux_fail(failure, "check: not dumpable");
+  if (prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != SECCOMP_MODE_FILTER) return clinux_fail(failure, "check: early filter");
+  if (has_capabilities()) return clinux_fail(failure, "check: capabilities");
+  // Only the root itself can be found in an empty root.
+  struct stat entry;
+  if (stat("/proc", &entry) == 0 || errno != ENOENT || stat("/lib", &entry) == 0 || errno != ENOENT || stat("/empty", &entry) == 0 || errno != ENOENT) {
+    errno = EEXIST;
+    return clinux_fail(failure, "check: empty root");
+  }
+  return 0;
+}
+
 int clinux_seal_finish(clinux_failure *failure) {
+  if (check(failure) != 0) return -1;
   if (limit(RLIMIT_NPROC, 0) != 0) return clinux_fail(failure, "limit of processes");
-  if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &steady_filter) != 0) return clinux_fail(failure, "steady filter");
+  long status = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &steady_filter);
+  if (status > 0) errno = EBUSY;  // The id of a thread whose filters have diverged from this one's.
+  if (status != 0) return clinux_fail(failure, "steady filter");
   return 0;
 }

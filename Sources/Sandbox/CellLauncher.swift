@@ -1,7 +1,9 @@
 import CLinux
 import Glibc
+import Synchronization
 
-/// Starts cells in their sandbox. Immutable; `launch` may be called from any thread that lives as long as the cell.
+/// Starts cells in their sandbox. Immutable; `launch` may be called from any thread that lives as long as the cell: the kernel ends a cell
+/// when the thread that started it ends.
 public final class CellLauncher: Sendable {
     /// Cells run below the supervisor, so that the front stays quick when they are busy.
     public static let niceValue: Int32 = 5
@@ -14,25 +16,33 @@ public final class CellLauncher: Sendable {
     private let steadyFilter: Int32
     private let steadyJitlessFilter: Int32
     private let cgroups: CgroupPlacement
+    /// Cells started so far: a cell and the one that takes its place have one name, but not one group.
+    private let launchCount = Atomic<Int>(0)
 
     /// What could not be done, and is worth a line in the log.
     public var warnings: [String] { cgroups.warnings }
 
-    /// Compiles the seccomp programs.
-    public init(executable: CellExecutable, isSandboxed: Bool = true) throws {
+    /// Compiles the seccomp programs, and finds the cgroups that can be used.
+    public convenience init(executable: CellExecutable, isSandboxed: Bool = true) throws {
+        try self.init(executable: executable, isSandboxed: isSandboxed, cgroups: CgroupPlacement())
+    }
+
+    init(executable: CellExecutable, isSandboxed: Bool, cgroups: CgroupPlacement) throws {
         self.executable = executable
         self.isSandboxed = isSandboxed
-        earlyFilter = isSandboxed ? try SeccompProgram.embedded("early").compile() : -1
-        steadyFilter = isSandboxed ? try SeccompProgram.embedded("steady").compile() : -1
-        steadyJitlessFilter = isSandboxed ? try SeccompProgram.embedded("steady-jitless").compile() : -1
-        cgroups = CgroupPlacement()
+        func compile(_ name: String) throws(SeccompError) -> Int32 { isSandboxed ? try SeccompProgram.embedded(name).compile() : -1 }
+        earlyFilter = try compile("early")
+        steadyFilter = try compile("steady")
+        steadyJitlessFilter = try compile("steady-jitless")
+        self.cgroups = cgroups
     }
 
     deinit { for filter in [earlyFilter, steadyFilter, steadyJitlessFilter] where filter >= 0 { close(filter) } }
 
-    /// Starts a cell; it seals itself and says READY on its socket.
+    /// Starts a cell; it seals itself and says READY on its socket. Returns when the executable runs, after a few milliseconds.
     /// - Parameters:
     ///   - name: for its cgroup.
+    ///   - jit: whether memory may become executable.
     ///   - environment: further variables, `NAME=value`.
     public func launch(name: String, jit: Bool, environment: [String] = []) throws(SandboxFailure) -> CellProcess {
         var sockets: [Int32] = [-1, -1]
@@ -48,7 +58,7 @@ public final class CellLauncher: Sendable {
             close(sockets[1])
             close(pipe[1])
         }
-        let group = cgroups.group(name: name)
+        let group = cgroups.group(name: "\(name)-\(launchCount.add(1, ordering: .relaxed).newValue)")
         do throws(SandboxFailure) {
             let (pid, pidfd) = try spawn(
                 group, socket: sockets[1], diagnostics: pipe[1], jit: jit,
@@ -75,9 +85,11 @@ public final class CellLauncher: Sendable {
             ] + environment)
         let files = CStrings(Array(Set([executable.path] + executable.libraries)).sorted())
         let isRoot = geteuid() == 0
+        let cgroup = group.openVersion2()
+        defer { if cgroup >= 0 { close(cgroup) } }
         var options = clinux_spawn_options(
             executable: argv.first, arguments: argv.pointer, environment: envp.pointer, files: files.constant, socket: socket,
-            diagnostics: diagnostics, filter_early: earlyFilter, filter_steady: jit ? steadyFilter : steadyJitlessFilter,
+            diagnostics: diagnostics, filter_early: earlyFilter, filter_steady: jit ? steadyFilter : steadyJitlessFilter, cgroup: cgroup,
             outside_uid: isRoot ? Self.unprivilegedID : geteuid(), outside_gid: isRoot ? Self.unprivilegedID : getegid(),
             is_root: isRoot, is_sandboxed: isSandboxed, nice: Self.niceValue)
         var pid: pid_t = 0

@@ -1,45 +1,16 @@
 import CLinux
 import Glibc
 
-/// A stage of a launch or of a seal that failed.
-public struct SandboxFailure: Error, CustomStringConvertible {
-    public var stage: String
-    public var errorNumber: Int32
-    /// What to do about it, where that is known.
-    public var advice: String
-
-    init(_ failure: clinux_failure) {
-        stage = withUnsafeBytes(of: failure.stage) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-        errorNumber = failure.error
-        advice = Self.advice(stage: stage, errorNumber: failure.error)
-    }
-
-    init(stage: String, errorNumber: Int32) {
-        self.stage = stage
-        self.errorNumber = errorNumber
-        advice = Self.advice(stage: stage, errorNumber: errorNumber)
-    }
-
-    private static func advice(stage: String, errorNumber: Int32) -> String {
-        guard errorNumber == EPERM || errorNumber == ENOSPC || errorNumber == EACCES else { return "" }
-        switch stage {
-        case "clone3 with new namespaces", "map user ids", "mount the root", "make mounts private":
-            return "user namespaces are not permitted here: see sysctl user.max_user_namespaces, kernel.unprivileged_userns_clone and "
-                + "kernel.apparmor_restrict_unprivileged_userns, or run as root"
-        default: return ""
-        }
-    }
-
-    public var description: String {
-        "\(stage): \(String(cString: strerror(errorNumber)))" + (advice.isEmpty ? "" : " (\(advice))")
-    }
-}
-
 /// The stages by which a cell seals itself, in this order: `beforeRuntime`, then what V8's libraries read lazily is warmed, `dropRoot`, then V8
-/// and all threads start, `finish`. Each stage is for the main thread.
+/// and all threads start, `finish`. Each stage is for the main thread. A stage that throws leaves a cell that must end.
 public enum CellSeal {
+    /// Resource limits, speculation controls, no new privileges; takes the seccomp programs from their descriptors and closes those.
     public static func beforeRuntime() throws(SandboxFailure) { try stage(clinux_seal_before_runtime) }
+
+    /// An empty root, no capabilities, not dumpable, Landlock, the early filter. Still one thread.
     public static func dropRoot() throws(SandboxFailure) { try stage(clinux_seal_drop_root) }
+
+    /// Checks the stages before, and installs the steady filter for all threads. No thread can be started any more.
     public static func finish() throws(SandboxFailure) { try stage(clinux_seal_finish) }
 
     private static func stage(_ run: (UnsafeMutablePointer<clinux_failure>?) -> Int32) throws(SandboxFailure) {
@@ -47,16 +18,34 @@ public enum CellSeal {
         guard run(&failure) == 0 else { throw SandboxFailure(failure) }
     }
 
-    /// Tries what a sealed cell must not be able to do, then ends: exit code 100 when it worked, 101 when the kernel refused it. When the
-    /// seal kills it, it ends by SIGSYS.
-    public static func selfcheckAttempt(_ name: String) -> Never {
-        _exit(clinux_attempt(name) == 0 ? 100 : 101)
+    /// How a process ends that tried what it must not do and is still there.
+    public enum AttemptExit: Int32 {
+        /// It worked, or failed for a reason that is not the seal's.
+        case worked = 100
+        /// The seal refused it, with the errno it has for that.
+        case refused = 101
+        /// There is no such attempt.
+        case unknown = 102
     }
 
-    /// The names that `selfcheckAttempt` knows.
-    public static var attempts: [String] {
+    /// Tries what a sealed cell must not be able to do, then ends with an `AttemptExit`. When the seal kills it, it ends by SIGSYS.
+    public static func selfcheckAttempt(_ name: String) -> Never {
+        switch clinux_attempt(name) {
+        case CLINUX_REFUSED: _exit(AttemptExit.refused.rawValue)
+        case CLINUX_UNKNOWN: _exit(AttemptExit.unknown.rawValue)
+        default: _exit(AttemptExit.worked.rawValue)
+        }
+    }
+
+    /// The names that `selfcheckAttempt` knows and no cell may do.
+    public static var attempts: [String] { names(clinux_attempts()) }
+
+    /// The names of what only a cell without a JIT may not do.
+    public static var jitlessAttempts: [String] { names(clinux_attempts_jitless()) }
+
+    private static func names(_ list: UnsafePointer<UnsafePointer<CChar>?>) -> [String] {
         var names: [String] = []
-        var next = clinux_attempts()!
+        var next = list
         while let name = next.pointee {
             names.append(String(cString: name))
             next += 1

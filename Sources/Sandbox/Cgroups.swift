@@ -4,11 +4,37 @@ import Glibc
 struct CgroupPlacement: Sendable {
     /// Folders in which a cell's group is made.
     let parents: [String]
+    /// The one of them that is of version 2, if any.
+    let version2Parent: String?
+    /// What could not be done, and what to do about it.
     let warnings: [String]
 
-    /// Finds where groups can be made below the supervisor's own.
+    /// Finds where groups can be made below the supervisor's own, and removes what supervisors that are gone have left there.
     init(root: String = "/sys/fs/cgroup", own: String = readFile("/proc/self/cgroup")) {
         var parents: [String] = []
+        var version2Parent: String?
+        var warnings: [String] = []
+        for (path, isVersion2) in Self.candidates(root: root, own: own) where access("\(path)/cgroup.procs", F_OK) == 0 {
+            guard access(path, W_OK) == 0 else {
+                warnings.append("\(path) is not writable: cells stay in the supervisor's group there; see docs/sandbox.md")
+                continue
+            }
+            parents.append(path)
+            if isVersion2 { version2Parent = path }
+        }
+        if parents.isEmpty {
+            warnings = ["no cgroup is writable here: cells share the supervisor's, and its limits; see docs/sandbox.md"]
+        }
+        if let version2Parent, let failure = Self.enableControllers(version2Parent) { warnings.append(failure) }
+        for parent in parents { Self.removeLeftovers(parent) }
+        self.parents = parents
+        self.version2Parent = version2Parent
+        self.warnings = warnings
+    }
+
+    /// The supervisor's own groups, as /proc/self/cgroup has them.
+    private static func candidates(root: String, own: String) -> [(path: String, isVersion2: Bool)] {
+        var candidates: [(path: String, isVersion2: Bool)] = []
         for line in own.split(separator: "\n") {
             // "0::/path" for version 2, "4:memory:/path" for version 1.
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
@@ -16,20 +42,41 @@ struct CgroupPlacement: Sendable {
             let controllers = parts[1].split(separator: ",")
             let path = parts[2] == "/" ? "" : String(parts[2])
             if controllers.isEmpty {
-                parents.append("\(root)\(path)")
+                candidates.append(("\(root)\(path)", true))
             } else if controllers.contains(where: { ["memory", "cpu", "pids"].contains($0) }) {
-                parents.append("\(root)/\(parts[1])\(path)")
+                candidates.append(("\(root)/\(parts[1])\(path)", false))
             }
         }
-        self.parents = parents.filter { access("\($0)/cgroup.procs", F_OK) == 0 && access($0, W_OK) == 0 }
-        warnings =
-            self.parents.isEmpty
-            ? ["no cgroup is writable here: cells share the supervisor's, and its limits; see docs/sandbox.md"] : []
+        return candidates
     }
 
+    /// Hands the controllers on to the groups below. Returns what to tell the operator when that fails.
+    private static func enableControllers(_ path: String) -> String? {
+        let available = Set(readFile("\(path)/cgroup.controllers").split(whereSeparator: { $0 == " " || $0 == "\n" }))
+        let enabled = Set(readFile("\(path)/cgroup.subtree_control").split(whereSeparator: { $0 == " " || $0 == "\n" }))
+        let wanted = available.intersection(["cpu", "memory", "pids"]).subtracting(enabled).sorted()
+        guard !wanted.isEmpty else { return nil }
+        let status = writeFile("\(path)/cgroup.subtree_control", wanted.map { "+\($0)" }.joined(separator: " "))
+        guard status != 0 else { return nil }
+        return
+            "\(wanted.joined(separator: ", ")) cannot be handed on to cells' groups below \(path) (\(String(cString: strerror(status)))): start "
+            + "the daemon in a leaf of its own, see docs/sandbox.md"
+    }
+
+    /// Groups are named after their supervisor's process; one that still holds a process stays.
+    private static func removeLeftovers(_ path: String) {
+        for name in (try? folderEntries(path)) ?? [] where name.hasPrefix(Self.prefix) {
+            guard let pid = name.dropFirst(Self.prefix.count).split(separator: "-").first.flatMap({ pid_t($0) }), pid > 0 else { continue }
+            if kill(pid, 0) != 0, errno == ESRCH { rmdir("\(path)/\(name)") }
+        }
+    }
+
+    private static let prefix = "cloister-"
+
     func group(name: String) -> Cgroup {
-        let safe = String(name.map { $0.isLetter || $0.isNumber || $0 == "-" ? $0 : "_" })
-        return Cgroup(paths: parents.map { "\($0)/cloister-\(getpid())-\(safe)" })
+        let safe = name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? String($0) : "_" }.joined()
+        let folder = "\(Self.prefix)\(getpid())-\(safe)"
+        return Cgroup(paths: parents.map { "\($0)/\(folder)" }, version2Path: version2Parent.map { "\($0)/\(folder)" })
     }
 }
 
@@ -41,28 +88,37 @@ final class Cgroup: Sendable {
     /// Threads of one cell; its pool is fixed and far below.
     private static let processesLimit = "1024"
 
-    private let paths: [String]
+    let paths: [String]
+    private let version2Path: String?
 
-    init(paths: [String]) { self.paths = paths }
+    init(paths: [String], version2Path: String?) {
+        self.paths = paths
+        self.version2Path = version2Path
+    }
+
+    /// The group of version 2, made, for a process to start in; the caller closes it. -1: there is none.
+    func openVersion2() -> Int32 {
+        guard let version2Path else { return -1 }
+        make(version2Path)
+        return open(version2Path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+    }
 
     /// Makes the groups and moves a process in. What fails leaves the process where it is in that hierarchy.
     func add(_ pid: pid_t) {
         for path in paths {
-            guard mkdir(path, 0o755) == 0 || errno == EEXIST else { continue }
-            write("\(path)/cpu.weight", Self.weight)
-            write("\(path)/cpu.shares", Self.shares)
-            write("\(path)/pids.max", Self.processesLimit)
-            write("\(path)/cgroup.procs", "\(pid)")
+            make(path)
+            _ = writeFile("\(path)/cgroup.procs", "\(pid)")
         }
     }
 
-    /// Removes the groups; they must be empty.
-    func remove() { paths.forEach { rmdir($0) } }
-
-    private func write(_ path: String, _ text: String) {
-        let descriptor = open(path, O_WRONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return }
-        _ = Glibc.write(descriptor, text, text.utf8.count)
-        close(descriptor)
+    private func make(_ path: String) {
+        guard mkdir(path, 0o755) == 0 || errno == EEXIST else { return }
+        // Files that a hierarchy does not have are not there to be written.
+        _ = writeFile("\(path)/cpu.weight", Self.weight)
+        _ = writeFile("\(path)/cpu.shares", Self.shares)
+        _ = writeFile("\(path)/pids.max", Self.processesLimit)
     }
+
+    /// Removes the groups; they must be empty.
+    func remove() { for path in paths { rmdir(path) } }
 }

@@ -16,7 +16,8 @@ final class Cell: @unchecked Sendable {
     let name: String
     let key: CellKey
     let process: any SpawnedCell
-    unowned let supervisor: Supervisor
+    /// Until the cell is gone each keeps the other.
+    let supervisor: Supervisor
     let startedAt: NIODeadline
 
     private(set) var state = State.starting

@@ -25,18 +25,20 @@ typedef struct clinux_spawn_options {
   int diagnostics;           // becomes 2
   int filter_early;          // becomes 4; -1: none
   int filter_steady;         // becomes 5; -1: none
+  int cgroup;                // a folder of cgroup version 2 to start in; -1: none
   uid_t outside_uid;         // what the cell's uid 0 is outside
   gid_t outside_gid;
-  bool is_root;      // the caller may set groups and map any id
-  bool is_sandboxed; // false: plain fork and exec, for development
+  bool is_root;       // the caller may set groups and map any id
+  bool is_sandboxed;  // false: plain fork and exec, for development
   int nice;
 } clinux_spawn_options;
 
 /// Called in the parent when the child exists and waits; for placing it in cgroups.
 typedef void (*clinux_placer)(pid_t pid, void *context);
 
-/// Starts a process as `options` say. Returns 0 with its pid and pidfd, or -1 with the failure of parent or child. Blocks until the child
-/// has executed (some milliseconds). The calling thread must outlive the child: its end kills it.
+/// Starts a process as `options` say. Returns 0 with its pid and pidfd (close-on-exec, the caller's), or -1 with the failure of parent or
+/// child. Blocks until the child has executed (some milliseconds). The calling thread must outlive the child: its end kills it. Where
+/// `options->cgroup` does not take the child it starts in the caller's; `place` may still move it.
 int clinux_spawn(const clinux_spawn_options *options, clinux_placer place, void *context, pid_t *pid, int *pidfd, clinux_failure *failure);
 
 /// Sends SIGKILL. 0 or errno.
@@ -49,6 +51,8 @@ int clinux_socketpair(int sockets[2]);
 int clinux_pipe(int ends[2]);
 /// A memory file, close-on-exec, without execute permission where the kernel knows that. -1: errno.
 int clinux_memfd(const char *name);
+/// Makes a memory file's content final, for whoever holds it. 0 or errno.
+int clinux_memfd_seal(int fd);
 
 // The seal, in this order, on one thread until the last. 0, or -1 with the failure.
 
@@ -56,13 +60,22 @@ int clinux_memfd(const char *name);
 int clinux_seal_before_runtime(clinux_failure *failure);
 /// An empty read-only root, no capabilities, not dumpable, Landlock, and the early filter.
 int clinux_seal_drop_root(clinux_failure *failure);
-/// No further threads, and the steady filter for all of them.
+/// Checks what the stages before have done, then: no further threads, and the steady filter for all of them.
 int clinux_seal_finish(clinux_failure *failure);
 
-/// Tries what must not work, for selfcheck; returns errno (or 0 when it worked) if the process is still there. EINVAL: no such attempt.
-int clinux_attempt(const char *name);
-/// The names clinux_attempt knows, NULL-terminated.
+/// How an attempt came out when the process is still there.
+typedef enum clinux_outcome {
+  CLINUX_WORKED,   // or failed for a reason that is not the seal's
+  CLINUX_REFUSED,  // with the errno by which the seal refuses it
+  CLINUX_UNKNOWN,  // there is no such attempt
+} clinux_outcome;
+
+/// Tries what must not work. What the seal kills does not return.
+clinux_outcome clinux_attempt(const char *name);
+/// The names of what no cell may do, NULL-terminated.
 const char *const *clinux_attempts(void);
+/// The names of what only a cell without a JIT may not do, NULL-terminated.
+const char *const *clinux_attempts_jitless(void);
 
 /// The seccomp programs' texts, embedded at build time from policies/seccomp/.
 typedef struct clinux_program_text {
