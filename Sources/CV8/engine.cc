@@ -334,14 +334,7 @@ void *cv8_call_user(const cv8_call *call) { return call->state->user; }
 double cv8_call_time(const cv8_call *call) { return call->state->time_ms; }
 int32_t cv8_call_count(const cv8_call *call) { return call->info->Length(); }
 
-double cv8_call_request(const cv8_call *call) {
-#if V8_MAJOR_VERSION >= 13
-  v8::Local<v8::Value> value = call->isolate->GetContinuationPreservedEmbedderData();
-#else
-  v8::Local<v8::Value> value = call->isolate->GetCurrentContext()->GetContinuationPreservedEmbedderData();
-#endif
-  return value->IsNumber() ? value.As<v8::Number>()->Value() : 0;
-}
+double cv8_call_request(const cv8_call *call) { return cv8::CurrentRequest(call->isolate); }
 
 cv8_kind cv8_call_kind(const cv8_call *call, int32_t index) {
   v8::Local<v8::Value> value = (*call->info)[index];

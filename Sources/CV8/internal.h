@@ -127,6 +127,8 @@ v8::MaybeLocal<v8::Promise> ImportDynamically(v8::Local<v8::Context> context, v8
 void InitializeImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module, v8::Local<v8::Object> meta);
 void ThenCallback(const v8::FunctionCallbackInfo<v8::Value> &info);
 
+/// The request that what runs now belongs to, 0 for none. Leaves no handle behind: suspensions come in the middle of the tenant's code.
+double CurrentRequest(v8::Isolate *isolate);
 void OnPromiseRejection(v8::PromiseRejectMessage message);
 /// An error as text, without running the tenant's code.
 void Describe(v8::Isolate *isolate, v8::Local<v8::Context> context, v8::TryCatch &caught, cv8_error *error);

@@ -37,6 +37,7 @@ void OnInterrupt(v8::Isolate *, void *data) {
   // A request that came too late for its turn must not stop the next one.
   if (!state->preempt_requested.exchange(false) || !state->turn) return;
   void *fiber = state->turn->fiber;
+  state->turn->current_request = CurrentRequest(state->isolate);
   Leave(state);
   options.suspend(fiber);
   Enter(state);
@@ -141,6 +142,16 @@ void ReportRejections(cv8_isolate *state, v8::Local<v8::Context> context) {
 __attribute__((noinline)) void SetFiberTop(void *top) {
   asm volatile("");
   fiber_top = static_cast<char *>(top);
+}
+
+double CurrentRequest(v8::Isolate *isolate) {
+  v8::HandleScope handles(isolate);
+#if V8_MAJOR_VERSION >= 13
+  v8::Local<v8::Value> value = isolate->GetContinuationPreservedEmbedderData();
+#else
+  v8::Local<v8::Value> value = isolate->GetCurrentContext()->GetContinuationPreservedEmbedderData();
+#endif
+  return value->IsNumber() ? value.As<v8::Number>()->Value() : 0;
 }
 
 void OnPromiseRejection(v8::PromiseRejectMessage message) {

@@ -1,4 +1,3 @@
-import Collections
 import Engine
 import Scheduling
 import Synchronization
@@ -18,24 +17,27 @@ final class Cell: @unchecked Sendable {
     /// The base snapshot; lives as long as the process.
     let snapshot: UnsafeRawBufferPointer
     let configuration: CellConfiguration
-    let sliceNanoseconds: UInt64
 
     private var versions: [UInt64: TenantIsolate] = [:]
     private var routes: [UInt64: (isolate: TenantIsolate, request: RequestState)] = [:]
     private var timers = DeadlineQueue<TimerKey>()
     private var nextTimerNanoseconds = UInt64.max
-    private(set) var runQueue = Deque<TenantIsolate>()
+    private(set) var queue: FairQueue
+    /// By slot of the run queue.
+    private var isolates: [TenantIsolate?] = []
     private var hotCount = 0
     private var isDraining = false
     var status = CellStatus()
 
     /// Somebody reads the socket.
     var isPumping = false
+    /// When somebody last looked at it.
+    var lastPumpNanoseconds: UInt64 = 0
     var waitingWorkers = 0
     let idle = Lock.Condition()
+    /// Threads that may take the place of a worker that is stuck.
+    var spares: [Worker] = []
 
-    /// Runnable isolates; read without the lock by the ticker.
-    let runnableCount = Atomic<Int>(0)
     /// Workers that run a turn.
     let runningCount = Atomic<Int>(0)
     let ticker = TickerSignal()
@@ -50,27 +52,60 @@ final class Cell: @unchecked Sendable {
         self.socket = socket
         self.configuration = configuration
         self.snapshot = snapshot
-        sliceNanoseconds = UInt64(configuration.sliceMicroseconds) * 1000
+        var order = FairQueueConfiguration()
+        order.order = configuration.preempts ? .fair : .arrival
+        order.longestSliceNanoseconds = UInt64(configuration.sliceMicroseconds) * 1000
+        order.shortestSliceNanoseconds = min(order.shortestSliceNanoseconds, order.longestSliceNanoseconds)
+        queue = FairQueue(order)
     }
 
     // MARK: The run queue (under the lock)
 
-    func enqueue(_ isolate: TenantIsolate) {
-        runQueue.append(isolate)
-        runnableCount.store(runQueue.count, ordering: .relaxed)
+    /// The isolate to run next; nil when none is runnable.
+    func dequeue(now: UInt64) -> TenantIsolate? { queue.next(now: now).map { isolates[$0]! } }
+
+    /// Puts an isolate away after a slice in which it took `cpuNanoseconds`.
+    func endSlice(of isolate: TenantIsolate, cpuNanoseconds: UInt64, hasMore: Bool, now: UInt64) {
+        queue.charge(isolate.slot, nanoseconds: cpuNanoseconds, now: now)
+        reportQuota(of: isolate, now: now)
+        if hasMore { return queue.yield(isolate.slot, now: now) }
+        isolate.isScheduled = false
+        queue.sleep(isolate.slot)
+        if isolate.isRemoved {
+            queue.remove(isolate.slot)
+            isolates[isolate.slot] = nil
+        }
     }
 
-    func dequeue() -> TenantIsolate? {
-        guard let isolate = runQueue.popFirst() else { return nil }
-        runnableCount.store(runQueue.count, ordering: .relaxed)
-        return isolate
+    /// Whether somebody else should run now. Under the lock.
+    func shouldPreempt(_ isolate: TenantIsolate, ranNanoseconds: UInt64, now: UInt64) -> Bool {
+        configuration.preempts && queue.shouldPreempt(isolate.slot, ranNanoseconds: ranNanoseconds, now: now)
+    }
+
+    private func admit(_ isolate: TenantIsolate) {
+        isolate.slot = queue.add(
+            weight: isolate.version.weight,
+            quota: CPUQuota(millisecondsPerSecond: isolate.version.limits.quotaMillisecondsPerSecond, now: Clock.monotonicNanoseconds))
+        if isolate.slot == isolates.count { isolates.append(nil) }
+        isolates[isolate.slot] = isolate
     }
 
     private func deliver(_ event: Event, to isolate: TenantIsolate) {
         isolate.inbox.append(event)
         guard !isolate.isScheduled else { return }
         isolate.isScheduled = true
-        enqueue(isolate)
+        let now = Clock.monotonicNanoseconds
+        queue.wake(isolate.slot, now: now)
+        reportQuota(of: isolate, now: now)
+    }
+
+    /// The supervisor lets a tenant's requests wait, or refuses them, while its quota fills.
+    private func reportQuota(of isolate: TenantIsolate, now: UInt64) {
+        let wait = queue.quotaWaitNanoseconds(isolate.slot, now: now)
+        guard wait > 0 else { return }
+        var payload = ByteWriter()
+        payload.append(integer: wait)
+        socket.send(.parked, id: isolate.version.id, payload: payload.bytes)
     }
 
     // MARK: Frames
@@ -106,7 +141,10 @@ final class Cell: @unchecked Sendable {
             var reader = ByteReader(payload)
             let bundle = try TenantBundle(from: &reader)
             guard versions.count < Self.versionLimit else { throw .invalid("more than \(Self.versionLimit) tenants in a cell") }
-            versions[header.id] = TenantIsolate(cell: self, version: TenantVersion(id: header.id, bundle: bundle))
+            guard versions[header.id] == nil else { throw .invalid("tenant version \(header.id) came twice") }
+            let isolate = TenantIsolate(cell: self, version: TenantVersion(id: header.id, bundle: bundle))
+            versions[header.id] = isolate
+            admit(isolate)
         case .retire:
             guard let isolate = versions[header.id] else { return }
             isolate.isRetired = true
@@ -158,7 +196,8 @@ final class Cell: @unchecked Sendable {
     private func answerPing(_ id: UInt64) {
         var answer = status
         answer.isolates = UInt64(hotCount)
-        answer.runnable = UInt64(runQueue.count)
+        answer.runnable = UInt64(queue.waitingCount)
+        answer.runnableWeight = UInt64(queue.activeWeight)
         let memory = V8.processMemory
         answer.pageBytes = UInt64(memory.pageBytes)
         var payload = ByteWriter()
@@ -197,10 +236,11 @@ final class Cell: @unchecked Sendable {
         nextTimerNanoseconds = timers.nextDeadline() ?? .max
     }
 
-    /// Until the next timer; nil without one. Under the lock.
-    func nanosecondsToNextTimer(now: UInt64) -> UInt64? {
-        guard nextTimerNanoseconds != .max else { return nil }
-        return nextTimerNanoseconds > now ? nextTimerNanoseconds - now : 0
+    /// Until a timer is due or a quota has filled; nil when neither will. Under the lock.
+    func nanosecondsToNextDue(now: UInt64) -> UInt64? {
+        let due = min(nextTimerNanoseconds, queue.nextReleaseNanoseconds() ?? .max)
+        guard due != .max else { return nil }
+        return due > now ? due - now : 0
     }
 
     // MARK: Isolates' life
@@ -223,7 +263,13 @@ final class Cell: @unchecked Sendable {
         }
     }
 
-    func remove(_ isolate: TenantIsolate) { lock.withLock { versions[isolate.version.id] = nil } }
+    /// Forgets a version whose isolate is running its last slice.
+    func remove(_ isolate: TenantIsolate) {
+        lock.withLock {
+            versions[isolate.version.id] = nil
+            isolate.isRemoved = true
+        }
+    }
 
     /// At the limit of isolates, has the one end that has been idle longest.
     func makeRoomForIsolate(besides newcomer: TenantIsolate) {

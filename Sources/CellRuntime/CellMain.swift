@@ -9,6 +9,8 @@ import Wire
 /// What the executable `cloister-cell` does: seals itself, starts V8, and serves its supervisor until the socket closes.
 public enum CellMain {
     private static let threadStackBytes = 512 << 10
+    /// Threads that take the places of workers that are stuck in a builtin; with all of them stuck, a place stays taken.
+    private static let spareWorkers = 8
 
     /// - Parameter arguments: without the executable's name. `--identity` prints what a base snapshot depends on; `--insecure` leaves
     ///   the sandbox out. The environment's CLOISTER_SELFCHECK_ATTEMPT names what to try once sealed (Swift reads a command line from
@@ -45,7 +47,9 @@ public enum CellMain {
 
         let cell = Cell(socket: socket, configuration: configuration, snapshot: permanent(configuration.snapshot))
         let gate = Gate()
-        let workers = (0..<configuration.workers).map { Worker(index: $0, cell: cell) }
+        let workers = (0..<(configuration.workers + spareWorkers)).map {
+            Worker(index: $0, cell: cell, hasPlace: $0 < configuration.workers)
+        }
         let ticker = Ticker(cell: cell, workers: workers)
         for worker in workers {
             try startThread(stackBytes: threadStackBytes) {

@@ -6,21 +6,37 @@ import Wire
 /// The life of a turn: an event is taken, a fiber leased, JavaScript runs in slices, and what came of it is told to the supervisor.
 /// Everything here is called by the worker that runs the isolate.
 extension TenantIsolate {
-    /// CPU time the running turn may still take before it is over its limit.
-    var remainingCPUNanoseconds: UInt64 {
+    /// CPU time that may still be taken before what runs now is over its limit.
+    var remainingCPUNanoseconds: UInt64 { remainingCPUNanoseconds(of: turnRequest) }
+
+    private func remainingCPUNanoseconds(of request: RequestState?) -> UInt64 {
         let (limit, used) =
             switch phase {
-            case .ready: (version.limits.cpuNanoseconds, turnRequest?.cpuNanoseconds ?? 0)
+            case .ready: (version.limits.cpuNanoseconds, request?.cpuNanoseconds ?? orphanCPUNanoseconds)
             case .starting, .cold: (version.limits.startupCPUNanoseconds, startupCPUNanoseconds)
             }
         return limit > used ? limit - used : 0
     }
 
-    func charge(_ nanoseconds: UInt64) {
-        switch phase {
-        case .ready: turnRequest?.cpuNanoseconds += nanoseconds
-        case .starting, .cold: startupCPUNanoseconds += nanoseconds
+    /// Charges CPU time to the request that the code ran for: at a suspension the one whose continuation was running, at the end of a turn the
+    /// one whose event began it.
+    /// - Returns: whether it is over its limit.
+    func charge(_ nanoseconds: UInt64, isSuspended: Bool) -> Bool {
+        guard phase == .ready else {
+            startupCPUNanoseconds += nanoseconds
+            return isSuspended && remainingCPUNanoseconds == 0
         }
+        let request = isSuspended ? requests[turn.currentRequest] ?? turnRequest : turnRequest
+        if let request { request.cpuNanoseconds += nanoseconds } else { orphanCPUNanoseconds += nanoseconds }
+        guard isSuspended, remainingCPUNanoseconds(of: request) == 0 else { return false }
+        turnRequest = request
+        return true
+    }
+
+    /// Has the suspended or running turn end instead of going on.
+    func endRunningTurn(_ code: ErrorCode) {
+        doom = code
+        isolate?.terminate()
     }
 
     // MARK: Beginning
@@ -64,6 +80,7 @@ extension TenantIsolate {
         turnRequest = request
         turnIsAbortByLimit = false
         logLinesThisTurn = 0
+        orphanCPUNanoseconds = 0
         turn.prepare(
             isolate!, hook: hook.rawValue, evaluatesMain: evaluatesMain, timeMilliseconds: Clock.wallMilliseconds,
             request: request?.id ?? 0, fiber: fiber, stackLow: cfiber_stack_low(fiber), stackHigh: cfiber_stack_high(fiber))

@@ -1,5 +1,6 @@
 import Collections
 import Engine
+import Scheduling
 import WebRuntime
 import Wire
 
@@ -26,8 +27,11 @@ final class TenantIsolate: RuntimeHost {
 
     // Guarded by the cell's lock.
     var inbox = Deque<Event>()
+    /// Its place in the run queue.
+    var slot: FairQueue.Slot = -1
     /// It is in the run queue or a worker runs it.
     var isScheduled = false
+    var isRemoved = false
     var isRetired = false
     /// Requests that came and are not finished.
     var openRequests = 0
@@ -47,6 +51,8 @@ final class TenantIsolate: RuntimeHost {
     var finishedRequests: [RequestState] = []
     var timers: [Int: IsolateTimer] = [:]
     var startupCPUNanoseconds: UInt64 = 0
+    /// CPU time of a turn that belongs to no request.
+    var orphanCPUNanoseconds: UInt64 = 0
     var startedMilliseconds = 0.0
     let turn = Turn()
     /// Holds the turn that is running or suspended.

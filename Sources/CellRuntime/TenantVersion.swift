@@ -18,6 +18,7 @@ final class TenantVersion: ModuleSource {
         var startupCPUNanoseconds: UInt64
         var memoryBytes: Int
         var subrequests: Int
+        var quotaMillisecondsPerSecond: Int
     }
 
     private struct Module {
@@ -37,7 +38,8 @@ final class TenantVersion: ModuleSource {
         limits = Limits(
             cpuNanoseconds: UInt64(bundle.limits.cpuMilliseconds) * 1_000_000,
             startupCPUNanoseconds: UInt64(bundle.limits.startupCPUMilliseconds) * 1_000_000,
-            memoryBytes: bundle.limits.memoryMegabytes << 20, subrequests: bundle.limits.subrequests)
+            memoryBytes: bundle.limits.memoryMegabytes << 20, subrequests: bundle.limits.subrequests,
+            quotaMillisecondsPerSecond: bundle.limits.cpuQuotaMillisecondsPerSecond)
         allowsEval = bundle.eval
         weight = bundle.weight
         environment =

@@ -1,14 +1,16 @@
 import Synchronization
 import Wire
 
-/// The cell's clock thread. While turns run it looks at each running slice once a tick: over the slice and somebody else runnable, it asks
-/// V8 for an interrupt; over the request's CPU or the isolate's memory, it ends the turn. When no worker has time for the socket, it reads it.
-/// With nothing running it sleeps until a worker starts a turn.
+/// The cell's clock thread. While turns run it looks at each running slice once a tick, and whenever something comes while no worker has time
+/// for the socket: somebody else should run, and it asks V8 for an interrupt; the turn does not heed that, and a spare gets its worker's place;
+/// the turn is over the request's CPU or the isolate's memory, and it is ended. With nothing running it sleeps until a worker starts a turn.
 final class Ticker: @unchecked Sendable {
     static let tickNanoseconds: UInt64 = 1_000_000
     /// Ticks without a running turn before it sleeps.
     private static let idleTicks = 20
-    /// A turn that was told to end and has not after this long sits in a builtin that does not look: the cell must be replaced.
+    /// A turn that was asked to suspend itself and has not after this long sits in a builtin that does not look.
+    private static let stallNanoseconds: UInt64 = 3_000_000
+    /// A turn that was told to end and has not after this long: the cell must be replaced.
     private static let stuckNanoseconds: UInt64 = 10_000_000_000
 
     private unowned let cell: Cell
@@ -34,59 +36,78 @@ final class Ticker: @unchecked Sendable {
             } else {
                 idle = 0
             }
-            Clock.sleep(nanoseconds: Self.tickNanoseconds)
+            if !watchSocket() { Clock.sleep(nanoseconds: Self.tickNanoseconds) }
             tick(now: Clock.monotonicNanoseconds)
         }
     }
 
+    /// While the workers are busy with long slices, waits for input in their place, so that what comes need not wait for a slice's end.
+    /// - Returns: false when a worker sees to the socket.
+    private func watchSocket() -> Bool {
+        cell.lock.lock()
+        let isLeftAlone = Clock.monotonicNanoseconds &- cell.lastPumpNanoseconds > Worker.pumpIntervalNanoseconds * 2
+        guard !cell.isPumping, isLeftAlone, cell.runningCount.load(ordering: .relaxed) > 0 else {
+            cell.lock.unlock()
+            return false
+        }
+        cell.isPumping = true
+        cell.lock.unlock()
+        cell.socket.wait(timeoutNanoseconds: Self.tickNanoseconds)
+        cell.receive()
+        cell.lock.lock()
+        cell.isPumping = false
+        if cell.waitingWorkers > 0 { cell.idle.signal() }
+        cell.lock.unlock()
+        return true
+    }
+
     private func tick(now: UInt64) {
-        pumpIfNobodyDoes(now: now)
-        let othersWait = cell.runnableCount.load(ordering: .relaxed) > 0
-        for worker in workers { look(at: worker, now: now, othersWait: othersWait) }
+        cell.lock.lock()
+        cell.collectDueTimers(now: now)
+        if cell.waitingWorkers > 0, cell.queue.waitingCount > 0 { cell.idle.signal() }
+        cell.lock.unlock()
+        for worker in workers { look(at: worker, now: now) }
         if cell.socket.backlogBytes > 0 { cell.socket.flush() }
     }
 
-    private func pumpIfNobodyDoes(now: UInt64) {
-        cell.lock.lock()
-        let takesOver = !cell.isPumping
-        if takesOver { cell.isPumping = true }
-        cell.lock.unlock()
-        if takesOver { cell.receive() }
-        cell.lock.lock()
-        cell.collectDueTimers(now: now)
-        if takesOver { cell.isPumping = false }
-        if cell.waitingWorkers > 0, takesOver || !cell.runQueue.isEmpty { cell.idle.signal() }
-        cell.lock.unlock()
-    }
-
-    private func look(at worker: Worker, now: UInt64, othersWait: Bool) {
+    private func look(at worker: Worker, now: UInt64) {
         worker.lock.lock()
         defer { worker.lock.unlock() }
         worker.updateRunning { running in
             let isolate = running.isolate
-            if let since = running.terminatedAt {
-                if now &- since > Self.stuckNanoseconds { reportStuck(isolate) }
-                return
-            }
             if let request = isolate.turnRequest, !request.isKnownAsEntered, !request.isAnswered {
                 request.isKnownAsEntered = true
                 cell.socket.send(FrameHeader(.entered, length: 0, id: request.id))
             }
-            if let doom = doom(of: isolate, worker: worker, cpuDeadline: running.cpuDeadline) {
-                isolate.doom = doom
+            if let since = running.terminatedAt {
+                if now &- since > Self.stuckNanoseconds { reportStuck(isolate) }
+            } else if let doom = doom(of: isolate, worker: worker, running) {
                 running.terminatedAt = now
-                isolate.isolate?.terminate()
-            } else if othersWait, !running.isPreemptionRequested, now &- running.sliceStart >= cell.sliceNanoseconds,
-                cell.configuration.preempts
-            {
-                running.isPreemptionRequested = true
+                isolate.endRunningTurn(doom)
+            }
+            guard cell.configuration.preempts else { return }
+            if running.preemptedAt == nil, isOver(running, now: now) {
+                running.preemptedAt = now
                 isolate.isolate?.preempt()
+            } else if let since = running.preemptedAt, !running.isHandedOff, now &- since > Self.stallNanoseconds {
+                running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff() }
             }
         }
     }
 
-    private func doom(of isolate: TenantIsolate, worker: Worker, cpuDeadline: UInt64) -> ErrorCode? {
-        if Clock.read(worker.cpuClock) > cpuDeadline { return .cpuLimit }
+    /// A slice ends also when nobody waits: what it used is charged then, to the tenant and to the request that used it.
+    private func isOver(_ running: Worker.Running, now: UInt64) -> Bool {
+        cell.lock.withLock {
+            let ran = now &- running.sliceStart
+            return ran >= cell.queue.sliceNanoseconds || cell.shouldPreempt(running.isolate, ranNanoseconds: ran, now: now)
+        }
+    }
+
+    /// The CPU of turns that do suspend themselves is looked at by their worker, which knows for which request it was.
+    private func doom(of isolate: TenantIsolate, worker: Worker, _ running: Worker.Running) -> ErrorCode? {
+        if running.preemptedAt != nil || !cell.configuration.preempts, Clock.read(worker.cpuClock) > running.cpuDeadline {
+            return .cpuLimit
+        }
         guard let memory = isolate.isolate?.memory else { return nil }
         return memory.pageBytes + memory.arrayBufferBytes > memory.limitBytes + Self.memorySlackBytes ? .memoryLimit : nil
     }

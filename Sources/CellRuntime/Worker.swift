@@ -2,11 +2,12 @@ import CFiber
 import Synchronization
 import Wire
 
-/// One OS thread of the cell's fixed pool. It runs turns a slice at a time, and when nothing is runnable it waits on the socket itself,
-/// so that a request needs no other thread.
+/// One OS thread of the cell's pool. It runs turns a slice at a time, and when nothing is runnable it waits on the socket itself, so that a
+/// request needs no other thread. As many as the configuration says have a place in the pool; the others are spares, which take the place of
+/// one that is stuck in a builtin. The stuck one becomes a spare when it comes back.
 final class Worker: @unchecked Sendable {
     /// While isolates are runnable, the socket is looked at this often.
-    private static let pumpIntervalNanoseconds: UInt64 = 200_000
+    static let pumpIntervalNanoseconds: UInt64 = 200_000
     /// A worker waiting on the socket looks up this often while others run, since they may set timers.
     private static let busyWaitNanoseconds: UInt64 = 1_000_000
 
@@ -19,7 +20,10 @@ final class Worker: @unchecked Sendable {
     /// CPU clock of this thread, for the ticker.
     private(set) var cpuClock: Int32 = 0
 
-    private var lastPump: UInt64 = 0
+    // Guarded by the cell's lock.
+    private var hasPlace: Bool
+    private let placeGiven = Lock.Condition()
+
     /// The stack for the next turn that begins here.
     private var spareFiber: OpaquePointer?
 
@@ -29,14 +33,18 @@ final class Worker: @unchecked Sendable {
         var sliceStart: UInt64
         /// The thread's CPU time at which the turn is over its limit.
         var cpuDeadline: UInt64
-        var isPreemptionRequested = false
+        /// When the turn was asked to suspend itself.
+        var preemptedAt: UInt64?
         /// When the turn was told to end, for builtins that do not look.
         var terminatedAt: UInt64?
+        /// Somebody else has its worker's place.
+        var isHandedOff = false
     }
 
-    init(index: Int, cell: Cell) {
+    init(index: Int, cell: Cell, hasPlace: Bool) {
         self.index = index
         self.cell = cell
+        self.hasPlace = hasPlace
     }
 
     /// The thread's body; never returns.
@@ -44,13 +52,15 @@ final class Worker: @unchecked Sendable {
         cpuClock = Clock.currentThreadCPUClock
         while true {
             cell.lock.lock()
+            if !hasPlace { waitForPlace() }
             let now = Clock.monotonicNanoseconds
             cell.collectDueTimers(now: now)
-            if let isolate = cell.dequeue() {
-                if !cell.runQueue.isEmpty, cell.waitingWorkers > 0 { cell.idle.signal() }
+            if let isolate = cell.dequeue(now: now) {
+                if cell.queue.waitingCount > 0, cell.waitingWorkers > 0 { cell.idle.signal() }
+                let pumps = now &- cell.lastPumpNanoseconds > Self.pumpIntervalNanoseconds && !cell.isPumping
                 cell.lock.unlock()
                 execute(isolate, now: now)
-                if now &- lastPump > Self.pumpIntervalNanoseconds { pump(waits: false) }
+                if pumps { pump(waits: false) }
             } else if !cell.isPumping {
                 cell.lock.unlock()
                 pump(waits: true)
@@ -58,7 +68,7 @@ final class Worker: @unchecked Sendable {
                 cell.lock.unlock()
                 cell.socket.flush()
                 cell.lock.lock()
-                if cell.runQueue.isEmpty, cell.isPumping {
+                if cell.queue.waitingCount == 0, cell.isPumping {
                     cell.waitingWorkers += 1
                     cell.idle.wait(cell.lock)
                     cell.waitingWorkers -= 1
@@ -68,6 +78,26 @@ final class Worker: @unchecked Sendable {
         }
     }
 
+    // MARK: Places (under the cell's lock)
+
+    private func waitForPlace() {
+        cell.spares.append(self)
+        while !hasPlace { placeGiven.wait(cell.lock) }
+    }
+
+    /// Gives the place of this worker, which is stuck, to a spare.
+    /// - Returns: false without a spare.
+    func handOff() -> Bool {
+        guard let spare = cell.spares.popLast() else { return false }
+        hasPlace = false
+        spare.hasPlace = true
+        spare.placeGiven.signal()
+        cell.status.handoffs += 1
+        return true
+    }
+
+    // MARK: The socket
+
     /// Writes what waits and reads what came; waits for something to come if nothing is there and `waits` says so.
     private func pump(waits: Bool) {
         cell.socket.flush()
@@ -75,21 +105,21 @@ final class Worker: @unchecked Sendable {
         guard !cell.isPumping else { return cell.lock.unlock() }
         cell.isPumping = true
         let now = Clock.monotonicNanoseconds
-        lastPump = now
         cell.lock.unlock()
         cell.receive()
         if waits { waitForInput(now: now) }
         cell.lock.lock()
         cell.isPumping = false
+        cell.lastPumpNanoseconds = Clock.monotonicNanoseconds
         // Somebody must look at the socket while this worker runs what came.
-        if cell.waitingWorkers > 0, cell.runQueue.count > 1 { cell.idle.signal() }
+        if cell.waitingWorkers > 0, cell.queue.waitingCount > 1 { cell.idle.signal() }
         cell.lock.unlock()
     }
 
     private func waitForInput(now: UInt64) {
         cell.lock.lock()
-        var timeout = cell.nanosecondsToNextTimer(now: now)
-        let isIdle = cell.runQueue.isEmpty
+        var timeout = cell.nanosecondsToNextDue(now: now)
+        let isIdle = cell.queue.waitingCount == 0
         cell.lock.unlock()
         guard isIdle else { return }
         if cell.runningCount.load(ordering: .relaxed) > 0 { timeout = min(timeout ?? .max, Self.busyWaitNanoseconds) }
@@ -106,7 +136,6 @@ final class Worker: @unchecked Sendable {
 
     /// Runs an isolate until it has nothing to do, its slice is over or it was preempted.
     private func execute(_ isolate: TenantIsolate, now: UInt64) {
-        let sliceStart = now
         cell.runningCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
         cell.ticker.wake()
         if isolate.fiber != nil, isolate.lastWorker != index { countMigration() }
@@ -120,24 +149,24 @@ final class Worker: @unchecked Sendable {
                 // Without a stack the isolate waits its turn again: suspended ones, which have theirs, go on.
                 guard let spare = spareFiber ?? cell.fibers.lease() else { break }
                 spareFiber = spare
-                guard let event = nextEvent(of: isolate) else { break }
+                guard let event = nextEvent(of: isolate, sliceStart: now, isFirst: turns == 0) else { break }
                 guard isolate.begin(event, on: spare) else { continue }
                 spareFiber = nil
             }
-            publish(isolate, sliceStart: sliceStart, cpu: cpu)
+            publish(isolate, sliceStart: now, cpu: cpu)
             let isFinished = cfiber_resume(isolate.fiber)
             unpublish()
             let cpuNow = Clock.threadCPUNanoseconds
-            isolate.charge(cpuNow &- cpu)
+            let isOverLimit = isolate.charge(cpuNow &- cpu, isSuspended: !isFinished)
             cpu = cpuNow
             guard isFinished else {
                 isPreempted = true
+                if isOverLimit { isolate.endRunningTurn(.cpuLimit) }
                 break
             }
             turns += 1
             let fiber = isolate.endTurn()
             if spareFiber == nil { spareFiber = fiber } else { cell.fibers.giveBack(fiber) }
-            if Clock.monotonicNanoseconds &- sliceStart >= cell.sliceNanoseconds { break }
         }
         cell.runningCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpu &- cpuAtStart)
@@ -146,20 +175,26 @@ final class Worker: @unchecked Sendable {
     private func finishSlice(_ isolate: TenantIsolate, isPreempted: Bool, turns: UInt64, cpuNanoseconds: UInt64) {
         cell.lock.lock()
         defer { cell.lock.unlock() }
+        let now = Clock.monotonicNanoseconds
         cell.status.turns += turns
         cell.status.cpuMicroseconds += cpuNanoseconds / 1000
         if isPreempted { cell.status.preemptions += 1 }
-        isolate.lastUseNanoseconds = Clock.monotonicNanoseconds
-        if isPreempted || !isolate.inbox.isEmpty {
-            isolate.isScheduled = true
-            cell.enqueue(isolate)
-        } else {
-            isolate.isScheduled = false
-        }
+        isolate.lastUseNanoseconds = now
+        cell.endSlice(of: isolate, cpuNanoseconds: cpuNanoseconds, hasMore: isPreempted || !isolate.inbox.isEmpty, now: now)
     }
 
-    private func nextEvent(of isolate: TenantIsolate) -> Event? {
-        cell.lock.withLock { isolate.inbox.popFirst() }
+    /// The next event of the isolate; nil without one, or when somebody else should run first.
+    private func nextEvent(of isolate: TenantIsolate, sliceStart: UInt64, isFirst: Bool) -> Event? {
+        cell.lock.lock()
+        defer { cell.lock.unlock() }
+        if !isFirst, !isolate.inbox.isEmpty {
+            if !hasPlace { return nil }
+            let now = Clock.monotonicNanoseconds
+            let ran = now &- sliceStart
+            // Also when nobody waits: what was used is charged, and the socket looked at, once a slice.
+            if ran >= cell.queue.sliceNanoseconds || cell.shouldPreempt(isolate, ranNanoseconds: ran, now: now) { return nil }
+        }
+        return isolate.inbox.popFirst()
     }
 
     private func countMigration() { cell.lock.withLock { cell.status.migrations += 1 } }

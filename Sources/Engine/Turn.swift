@@ -70,6 +70,9 @@ public struct Turn: ~Copyable {
         add(cv8_value(kind: CV8_BYTES, number: 0, data: bytes.baseAddress, length: bytes.count))
     }
 
+    /// At a suspension: the request whose continuation is running, 0 for none.
+    public var currentRequest: UInt64 { UInt64(max(raw.pointee.current_request, 0)) }
+
     /// How the turn ended.
     public var outcome: TurnOutcome {
         switch raw.pointee.status {

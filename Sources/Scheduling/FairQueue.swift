@@ -252,6 +252,11 @@ public struct FairQueue: Sendable {
 
     public var parkedCount: Int { parked.count }
 
+    /// How long an entity's quota takes to fill until it may run; 0 when it may.
+    public mutating func quotaWaitNanoseconds(_ slot: Slot, now: UInt64) -> UInt64 {
+        entities[slot].quota?.nanosecondsUntilAllowed(now: now) ?? 0
+    }
+
     // MARK: For tests and metrics
 
     /// How far an entity is behind (positive) or ahead of its share, in nanoseconds of CPU time.

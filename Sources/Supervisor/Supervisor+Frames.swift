@@ -45,6 +45,7 @@ extension Supervisor {
             } else if !version.isRetired {
                 tenants[version.policy.tenant]?.hasIsolate = false
             }
+        case .parked: try takeParked(header, payload, from: cell)
         case .poisoned: takePoisoned(header, payload, from: cell)
         default: throw ProtocolViolation("unexpected \(header.kind)")
         }
@@ -258,6 +259,19 @@ extension Supervisor {
         metrics.coldStarts.with([cell.name]).set(Double(cell.status.coldStarts))
         metrics.coldStartSeconds.with([cell.name]).set(Double(cell.status.coldStartMicroseconds) / 1e6)
         metrics.cellAccounted.with([cell.name]).set(Double(cell.status.pageBytes))
+    }
+
+    private static let longestParkNanoseconds: UInt64 = 86_400_000_000_000
+
+    private func takeParked(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let wait = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
+            throw WireError.truncated
+        }
+        guard let version = cell.versions[header.id] else {
+            throw ProtocolViolation("version \(header.id) is parked, which it does not have")
+        }
+        guard !version.isRetired else { return }
+        tenants[version.policy.tenant]?.parkedUntilNanoseconds = now + min(wait, Self.longestParkNanoseconds)
     }
 
     private func takePoisoned(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) {

@@ -23,16 +23,15 @@ extension Supervisor: RequestDispatcher {
             return refused(request, exchange, .bodyTooLarge, Self.bodyTooLarge(limits), tenant: tenant)
         }
         let hasPlace = tenant.running < limits.concurrency
-        let hasQuota = tenant.quota.allows(now: now)
+        let hasQuota = now >= tenant.parkedUntilNanoseconds
         let hasMachine = running < configuration.machineConcurrency
         let startsNow = hasPlace && hasQuota && hasMachine && tenant.queue.isEmpty
         if !startsNow {
             if tenant.queue.count >= limits.queue {
                 if !hasQuota {
-                    let wait = tenant.quota.nanosecondsUntilAllowed(now: now)
                     return refused(
                         request, exchange, .quotaExceeded, "the tenant has used up its CPU time and its queue is full",
-                        retryAfter: Int(wait / 1_000_000_000) + 1, tenant: tenant)
+                        retryAfter: Int((tenant.parkedUntilNanoseconds - now) / 1_000_000_000) + 1, tenant: tenant)
                 }
                 return refused(
                     request, exchange, .tenantBusy, "the tenant handles \(limits.concurrency) requests and \(limits.queue) wait",
@@ -96,7 +95,7 @@ extension Supervisor: RequestDispatcher {
         while running < configuration.machineConcurrency, blocked < waitingTenants.count, let tenant = waitingTenants.popFirst() {
             dropAbandoned(tenant)
             guard !tenant.queue.isEmpty else { continue }
-            if tenant.running < tenant.limits.concurrency, tenant.quota.allows(now: now) {
+            if tenant.running < tenant.limits.concurrency, now >= tenant.parkedUntilNanoseconds {
                 blocked = 0
                 let record = tenant.queue.removeFirst()
                 queued -= 1
@@ -262,7 +261,6 @@ extension Supervisor: RequestDispatcher {
         let tenant = record.tenant
         if cpuNanoseconds > 0 {
             tenant.cpuNanoseconds += cpuNanoseconds
-            tenant.quota.charge(cpuNanoseconds, now: now)
             tenant.cpuMetric.add(Double(cpuNanoseconds) / 1e9)
         }
         if record.isRunning {

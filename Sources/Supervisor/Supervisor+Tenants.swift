@@ -34,7 +34,7 @@ extension Supervisor {
         var report = ReloadReport(added: [], changed: [], removed: [], errors: load.failures.values.flatMap { $0 }.sorted())
         for loaded in load.tenants {
             let name = loaded.policy.tenant
-            let tenant = tenants[name] ?? TenantRecord(name: name, now: now, metrics: metrics)
+            let tenant = tenants[name] ?? TenantRecord(name: name, metrics: metrics)
             tenant.errors = []
             if let version = tenant.version {
                 guard version.policy != loaded.policy || !version.bundle.isSame(as: loaded.bundle) else { continue }
@@ -48,11 +48,11 @@ extension Supervisor {
             tenant.version = version
             versionCounts[version.key, default: 0] += 1
             tenant.hasIsolate = false
-            tenant.quota = CPUQuota(millisecondsPerSecond: loaded.policy.limits.cpuQuotaMillisecondsPerSecond, now: now)
+            tenant.parkedUntilNanoseconds = 0
         }
         let names = Set(load.tenants.map(\.policy.tenant))
         for (name, errors) in load.failures {
-            let tenant = tenants[name] ?? TenantRecord(name: name, now: now, metrics: metrics)
+            let tenant = tenants[name] ?? TenantRecord(name: name, metrics: metrics)
             tenant.errors = errors
             tenants[name] = tenant
             for error in errors { logger.error("a policy does not load", metadata: ["tenant": "\(name)", "reason": "\(error)"]) }

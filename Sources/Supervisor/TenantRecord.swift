@@ -33,7 +33,8 @@ final class TenantRecord: @unchecked Sendable {
     var errors: [String] = []
     var running = 0
     var queue = Deque<RequestRecord>()
-    var quota: CPUQuota
+    /// Its CPU quota has filled again then, as its cell says.
+    var parkedUntilNanoseconds: UInt64 = 0
     var backoff = LossBackoff()
     var hasIsolate = false
     var outcomes: [String: UInt64] = [:]
@@ -44,9 +45,8 @@ final class TenantRecord: @unchecked Sendable {
     var logLines = 0
     var droppedLogLines: UInt64 = 0
 
-    init(name: String, now: UInt64, metrics: SupervisorMetrics) {
+    init(name: String, metrics: SupervisorMetrics) {
         self.name = name
-        quota = CPUQuota(millisecondsPerSecond: TenantLimits().cpuQuotaMillisecondsPerSecond, now: now)
         cpuMetric = metrics.cpuSeconds.with([name])
     }
 

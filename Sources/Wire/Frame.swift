@@ -45,6 +45,8 @@ public enum FrameKind: UInt8, Sendable {
     case poisoned = 75
     /// The isolate of a version was ended: `ErrorCode` in `extra` (0: retired or idle). id: the version.
     case isolateEnded = 76
+    /// The tenant's CPU quota is used up: nothing of it runs for this long. Payload: nanoseconds (u64). id: the version.
+    case parked = 77
 }
 
 /// Bits of a frame's flags.

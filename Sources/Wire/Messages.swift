@@ -236,10 +236,14 @@ public struct LogFrame: Sendable {
 public struct CellStatus: Sendable, Equatable {
     public var isolates: UInt64 = 0
     public var runnable: UInt64 = 0
+    /// Sum of the weights of the tenants that run or wait to.
+    public var runnableWeight: UInt64 = 0
     public var suspended: UInt64 = 0
     public var requests: UInt64 = 0
     public var preemptions: UInt64 = 0
     public var migrations: UInt64 = 0
+    /// Times a spare thread took the place of a worker that was stuck.
+    public var handoffs: UInt64 = 0
     public var coldStarts: UInt64 = 0
     public var coldStartMicroseconds: UInt64 = 0
     public var turns: UInt64 = 0
@@ -251,7 +255,7 @@ public struct CellStatus: Sendable, Equatable {
     public init() {}
 
     private static let fields: [WritableKeyPath<CellStatus, UInt64> & Sendable] = [
-        \.isolates, \.runnable, \.suspended, \.requests, \.preemptions, \.migrations, \.coldStarts,
+        \.isolates, \.runnable, \.runnableWeight, \.suspended, \.requests, \.preemptions, \.migrations, \.handoffs, \.coldStarts,
         \.coldStartMicroseconds, \.turns, \.cpuMicroseconds, \.pageBytes, \.arrayBufferBytes, \.droppedLogLines,
     ]
 

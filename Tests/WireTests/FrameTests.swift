@@ -91,7 +91,7 @@ import Testing
         #expect(
             fromCell == [
                 .ready, .snapshot, .entered, .response, .responseBody, .responseBroken, .failure, .requestCredit, .finished, .log, .status,
-                .poisoned, .isolateEnded,
+                .poisoned, .isolateEnded, .parked,
             ])
     }
 }

@@ -184,6 +184,7 @@ typedef struct cv8_turn {
   void *stack_low;  // the fiber's stack
   void *stack_high;
   // Results.
+  double current_request;  // at a suspension: the request whose continuation is running (0: none)
   cv8_status status;
   cv8_error error;  // when status is CV8_EXCEPTION; the caller clears it
 } cv8_turn;
