@@ -25,18 +25,22 @@ public enum BundleReader {
         let folder = mainURL.deletingLastPathComponent().resolvingSymlinksInPath()
         var modules: [BundleModule] = []
         var total = 0
+        // A link may not bring in what lies outside the tenant's own folder.
+        func isInside(_ url: URL) -> Bool { url.resolvingSymlinksInPath().path.hasPrefix(folder.path + "/") }
         func add(_ url: URL, _ name: String, _ kind: ModuleKind) throws(Failure) {
-            guard let data = FileManager.default.contents(atPath: url.path) else {
-                throw Failure(description: "\(url.path) cannot be read")
+            let data: Data
+            do throws(FileContents.Failure) { data = try FileContents.read(url.path, limit: bytesLimit - total) } catch {
+                if case .larger = error { throw Failure(description: "the bundle is larger than \(bytesLimit >> 20) MiB") }
+                throw Failure(description: "\(url.path): \(error)")
             }
             total += data.count
-            guard total <= bytesLimit else { throw Failure(description: "the bundle is larger than \(bytesLimit >> 20) MiB") }
             guard modules.count < modulesLimit else { throw Failure(description: "the bundle has more than \(modulesLimit) modules") }
             if kind == .javascript || kind == .json || kind == .text, String(data: data, encoding: .utf8) == nil {
                 throw Failure(description: "\(url.path) is not UTF-8")
             }
             modules.append(BundleModule(name: name, kind: kind, data: Array(data)))
         }
+        guard isInside(mainURL) else { throw Failure(description: "\(mainURL.path): a link that leaves the bundle's folder") }
         try add(mainURL, mainURL.lastPathComponent, .javascript)
         var folders = [(folder, "", 0)]
         while let (current, prefix, depth) = folders.popLast() {
@@ -44,11 +48,9 @@ public enum BundleReader {
             let names = ((try? FileManager.default.contentsOfDirectory(atPath: current.path)) ?? []).sorted()
             for name in names where !name.hasPrefix(".") && name != "node_modules" {
                 let url = current.appendingPathComponent(name)
-                let resolved = url.resolvingSymlinksInPath()
-                // A link may not bring in what lies outside the tenant's own folder.
-                guard resolved.path.hasPrefix(folder.path + "/") else { continue }
+                guard isInside(url) else { continue }
                 var isFolder: ObjCBool = false
-                guard FileManager.default.fileExists(atPath: resolved.path, isDirectory: &isFolder) else { continue }
+                guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { continue }
                 if isFolder.boolValue {
                     folders.append((url, prefix + name + "/", depth + 1))
                 } else if let kind = kinds[url.pathExtension.lowercased()], prefix + name != modules[0].name {

@@ -87,9 +87,9 @@ public enum PolicyDirectory {
 
     /// The `tenant:` of a file that is otherwise wrong, so that on reload it is known whose policy stays in force.
     private static func declaredName(_ path: String) -> String? {
-        guard let text = try? String(contentsOfFile: path, encoding: .utf8) else { return nil }
-        for line in text.split(whereSeparator: \.isNewline) where line.hasPrefix("tenant:") {
-            let name = line.dropFirst(7).split(separator: "#")[0].trimmingCharacters(in: CharacterSet(charactersIn: " \t\"'"))
+        guard let data = try? FileContents.read(path, limit: YAMLFile.bytesLimit) else { return nil }
+        for line in String(decoding: data, as: UTF8.self).split(whereSeparator: \.isNewline) where line.hasPrefix("tenant:") {
+            let name = line.dropFirst(7).prefix { $0 != "#" }.trimmingCharacters(in: CharacterSet(charactersIn: " \t\"'"))
             return name.isEmpty ? nil : name
         }
         return nil

@@ -237,7 +237,7 @@ public enum SecretReader {
         switch source {
         case .environment(let name): return ProcessInfo.processInfo.environment[name]
         case .file(let path):
-            guard let data = FileManager.default.contents(atPath: path), data.count <= TenantPolicyDecoder.bindingBytesLimit,
+            guard let data = try? FileContents.read(path, limit: TenantPolicyDecoder.bindingBytesLimit),
                 var text = String(data: data, encoding: .utf8), !text.utf8.contains(0)
             else { return nil }
             if text.hasSuffix("\n") { text.removeLast() }

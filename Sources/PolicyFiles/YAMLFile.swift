@@ -18,23 +18,21 @@ final class YAMLFile {
     /// Reads and parses; nil after an error.
     func mapping() -> YAMLMapping? {
         guard let text = read() else { return nil }
-        guard !text.contains("\0") else {
-            fail(nil, "the file contains NUL")
-            return nil
-        }
-        // Before the parser sees them: a few lines of aliases can stand for more nodes than there is memory.
-        guard !refuseAnchors(text) else { return nil }
         do {
-            let sequence = try Yams.compose_all(yaml: text)
-            let documents = Array(sequence)
-            // The sequence ends at an error and keeps it.
-            if let error = sequence.error { throw error }
-            guard let root = documents.first else {
+            let parser = try Self.parser(text)
+            // An alias of an alias of an alias makes a key that takes for ever to compare, so what may have one is first looked through with
+            // none in it: the places of anchors stay what they are.
+            if text.utf8.contains(UInt8(ascii: "&")), text.utf8.contains(UInt8(ascii: "*")) {
+                let parser = try Self.parser(text.replacing("*", with: "+"))
+                while let document = try parser.nextRoot() { guard refuseAnchors(document) else { return nil } }
+            }
+            guard let root = try parser.nextRoot() else {
                 fail(nil, "the file is empty")
                 return nil
             }
-            guard documents.count == 1 else {
-                fail(documents[1], "a second document: a file holds one")
+            guard refuseAnchors(root) else { return nil }
+            if let second = try parser.nextRoot() {
+                fail(second, "a second document: a file holds one")
                 return nil
             }
             guard case .mapping(let mapping) = root else {
@@ -48,59 +46,38 @@ final class YAMLFile {
         }
     }
 
+    /// Without rules that make `yes` or `1_000` something else than text: keys that are spelled alike are alike.
+    private static func parser(_ text: String) throws -> Parser { try Parser(yaml: text, resolver: .basic, encoding: .utf8) }
+
     private func read() -> String? {
-        guard let attributes = try? FileManager.default.attributesOfItem(atPath: path) else {
-            fail(nil, "the file cannot be read")
-            return nil
-        }
-        guard attributes[.type] as? FileAttributeType != .typeDirectory else {
-            fail(nil, "this is a folder")
-            return nil
-        }
-        if let size = attributes[.size] as? Int, size > Self.bytesLimit {
-            fail(nil, "the file has \(size) bytes; at most \(Self.bytesLimit) are read")
-            return nil
-        }
-        guard let data = FileManager.default.contents(atPath: path) else {
-            fail(nil, "the file cannot be read: permission denied, or it is not a file")
+        let data: Data
+        do throws(FileContents.Failure) { data = try FileContents.read(path, limit: Self.bytesLimit) } catch {
+            fail(nil, "the file cannot be read: \(error)")
             return nil
         }
         guard let text = String(data: data, encoding: .utf8) else {
             fail(nil, "the file is not UTF-8")
             return nil
         }
+        guard !text.utf8.contains(0) else {
+            fail(nil, "the file contains NUL")
+            return nil
+        }
         return text
     }
 
-    /// Anchors and aliases let a short file stand for a huge one, and no key here needs them. Looks for `&word` and `*word` where a value may
-    /// begin, outside quotes and comments.
-    /// - Returns: whether there was one.
-    private func refuseAnchors(_ text: String) -> Bool {
-        for (index, line) in text.split(separator: "\n", omittingEmptySubsequences: false).enumerated() {
-            var quote: Character?
-            var previous: Character = " "
-            let characters = Array(line)
-            for (column, character) in characters.enumerated() {
-                defer { previous = character }
-                if let open = quote {
-                    if character == open { quote = nil }
-                    continue
-                }
-                let begins = previous == " " || previous == "[" || previous == "{" || previous == ","
-                guard begins else { continue }
-                if character == "#" { break }
-                if character == "\"" || character == "'" { quote = character }
-                let next = column + 1 < characters.count ? characters[column + 1] : " "
-                if character == "&" || character == "*", next != " " {
-                    errors.append(
-                        PolicyError(
-                            file: path, line: index + 1, column: column + 1,
-                            "anchors and aliases are not allowed; quote a value that begins with \(character)"))
-                    return true
-                }
-            }
+    /// Anchors and aliases let a short file stand for a huge one, and no key here needs them. A node's anchor lives as long as its parser.
+    /// - Returns: whether there is none.
+    private func refuseAnchors(_ node: Node) -> Bool {
+        if let anchor = node.anchor {
+            fail(node, "anchors and aliases are not allowed (&\(anchor.rawValue))")
+            return false
         }
-        return false
+        switch node {
+        case .mapping(let mapping): return mapping.allSatisfy { refuseAnchors($0.key) && refuseAnchors($0.value) }
+        case .sequence(let sequence): return sequence.allSatisfy { refuseAnchors($0) }
+        case .scalar, .alias: return true
+        }
     }
 
     private func located(_ error: any Error) -> PolicyError {
@@ -111,8 +88,19 @@ final class YAMLFile {
             return PolicyError(
                 file: path, line: context.mark.line, column: context.mark.column,
                 "duplicate key: \(keys.joined(separator: ", "))")
+        case .reader(let problem, let offset, let value, let text):
+            let place = Self.place(of: offset ?? 0, in: text)
+            return PolicyError(
+                file: path, line: place.line, column: place.column,
+                "not YAML: \(problem) (U+\(String(value, radix: 16, uppercase: true)))")
         default: return PolicyError(file: path, "not YAML: \(error)")
         }
+    }
+
+    /// Line and column, in code points as the parser counts them, of a character.
+    private static func place(of offset: Int, in text: String) -> (line: Int, column: Int) {
+        let lines = text.prefix(offset).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        return (lines.count, lines[lines.count - 1].unicodeScalars.count + 1)
     }
 }
 
@@ -126,9 +114,15 @@ struct YAMLMapping {
     init(_ mapping: Node.Mapping, node: Node, file: YAMLFile) {
         self.file = file
         self.node = node
+        var names: Set<String> = []
         for (key, value) in mapping {
             guard case .scalar(let scalar) = key else {
                 file.fail(key, "a key must be a word")
+                continue
+            }
+            // To the parser keys with different tags differ.
+            guard names.insert(scalar.string).inserted else {
+                file.fail(key, "duplicate key: \(scalar.string)")
                 continue
             }
             rest.append((key, scalar.string, value))
