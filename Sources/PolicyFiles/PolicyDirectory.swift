@@ -58,7 +58,10 @@ public enum PolicyDirectory {
         if let other = owners.names[policy.tenant] {
             file.fail(decoded.tenantNode, "the tenant '\(policy.tenant)' is already defined in \(other)")
         }
-        for host in policy.hosts {
+        // NAME.localhost reaches the tenant NAME, whether its policy says so or not.
+        let ownHost = "\(policy.tenant).localhost"
+        let hosts = policy.hosts.contains(ownHost) ? policy.hosts : policy.hosts + [ownHost]
+        for host in hosts {
             if let other = owners.hosts[host] {
                 file.fail(decoded.hostNodes[host] ?? decoded.tenantNode, "the host '\(host)' already belongs to \(other)")
             }
@@ -78,7 +81,7 @@ public enum PolicyDirectory {
             return
         }
         owners.names[policy.tenant] = path
-        for host in policy.hosts { owners.hosts[host] = path }
+        for host in hosts { owners.hosts[host] = path }
         contents.tenants.append(
             LoadedTenant(
                 file: path, policy: policy, modules: modules,

@@ -122,7 +122,7 @@ import Testing
         let file = YAMLFile(path: try folder.write("f.yaml", text))
         var mapping = try #require(file.mapping())
         #expect(mapping.string("a")?.value == "rock &roll *all" && mapping.string("c")?.value == "\" &x *x")
-        #expect(mapping.string("d")?.value == "&x\n*x" && mapping.string("e")?.value == "0 0 * * *")
+        #expect(mapping.string("d")?.value == "&x\n*x\n" && mapping.string("e")?.value == "0 0 * * *")
         #expect(mapping.list("f", limit: 3)?.count == 3 && file.errors.isEmpty)
     }
 

@@ -1,0 +1,159 @@
+import Foundation
+import Policy
+import Testing
+
+@testable import PolicyFiles
+
+@Suite struct DaemonConfigurationFileTests {
+    private let folder: ScratchFolder
+
+    init() throws { folder = try ScratchFolder() }
+
+    private func read(_ text: String) throws -> DaemonConfiguration {
+        try DaemonConfigurationFile.read(try folder.write("cloister.yaml", text))
+    }
+
+    /// The errors as `LINE:COLUMN: message`.
+    private func errors(_ text: String) throws -> [String] {
+        let path = try folder.write("cloister.yaml", text)
+        do throws(PolicyErrors) { _ = try DaemonConfigurationFile.read(path) } catch {
+            #expect(error.description == error.errors.map(\.description).joined(separator: "\n"))
+            return error.errors.map { error in
+                #expect(error.file == path && error.description.hasPrefix("\(path):"))
+                return String(error.description.dropFirst(path.count + 1))
+            }
+        }
+        return []
+    }
+
+    @Test func whatIsNotNamedHasItsDefault() throws { #expect(try read("{}") == DaemonConfiguration()) }
+
+    @Test func everyKeyIsRead() throws {
+        let read = try read(
+            """
+            listen: "[::1]:80"
+            admin: unix:/run/cloister/admin.sock
+            policies: p
+            state: /var/lib/x
+            workers: 3
+            slice_us: 101
+            isolates_per_cell: 102
+            idle_s: 103
+            machine_concurrency: 104
+            machine_queue: 105
+            drain_s: 106
+            preempt: false
+            http:
+              connections: 107
+              head_bytes: 2000
+              headers: 109
+              head_timeout_ms: 110
+              body_timeout_ms: 111
+              idle_timeout_ms: 112
+              write_timeout_ms: 113
+            """)
+        var wanted = DaemonConfiguration()
+        wanted.listen = "[::1]:80"
+        wanted.admin = "unix:/run/cloister/admin.sock"
+        wanted.policies = folder.path + "/p"
+        wanted.state = "/var/lib/x"
+        wanted.workers = 3
+        wanted.sliceMicroseconds = 101
+        wanted.isolatesPerCell = 102
+        wanted.idleSeconds = 103
+        wanted.machineConcurrency = 104
+        wanted.machineQueue = 105
+        wanted.drainSeconds = 106
+        wanted.preempt = false
+        wanted.http.connections = 107
+        wanted.http.headBytes = 2_000
+        wanted.http.headers = 109
+        wanted.http.headTimeoutMilliseconds = 110
+        wanted.http.bodyTimeoutMilliseconds = 111
+        wanted.http.idleTimeoutMilliseconds = 112
+        wanted.http.writeTimeoutMilliseconds = 113
+        #expect(read == wanted)
+    }
+
+    @Test func everyNumberIsTakenAtBothEndsAndRefusedBeyondThem() throws {
+        func error(_ name: String, _ value: Int, _ range: ClosedRange<Int>, at place: String) -> [String] {
+            ["\(place): '\(name)' is \(value); it must be \(range.lowerBound) to \(range.upperBound)"]
+        }
+        for (name, range, field) in DaemonConfigurationFile.keys {
+            for value in [range.lowerBound, range.upperBound] { #expect(try read("\(name): \(value)")[keyPath: field] == value, "\(name)") }
+            for value in [range.lowerBound - 1, range.upperBound + 1] {
+                #expect(try errors("\(name): \(value)") == error(name, value, range, at: "1:\(name.count + 3)"))
+            }
+        }
+        for (name, range, field) in DaemonConfigurationFile.httpKeys {
+            for value in [range.lowerBound, range.upperBound] {
+                #expect(try read("http:\n  \(name): \(value)").http[keyPath: field] == value, "\(name)")
+            }
+            for value in [range.lowerBound - 1, range.upperBound + 1] {
+                #expect(try errors("http:\n  \(name): \(value)") == error(name, value, range, at: "2:\(name.count + 5)"))
+            }
+        }
+    }
+
+    @Test func everyFieldHasItsKey() {
+        // listen, admin, policies, state, workers, preempt and http stand in no table.
+        #expect(Mirror(reflecting: DaemonConfiguration()).children.count == DaemonConfigurationFile.keys.count + 7)
+        #expect(Mirror(reflecting: DaemonConfiguration().http).children.count == DaemonConfigurationFile.httpKeys.count)
+    }
+
+    @Test(arguments: [
+        ("lisen: a:1", "1:1: unknown key 'lisen'; did you mean 'listen'?"),
+        ("http: { header: 9 }", "1:9: unknown key 'header'; did you mean 'headers'?"),
+        ("http: 5", "1:7: 'http' must be keys and values"),
+        ("workers: 0", "1:10: 'workers' is 0; it must be 1 to 256"),
+        ("workers: 257", "1:10: 'workers' is 257; it must be 1 to 256"),
+        ("workers: all", "1:10: 'workers' must be a whole number"),
+        ("preempt: no", "1:10: 'preempt' must be true or false"),
+        ("policies: [a]", "1:11: 'policies' must be text"),
+        ("listen: 8080", "1:9: 'listen' must be HOST:PORT"),
+        ("listen: unix:/a", "1:9: 'listen' must be HOST:PORT"),
+        ("admin: unix:a", "1:8: 'admin' must be HOST:PORT or unix:/PATH"),
+        ("admin: localhost", "1:8: 'admin' must be HOST:PORT or unix:/PATH"),
+        ("a: [", "2:1: not YAML: did not find expected node content"),
+        ("- a", "1:1: expected keys and values"),
+    ])
+    func whatIsWrongIsToldWithItsPlace(text: String, error: String) throws {
+        let told = try errors(text)
+        #expect(told == [error])
+    }
+
+    @Test func allErrorsAreTold() throws {
+        let told = try errors("listen: x\nhttp:\n  headers: 1\n  nonsense: 2\ndrain_s: -1")
+        #expect(
+            Set(told) == [
+                "1:9: 'listen' must be HOST:PORT", "3:12: 'headers' is 1; it must be 8 to 2000", "4:3: unknown key 'nonsense'",
+                "5:10: 'drain_s' is -1; it must be 0 to 3600",
+            ])
+        #expect(told.count == 4)
+    }
+
+    @Test func aFileThatIsNotThereIsTold() {
+        let path = folder.path + "/none.yaml"
+        #expect { try DaemonConfigurationFile.read(path) } throws: {
+            "\($0)" == "\(path):1:1: the file cannot be read: No such file or directory"
+        }
+    }
+
+    @Test func pathsAreRelativeToTheFile() throws {
+        let read = try read("policies: ../x/./y\nstate: s")
+        #expect(read.policies == (folder.path as NSString).deletingLastPathComponent + "/x/y" && read.state == folder.path + "/s")
+    }
+
+    @Test(arguments: [
+        ("a:1", "a", 1), ("127.0.0.1:0", "127.0.0.1", 0), ("[::1]:65535", "::1", 65_535), ("[fe80::1%eth0]:80", "fe80::1%eth0", 80),
+    ])
+    func anAddressIsSplit(text: String, host: String, port: Int) {
+        let parts = DaemonConfigurationFile.split(text)
+        #expect(parts?.host == host && parts?.port == port)
+    }
+
+    @Test(arguments: [
+        "", ":", "a", "a:", ":80", "[]:80", "a:65536", "a:-1", "a:+1", "a: 1", "::1:80", "[::1", "[::1:80", "[::1]80", "a b:1", "a/b:1",
+    ])
+    func whatIsNoAddressIsRefused(text: String) { #expect(!DaemonConfigurationFile.isAddress(text)) }
+}
