@@ -142,7 +142,7 @@ let package = Package(
         tests("SandboxTests", ["Sandbox", "sandbox-fixture"]),
         tests("SnapshotsTests", ["Snapshots"]),
         tests("TelemetryTests", ["Telemetry"]),
-        tests("SupervisorTests", ["Supervisor", nio]),
+        tests("SupervisorTests", ["Supervisor", nio, nioPosix]),
         tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1]),
         tests("AdminTests", ["Admin"]),
         tests("LoadHarnessTests", ["LoadHarness"]),

@@ -18,7 +18,6 @@ final class Cell: @unchecked Sendable {
     let process: any SpawnedCell
     /// Until the cell is gone each keeps the other.
     let supervisor: Supervisor
-    let startedAt: NIODeadline
 
     private(set) var state = State.starting
     private var channel: (any Channel)?
@@ -33,7 +32,7 @@ final class Cell: @unchecked Sendable {
     var versions: [UInt64: TenantVersionRecord] = [:]
     var status = CellStatus()
     var memoryBytes: UInt64 = 0
-    var lastHeard: NIODeadline
+    var lastHeardNanoseconds: UInt64
     /// Why the cell was told to end, if it was.
     private(set) var endReason: String?
     /// It ends because nobody needs it: no loss.
@@ -46,8 +45,7 @@ final class Cell: @unchecked Sendable {
         self.key = key
         self.process = process
         self.supervisor = supervisor
-        startedAt = .now()
-        lastHeard = .now()
+        lastHeardNanoseconds = supervisor.now
         pending = ByteBufferAllocator().buffer(capacity: 64 << 10)
     }
 

@@ -114,15 +114,17 @@ extension Supervisor {
 
     /// Once a second: asks the cell how it is, and ends it when it has not answered for too long.
     func checkHealth(of cell: Cell) {
-        let silence = NIODeadline.now() - cell.lastHeard
+        let silenceNanoseconds = now - cell.lastHeardNanoseconds
+        func isSilent(for seconds: Int) -> Bool { silenceNanoseconds > UInt64(seconds) * 1_000_000_000 }
         switch cell.state {
         case .starting:
-            if silence > .seconds(Int64(configuration.cellStartSeconds)) { cell.end("not ready after \(configuration.cellStartSeconds) s") }
+            if isSilent(for: configuration.cellStartSeconds) { cell.end("not ready after \(configuration.cellStartSeconds) s") }
         case .ready:
-            if silence > .seconds(Int64(configuration.cellSilenceSeconds)) {
+            if isSilent(for: configuration.cellSilenceSeconds) {
                 return cell.end("silent for \(configuration.cellSilenceSeconds) s")
             }
-            cell.send(.ping, id: UInt64(ticks))
+            pings += 1
+            cell.send(.ping, id: pings)
             measureMemory(of: cell)
         case .gone: break
         }

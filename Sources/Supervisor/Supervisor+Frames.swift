@@ -13,7 +13,7 @@ struct ProtocolViolation: Error, CustomStringConvertible {
 extension Supervisor {
     func take(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         guard header.kind.isFromCell else { throw ProtocolViolation("a cell cannot send \(header.kind)") }
-        cell.lastHeard = .now()
+        cell.lastHeardNanoseconds = now
         if cell.state == .starting {
             switch header.kind {
             case .ready: return try takeReady(cell)

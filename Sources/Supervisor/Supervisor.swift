@@ -16,6 +16,8 @@ public final class Supervisor: @unchecked Sendable {
     let metrics: SupervisorMetrics
     /// Reads policies; not on the event loop.
     let loadPolicies: @Sendable () -> PolicyLoad
+    /// Monotonic nanoseconds.
+    private let clock: @Sendable () -> UInt64
 
     var tenants: [String: TenantRecord] = [:]
     var hosts: [String: TenantRecord] = [:]
@@ -36,7 +38,8 @@ public final class Supervisor: @unchecked Sendable {
     var openRequests: [UInt64: RequestRecord] = [:]
     var isDraining = false
     var drained: [EventLoopPromise<Void>] = []
-    var ticks = 0
+    private var nextSecondNanoseconds: UInt64 = 0
+    var pings: UInt64 = 0
     /// For what blocks: reading policies, collecting ended processes, asking the kernel for memory.
     let blockingPool = NIOThreadPool.singleton
 
@@ -46,19 +49,22 @@ public final class Supervisor: @unchecked Sendable {
         var reason = ""
     }
 
+    /// - Parameter clock: monotonic nanoseconds; tests have their own.
     public init(
         eventLoop: any EventLoop, configuration: SupervisorConfiguration, spawner: any CellSpawner, logger: Logger,
-        registry: MetricsRegistry, loadPolicies: @escaping @Sendable () -> PolicyLoad
+        registry: MetricsRegistry, clock: @escaping @Sendable () -> UInt64 = { NIODeadline.now().uptimeNanoseconds },
+        loadPolicies: @escaping @Sendable () -> PolicyLoad
     ) {
         self.eventLoop = eventLoop
         self.configuration = configuration
         self.spawner = spawner
         self.logger = logger
         metrics = SupervisorMetrics(registry)
+        self.clock = clock
         self.loadPolicies = loadPolicies
     }
 
-    var now: UInt64 { NIODeadline.now().uptimeNanoseconds }
+    var now: UInt64 { clock() }
 
     /// Starts the clock and the shared cell, so that the first request finds it ready.
     public func start() {
@@ -81,12 +87,14 @@ public final class Supervisor: @unchecked Sendable {
     // MARK: Time
 
     /// Every 20 ms: wall limits, quotas that have filled again; every second: pings.
-    private func tick() {
+    func tick() {
         let now = now
         while let id = deadlines.popDue(at: now) { wallLimitReached(id) }
         startWaiting(now: now)
-        ticks += 1
-        if ticks % 50 == 0 { everySecond() }
+        if now >= nextSecondNanoseconds {
+            nextSecondNanoseconds = now + 1_000_000_000
+            everySecond()
+        }
     }
 
     private func everySecond() {

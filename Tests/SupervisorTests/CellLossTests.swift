@@ -1,0 +1,210 @@
+import Policy
+import Testing
+import Wire
+
+@testable import Supervisor
+
+/// What becomes of requests whose cell is lost.
+@Suite(.timeLimit(.minutes(2))) struct CellLossTests {
+    @Test func anAnswerComesFromTheCell() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        let request = try await cell.nextRequest()
+        cell.answer(request.id, "hello")
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "hello", isComplete: true))
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aRequestOfWhichNothingCameBackIsTriedOnceMore() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let first = try await test.readyCell()
+        let request = try await first.nextRequest()
+        first.die()
+        let second = try await test.readyCell()
+        #expect(try await second.nextRequest().id == request.id)
+        second.die()
+        #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aCellThatDoesNotStartIsTriedAgainAfterAMoment() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let first = try await test.spawner.cells.next()
+        try await first.next(.configure)
+        first.die()
+        // A cell that failed at its start is tried again after a moment.
+        #expect(try await client.next() == .failed(.overloaded, retryAfterSeconds: 5))
+        try await test.advance(milliseconds: 200)
+        let again = try await test.request()
+        let second = try await test.readyCell()
+        second.answer(try await second.nextRequest().id)
+        #expect(try await again.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+        try await test.expectNothingHeld()
+    }
+
+    @Test(arguments: ["entered", "log", "credit"])
+    func aRequestOfWhichAnythingCameBackIsNotTriedAgain(_ sign: String) async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request(body: "x")
+        let cell = try await test.readyCell()
+        let tenant = try await cell.next(.tenant)
+        let request = try await cell.next(.request)
+        switch sign {
+        case "entered": cell.send(.entered, id: request.id)
+        case "log": cell.log(version: tenant.id, request: request.id, "line")
+        default: cell.credit(request.id, 0)
+        }
+        cell.die()
+        #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        try await test.expectNothingHeld()
+    }
+
+    @Test func anAnswerThatHasBegunIsBrokenOff() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        cell.head(try await cell.nextRequest().id, body: "part")
+        cell.die()
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "part", isComplete: false))
+        #expect(try await client.next() == .broken)
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aBodyThatWasStreamedIsNotSentTwice() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request(body: "first", isComplete: false)
+        let cell = try await test.readyCell()
+        try await cell.nextRequest()
+        try await client.sendBody("second")
+        try await cell.next(.requestBody)
+        cell.die()
+        #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aBodyThatIsHeldIsSentAgainInFull() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request(body: "first")
+        let first = try await test.readyCell()
+        try await first.nextRequest()
+        first.die()
+        let second = try await test.readyCell()
+        let request = try await second.nextRequest()
+        let body = try request.payload.withUnsafeReadableBytes { String(decoding: try RequestFrame($0).body, as: UTF8.self) }
+        #expect(body == "first" && request.header.flags.contains(.end))
+        second.answer(request.id)
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+    }
+
+    @Test func aClientThatLeftIsNotAnsweredWhenItsCellDies() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        try await cell.nextRequest()
+        try await client.leave()
+        try await cell.next(.abort)
+        cell.die()
+        _ = try await test.request("a")
+        _ = try await test.spawner.cells.next()
+        #expect(client.answerCount == 0)
+    }
+
+    @Test func whoLosesCellsIsSuspendedAndOnlyThey() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")])
+        for _ in 0..<2 {
+            let client = try await test.request("a")
+            let cell = try await test.readyCell()
+            cell.send(.entered, id: try await cell.nextRequest().id)
+            cell.die()
+            #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        }
+        #expect(try await test.request("a").next() == .failed(.suspended, retryAfterSeconds: 2))
+        let other = try await test.request("b")
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        #expect(try await other.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+        try await test.advance(milliseconds: 1001)
+        let again = try await test.request("a")
+        cell.answer(try await cell.nextRequest().id)
+        #expect(try await again.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+    }
+
+    @Test func aPoisonedCellIsReplacedAndOnlyTheTenantItNamesIsToBlame() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")])
+        for _ in 0..<2 {
+            let bystander = try await test.request("a")
+            let culprit = try await test.request("b")
+            let cell = try await test.readyCell()
+            let first = try await cell.nextRequest()
+            let version = try await cell.next(.tenant)
+            let second = try await cell.next(.request)
+            for id in [first.id, second.id] { cell.send(.entered, id: id) }
+            cell.send(.poisoned, id: version.id)
+            #expect(try await bystander.next() == .failed(.cellLost, retryAfterSeconds: nil))
+            #expect(try await culprit.next() == .failed(.cellLost, retryAfterSeconds: nil))
+            #expect(cell.isKilled)
+        }
+        #expect(try await test.request("b").next() == .failed(.suspended, retryAfterSeconds: 2))
+        let bystander = try await test.request("a")
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        #expect(try await bystander.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+    }
+
+    @Test func aCellThatDoesNotBecomeReadyIsEnded() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.spawner.cells.next()
+        try await test.advance(milliseconds: 19_000)
+        #expect(!cell.isKilled)
+        try await test.advance(milliseconds: 2_000)
+        #expect(try await client.next() == .failed(.overloaded, retryAfterSeconds: 5))
+        #expect(cell.isKilled)
+    }
+
+    @Test func aCellThatIsSilentIsEnded() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        cell.send(.entered, id: try await cell.nextRequest().id)
+        try await test.advance(milliseconds: 5_000)
+        try await cell.status()
+        // Answered, so that it has been heard of: the next request shows that the answer has arrived.
+        let other = try await test.request()
+        cell.answer(try await cell.nextRequest().id)
+        _ = try await other.next()
+        try await test.advance(milliseconds: 9_000)
+        #expect(!cell.isKilled)
+        try await test.advance(milliseconds: 2_000)
+        #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        #expect(cell.isKilled)
+    }
+
+    @Test func aCellWhoseSealIsNotInForceGetsNoTenant() async throws {
+        struct NoSeal: Error {}
+        let test = try await TestSupervisor(seal: NoSeal())
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        #expect(try await client.next() == .failed(.overloaded, retryAfterSeconds: 5))
+        #expect(cell.isKilled && cell.frames.rest.isEmpty)
+        try await test.expectNothingHeld()
+    }
+
+    @Test func withoutACellThereIsAnAnswer() async throws {
+        struct NoProcess: Error {}
+        let test = try await TestSupervisor()
+        test.spawner.fail(with: NoProcess())
+        #expect(try await test.request().next() == .failed(.overloaded, retryAfterSeconds: 5))
+        test.spawner.fail(with: nil)
+        #expect(try await test.request().next() == .failed(.overloaded, retryAfterSeconds: 5))
+        try await test.advance(milliseconds: 101)
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+        try await test.expectNothingHeld()
+    }
+}
