@@ -62,7 +62,7 @@ public enum PolicyDirectory {
         let ownHost = "\(policy.tenant).localhost"
         let hosts = policy.hosts.contains(ownHost) ? policy.hosts : policy.hosts + [ownHost]
         for host in hosts {
-            if let other = owners.hosts[host] {
+            if let other = owners.hosts[host], other != owners.names[policy.tenant] || host != ownHost {
                 file.fail(decoded.hostNodes[host] ?? decoded.tenantNode, "the host '\(host)' already belongs to \(other)")
             }
         }

@@ -2,6 +2,7 @@ import Glibc
 import NIOCore
 import NIOPosix
 import Synchronization
+import Testing
 import Wire
 
 @testable import Supervisor
@@ -54,6 +55,12 @@ final class FakeCell: SpawnedCell, Sendable {
     }
     /// The supervisor ended it, or reaped it after its end.
     var isKilled: Bool { killed.load(ordering: .sequentiallyConsistent) }
+
+    /// Waits until the supervisor has ended it, which it must.
+    func expectEnd(sourceLocation: SourceLocation = #_sourceLocation) async throws {
+        try await channel.get().closeFuture.get()
+        #expect(isKilled, sourceLocation: sourceLocation)
+    }
 
     /// Its process ends.
     func die() { channel.whenSuccess { $0.close(promise: nil) } }
