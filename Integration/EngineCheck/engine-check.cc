@@ -176,8 +176,9 @@ int64_t NowMs() {
 class Tenant {
  public:
   explicit Tenant(const std::vector<uint8_t> &snapshot) {
-    cv8_isolate_options options = {snapshot.data(), snapshot.size(), kMemoryLimitBytes, &host, false};
-    if (cv8_isolate_new(&options, &isolate) != CV8_OK) exit(1);
+    if (cv8_isolate_new(snapshot.data(), snapshot.size(), &isolate) != CV8_OK) exit(1);
+    cv8_owner owner = {kMemoryLimitBytes, &host, false};
+    cv8_isolate_assign(isolate, &owner);
     fiber = cfiber_new(kStackBytes);
   }
   ~Tenant() {

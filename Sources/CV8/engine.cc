@@ -18,6 +18,9 @@ std::vector<intptr_t> *references = new std::vector<intptr_t>;
 /// How far the heap limit gives way so that a terminated isolate can unwind.
 constexpr size_t kUnwindingBytes = 16 << 20;
 constexpr size_t kYoungGenerationBytes = 3 << 20;
+/// Isolates are made before their limit is known, with the most that there can be; the old generation is first collected at this size.
+constexpr size_t kLargestHeapBytes = size_t{4} << 30;
+constexpr size_t kFirstCollectionBytes = 16 << 20;
 
 bool Entropy(unsigned char *buffer, size_t length) {
   while (length > 0) {
@@ -220,17 +223,16 @@ cv8_status cv8_snapshot_build(uint8_t **blob, size_t *length, cv8_error *error) 
   return CV8_OK;
 }
 
-cv8_status cv8_isolate_new(const cv8_isolate_options *given, cv8_isolate **out) {
+cv8_status cv8_isolate_new(const uint8_t *snapshot, size_t snapshot_length, cv8_isolate **out) {
   auto state = std::make_unique<cv8_isolate>();
-  state->user = given->user;
-  state->account.limit = given->memory_limit_bytes;
   state->buffers = std::make_unique<cv8::BufferAllocator>(&state->account);
-  v8::StartupData blob{reinterpret_cast<const char *>(given->snapshot), static_cast<int>(given->snapshot_length)};
+  v8::StartupData blob{reinterpret_cast<const char *>(snapshot), static_cast<int>(snapshot_length)};
   v8::Isolate::CreateParams params;
   params.snapshot_blob = &blob;
   params.external_references = cv8::ExternalReferences();
   params.array_buffer_allocator = state->buffers.get();
-  params.constraints.set_max_old_generation_size_in_bytes(given->memory_limit_bytes);
+  params.constraints.set_max_old_generation_size_in_bytes(cv8::kLargestHeapBytes);
+  params.constraints.set_initial_old_generation_size_in_bytes(cv8::kFirstCollectionBytes);
   params.constraints.set_max_young_generation_size_in_bytes(cv8::kYoungGenerationBytes);
   cv8::SetCurrentAccount(&state->account);
   v8::Isolate *isolate = v8::Isolate::New(params);
@@ -268,7 +270,6 @@ cv8_status cv8_isolate_new(const cv8_isolate_options *given, cv8_isolate **out) 
     v8::Local<v8::Object> internal;
     if (!context.IsEmpty() && context->GetDataFromSnapshotOnce<v8::Object>(0).ToLocal(&internal)) {
       v8::Context::Scope scope(context);
-      context->AllowCodeGenerationFromStrings(given->allow_eval);
       state->context.Reset(isolate, context);
       state->internal.Reset(isolate, internal);
       v8::Local<v8::Value> hooks;
@@ -292,6 +293,21 @@ cv8_status cv8_isolate_new(const cv8_isolate_options *given, cv8_isolate **out) 
     return CV8_OUT_OF_MEMORY;
   }
   return CV8_OK;
+}
+
+void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
+  state->user = owner->user;
+  state->account.limit = owner->memory_limit_bytes;
+  cv8::SetCurrentAccount(&state->account);
+  {
+    v8::Isolate::Scope entered(state->isolate);
+    v8::HandleScope handles(state->isolate);
+    state->context.Get(state->isolate)->AllowCodeGenerationFromStrings(owner->allow_eval);
+    // The only way that V8's API has to lower the limit.
+    state->isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, owner->memory_limit_bytes);
+    state->isolate->AddNearHeapLimitCallback(cv8::OnNearHeapLimit, state);
+  }
+  cv8::SetCurrentAccount(nullptr);
 }
 
 void cv8_isolate_dispose(cv8_isolate *state) {

@@ -14,8 +14,7 @@ final class Cell: @unchecked Sendable {
     let lock = Lock()
     let socket: SupervisorSocket
     let fibers = FiberPool(limit: Cell.fiberLimit)
-    /// The base snapshot; lives as long as the process.
-    let snapshot: UnsafeRawBufferPointer
+    let reserve: IsolateReserve
     let configuration: CellConfiguration
 
     private var versions: [UInt64: TenantIsolate] = [:]
@@ -51,7 +50,7 @@ final class Cell: @unchecked Sendable {
     init(socket: SupervisorSocket, configuration: CellConfiguration, snapshot: UnsafeRawBufferPointer) {
         self.socket = socket
         self.configuration = configuration
-        self.snapshot = snapshot
+        reserve = IsolateReserve(snapshot: snapshot)
         var order = FairQueueConfiguration()
         order.order = configuration.preempts ? .fair : .arrival
         order.longestSliceNanoseconds = UInt64(configuration.sliceMicroseconds) * 1000

@@ -61,9 +61,14 @@ public enum CellMain {
             gate.pass()
             ticker.run()
         }
+        try startThread(stackBytes: threadStackBytes) {
+            Clock.lowerPriorityOfThread()
+            gate.pass()
+            cell.reserve.run()
+        }
         try cell.warmUp()
         // A thread makes calls as it begins (rseq, set_robust_list) that the steady filter answers with the process's end.
-        gate.waitForArrivals(workers.count + 1)
+        gate.waitForArrivals(workers.count + 2)
         if isSealed { try CellSeal.finish() }
         if let attempt { CellSeal.selfcheckAttempt(attempt) }
         socket.send(.ready, payload: Array(V8.version.utf8))

@@ -25,6 +25,12 @@ enum Clock {
 }
 
 extension Clock {
+    /// The kernel prefers the process's other threads to the calling one from now on.
+    static func lowerPriorityOfThread() {
+        let process = __priority_which_t(PRIO_PROCESS.rawValue)
+        setpriority(process, 0, getpriority(process, 0) + 10)
+    }
+
     /// The id of the calling thread's CPU clock, which other threads may read.
     static var currentThreadCPUClock: Int32 {
         var clock: clockid_t = 0

@@ -91,9 +91,11 @@ extension TenantIsolate {
         cell.makeRoomForIsolate(besides: self)
         let before = Clock.monotonicNanoseconds
         do throws(EngineError) {
-            isolate = try Isolate(
-                snapshot: cell.snapshot, memoryLimitBytes: version.limits.memoryBytes,
-                user: Unmanaged<RuntimeHost>.passUnretained(self).toOpaque(), allowsEval: version.allowsEval)
+            let made = try cell.reserve.take()
+            made.assign(
+                memoryLimitBytes: version.limits.memoryBytes, user: Unmanaged<RuntimeHost>.passUnretained(self).toOpaque(),
+                allowsEval: version.allowsEval)
+            isolate = consume made
         } catch {
             failHeld(.overloaded, "\(error)")
             return false

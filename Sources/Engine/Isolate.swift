@@ -5,25 +5,26 @@ import CV8
 public struct Isolate: ~Copyable {
     let raw: OpaquePointer
 
-    /// Makes an isolate from the base snapshot. Not on a fiber.
-    /// - Parameters:
-    ///   - snapshot: borrowed; must outlive every isolate made from it.
-    ///   - memoryLimitBytes: heap, array buffers, Wasm memories and external strings together.
-    ///   - user: handed to operations (`OperationCall.user`) and, as a `ModuleSource`, to module resolution.
-    ///   - allowsEval: whether code may be made from strings.
-    public init(
-        snapshot: UnsafeRawBufferPointer, memoryLimitBytes: Int, user: UnsafeMutableRawPointer, allowsEval: Bool
-    ) throws(EngineError) {
-        var options = cv8_isolate_options(
-            snapshot: snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot_length: snapshot.count,
-            memory_limit_bytes: memoryLimitBytes, user: user, allow_eval: allowsEval)
+    /// Makes an isolate from the base snapshot, nobody's yet. Not on a fiber.
+    /// - Parameter snapshot: borrowed; must outlive every isolate made from it.
+    public init(snapshot: UnsafeRawBufferPointer) throws(EngineError) {
         var isolate: OpaquePointer?
-        let status = cv8_isolate_new(&options, &isolate)
+        let status = cv8_isolate_new(snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count, &isolate)
         guard status == CV8_OK, let isolate else { throw .isolate("status \(status.rawValue)") }
         raw = isolate
     }
 
     deinit { cv8_isolate_dispose(raw) }
+
+    /// Gives the isolate to whom it will serve, once, before its first turn. Not on a fiber.
+    /// - Parameters:
+    ///   - memoryLimitBytes: heap, array buffers, Wasm memories and external strings together.
+    ///   - user: handed to operations (`OperationCall.user`) and, as a `ModuleSource`, to module resolution.
+    ///   - allowsEval: whether code may be made from strings.
+    public func assign(memoryLimitBytes: Int, user: UnsafeMutableRawPointer, allowsEval: Bool) {
+        var owner = cv8_owner(memory_limit_bytes: memoryLimitBytes, user: user, allow_eval: allowsEval)
+        cv8_isolate_assign(raw, &owner)
+    }
 
     /// Asks the running turn to suspend itself at V8's next interrupt check. Any thread.
     public func preempt() { cv8_isolate_preempt(raw) }

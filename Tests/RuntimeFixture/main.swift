@@ -106,9 +106,8 @@ func run(snapshot: [UInt8], harness: [UInt8], test: [UInt8]) throws {
     let host = FixtureHost(texts: [Array(main.utf8), harness, test])
     let blob = UnsafeMutableRawBufferPointer.allocate(byteCount: snapshot.count, alignment: 4096)
     blob.copyBytes(from: snapshot)
-    let isolate = try Isolate(
-        snapshot: UnsafeRawBufferPointer(blob), memoryLimitBytes: 256 << 20, user: Unmanaged<RuntimeHost>.passUnretained(host).toOpaque(),
-        allowsEval: true)
+    let isolate = try Isolate(snapshot: UnsafeRawBufferPointer(blob))
+    isolate.assign(memoryLimitBytes: 256 << 20, user: Unmanaged<RuntimeHost>.passUnretained(host).toOpaque(), allowsEval: true)
     guard let fiber = cfiber_new(512 << 10) else { die("no memory for a stack") }
     let turn = Turn()
 

@@ -107,17 +107,18 @@ cv8_status cv8_snapshot_build(uint8_t **blob, size_t *length, cv8_error *error);
 
 typedef struct cv8_isolate cv8_isolate;
 
-typedef struct cv8_isolate_options {
-  const uint8_t *snapshot;  // the base snapshot; must outlive every isolate made from it
-  size_t snapshot_length;
+/// Makes an isolate, nobody's yet, with its context from the snapshot and looks up the runtime's hooks. Not on a fiber. The calling thread is
+/// free of the isolate (exited) on return. The snapshot must outlive every isolate made from it.
+cv8_status cv8_isolate_new(const uint8_t *snapshot, size_t snapshot_length, cv8_isolate **out);
+
+typedef struct cv8_owner {
   size_t memory_limit_bytes;  // heap + array buffers + Wasm memories + external strings
   void *user;                 // handed to operations and the resolver
   bool allow_eval;            // code from strings
-} cv8_isolate_options;
+} cv8_owner;
 
-/// Makes an isolate with its context from the snapshot and looks up the runtime's hooks. Not on a fiber. The calling thread is
-/// free of the isolate (exited) on return.
-cv8_status cv8_isolate_new(const cv8_isolate_options *options, cv8_isolate **out);
+/// Gives an isolate to whom it will serve, once, before its first turn. Not on a fiber.
+void cv8_isolate_assign(cv8_isolate *isolate, const cv8_owner *owner);
 /// Disposes of an isolate that no turn is running in or suspended in. Not on a fiber. If a turn was cut off (cv8_turn_abandon),
 /// its stack must be dropped by the caller first.
 void cv8_isolate_dispose(cv8_isolate *isolate);
