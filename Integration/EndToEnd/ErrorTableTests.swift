@@ -96,6 +96,24 @@ extension EndToEndTests {
             #expect(try daemon.get("out").text == #"["outbound_denied","outbound_denied","subrequest_limit","subrequest_limit"]"#)
         }
 
+        @Test func aHeapHasWhatItsPolicyAllows() throws {
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "large",
+                    """
+                    export default { fetch(request) {
+                      const kept = [];
+                      for (let i = 0; i < Number(new URL(request.url).pathname.slice(1)); i++) kept.push(new Array(1 << 20).fill(i));
+                      return new Response(String(kept.length));
+                    } };
+                    """, policy: "limits: { cpu_ms: 20000, memory_mb: 800, cpu_quota_ms_per_s: 100000 }")
+            ])
+            defer { daemon.end() }
+            // Arrays of 8 MiB: above what isolates are made with, and then above what the policy gives.
+            #expect(try daemon.get("large", "/80").text == "80")
+            #expect(try daemon.get("large", "/120").code == "memory_limit")
+        }
+
         @Test func aFullTenantRefusesAndItsNeighbourDoesNotNotice() throws {
             let daemon = try TestDaemon([
                 .plain("good"),

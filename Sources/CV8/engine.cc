@@ -18,8 +18,9 @@ std::vector<intptr_t> *references = new std::vector<intptr_t>;
 /// How far the heap limit gives way so that a terminated isolate can unwind.
 constexpr size_t kUnwindingBytes = 16 << 20;
 constexpr size_t kYoungGenerationBytes = 3 << 20;
-/// Isolates are made before their limit is known, with the most that there can be; the old generation is first collected at this size.
-constexpr size_t kLargestHeapBytes = size_t{4} << 30;
+/// Isolates are made before their limit is known, with a heap limit that is lowered or raised later. With gigabytes V8 10.2 sizes an isolate's
+/// spaces larger from the start: 1.4 MiB more for each. The old generation is first collected at the second size.
+constexpr size_t kPreliminaryHeapBytes = size_t{512} << 20;
 constexpr size_t kFirstCollectionBytes = 16 << 20;
 
 bool Entropy(unsigned char *buffer, size_t length) {
@@ -47,6 +48,7 @@ void OnOutOfMemory(const char *location, bool) { Fatal(true, location, ""); }
 
 size_t OnNearHeapLimit(void *data, size_t current, size_t) {
   cv8_isolate *state = static_cast<cv8_isolate *>(data);
+  if (current < state->account.limit) return state->account.limit;
   state->over_limit = true;
   state->terminated = true;
   state->isolate->TerminateExecution();
@@ -231,7 +233,7 @@ cv8_status cv8_isolate_new(const uint8_t *snapshot, size_t snapshot_length, cv8_
   params.snapshot_blob = &blob;
   params.external_references = cv8::ExternalReferences();
   params.array_buffer_allocator = state->buffers.get();
-  params.constraints.set_max_old_generation_size_in_bytes(cv8::kLargestHeapBytes);
+  params.constraints.set_max_old_generation_size_in_bytes(cv8::kPreliminaryHeapBytes);
   params.constraints.set_initial_old_generation_size_in_bytes(cv8::kFirstCollectionBytes);
   params.constraints.set_max_young_generation_size_in_bytes(cv8::kYoungGenerationBytes);
   cv8::SetCurrentAccount(&state->account);
