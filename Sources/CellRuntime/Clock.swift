@@ -38,3 +38,27 @@ extension Clock {
         return clock
     }
 }
+
+/// The CPU time of pieces of a thread's work, one after the other. Asking the kernel for it costs as much as a small request: a short piece is
+/// taken to have run all the time that passed.
+struct SliceClock {
+    /// The longest piece for which the kernel is not asked; the most that one can be charged without having had it.
+    private static let shortNanoseconds: UInt64 = 100_000
+    /// The thread's CPU time when it was last read, and what was charged since then without reading it.
+    private var read: UInt64 = 0
+    private var unread: UInt64 = 0
+
+    /// What the piece that ends now used.
+    mutating func used(inNanoseconds elapsed: UInt64) -> UInt64 {
+        guard elapsed > Self.shortNanoseconds else {
+            unread &+= elapsed
+            return elapsed
+        }
+        let cpu = Clock.threadCPUNanoseconds
+        // The thread's work between pieces counts, too, but never more than the time that passed.
+        let used = min(cpu &- read > unread ? cpu &- read &- unread : 0, elapsed)
+        read = cpu
+        unread = 0
+        return used
+    }
+}

@@ -81,7 +81,7 @@ final class Ticker: @unchecked Sendable {
             }
             if let since = running.terminatedAt {
                 if now &- since > Self.stuckNanoseconds { reportStuck(isolate) }
-            } else if let doom = doom(of: isolate, worker: worker, running) {
+            } else if let doom = doom(of: isolate, worker: worker, &running) {
                 running.terminatedAt = now
                 isolate.endRunningTurn(doom)
             }
@@ -104,9 +104,12 @@ final class Ticker: @unchecked Sendable {
     }
 
     /// The CPU of turns that do suspend themselves is looked at by their worker, which knows for which request it was.
-    private func doom(of isolate: TenantIsolate, worker: Worker, _ running: Worker.Running) -> ErrorCode? {
-        if running.preemptedAt != nil || !cell.configuration.preempts, Clock.read(worker.cpuClock) > running.cpuDeadline {
-            return .cpuLimit
+    private func doom(of isolate: TenantIsolate, worker: Worker, _ running: inout Worker.Running) -> ErrorCode? {
+        if running.preemptedAt != nil || !cell.configuration.preempts {
+            let cpu = Clock.read(worker.cpuClock)
+            let first = running.cpuFirstSeen ?? cpu
+            running.cpuFirstSeen = first
+            if cpu &- first > running.remainingCPUNanoseconds { return .cpuLimit }
         }
         guard let memory = isolate.isolate?.memory else { return nil }
         return memory.pageBytes + memory.arrayBufferBytes > memory.limitBytes + Self.memorySlackBytes ? .memoryLimit : nil

@@ -24,6 +24,8 @@ final class Worker: @unchecked Sendable {
     private var hasPlace: Bool
     private let placeGiven = Lock.Condition()
 
+    private var cpu = SliceClock()
+
     /// The stack for the next turn that begins here.
     private var spareFiber: OpaquePointer?
 
@@ -31,8 +33,10 @@ final class Worker: @unchecked Sendable {
     struct Running {
         var isolate: TenantIsolate
         var sliceStart: UInt64
-        /// The thread's CPU time at which the turn is over its limit.
-        var cpuDeadline: UInt64
+        /// CPU time that the turn may still take.
+        var remainingCPUNanoseconds: UInt64
+        /// The thread's CPU time when the ticker first saw the turn.
+        var cpuFirstSeen: UInt64?
         /// When the turn was asked to suspend itself.
         var preemptedAt: UInt64?
         /// When the turn was told to end, for builtins that do not look.
@@ -140,9 +144,9 @@ final class Worker: @unchecked Sendable {
         cell.ticker.wake()
         if isolate.fiber != nil, isolate.lastWorker != index { countMigration() }
         isolate.lastWorker = index
-        var cpu = Clock.threadCPUNanoseconds
+        var clock = now
+        var cpuNanoseconds: UInt64 = 0
         var turns: UInt64 = 0
-        let cpuAtStart = cpu
         var isPreempted = false
         while true {
             if isolate.fiber == nil {
@@ -153,12 +157,14 @@ final class Worker: @unchecked Sendable {
                 guard isolate.begin(event, on: spare) else { continue }
                 spareFiber = nil
             }
-            publish(isolate, sliceStart: now, cpu: cpu)
+            publish(isolate, sliceStart: now)
             let isFinished = cfiber_resume(isolate.fiber)
             unpublish()
-            let cpuNow = Clock.threadCPUNanoseconds
-            let isOverLimit = isolate.charge(cpuNow &- cpu, isSuspended: !isFinished)
-            cpu = cpuNow
+            let elapsed = Clock.monotonicNanoseconds &- clock
+            clock &+= elapsed
+            let used = cpu.used(inNanoseconds: elapsed)
+            cpuNanoseconds &+= used
+            let isOverLimit = isolate.charge(used, isSuspended: !isFinished)
             guard isFinished else {
                 isPreempted = true
                 if isOverLimit { isolate.endRunningTurn(.cpuLimit) }
@@ -169,7 +175,7 @@ final class Worker: @unchecked Sendable {
             if spareFiber == nil { spareFiber = fiber } else { cell.fibers.giveBack(fiber) }
         }
         cell.runningCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-        finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpu &- cpuAtStart)
+        finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpuNanoseconds)
     }
 
     private func finishSlice(_ isolate: TenantIsolate, isPreempted: Bool, turns: UInt64, cpuNanoseconds: UInt64) {
@@ -199,9 +205,9 @@ final class Worker: @unchecked Sendable {
 
     private func countMigration() { cell.lock.withLock { cell.status.migrations += 1 } }
 
-    private func publish(_ isolate: TenantIsolate, sliceStart: UInt64, cpu: UInt64) {
-        let deadline = cpu &+ isolate.remainingCPUNanoseconds
-        lock.withLock { running = Running(isolate: isolate, sliceStart: sliceStart, cpuDeadline: deadline) }
+    private func publish(_ isolate: TenantIsolate, sliceStart: UInt64) {
+        let remaining = isolate.remainingCPUNanoseconds
+        lock.withLock { running = Running(isolate: isolate, sliceStart: sliceStart, remainingCPUNanoseconds: remaining) }
     }
 
     private func unpublish() { lock.withLock { running = nil } }

@@ -31,7 +31,9 @@ final class RequestRecord: DispatchedRequest, @unchecked Sendable {
     var bodyWasStreamed = false
     var isRetry = false
 
-    weak var cell: Cell?
+    var cell: Cell?
+    /// The wall limit's; `.max` for a stream that is listened to.
+    var deadlineNanoseconds = UInt64.max
     /// Holds one of the tenant's places.
     var isRunning = false
     /// Something came back from the cell for it.

@@ -38,7 +38,8 @@ extension Supervisor: SupervisorControl {
             tenant: tenant.name, hosts: tenant.version?.policy.hosts ?? [],
             cordon: tenant.version?.policy.cordon.rawValue ?? "", state: state, errors: tenant.errors,
             cell: tenant.version.flatMap { $0.cells.values.first?.name }, inFlight: tenant.running,
-            queued: tenant.queue.count, requests: tenant.outcomes, cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
+            queued: tenant.queue.count, requests: tenant.outcomes.merging(tenant.answers > 0 ? ["ok": tenant.answers] : [:]) { $1 },
+            cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
     }
 
     public func cells() async -> [CellReport] {

@@ -92,9 +92,9 @@ extension Supervisor {
         record.tenant.hasIsolate = true
         let now = now
         metrics.duration.observe(Double(now - record.startedNanoseconds) / 1e9)
-        count("ok", record.tenant)
+        countAnswer(record.tenant)
         // Streams have as long as their client listens; what is left after a complete answer has the wall limit anew.
-        if isEnd { limitWaitUntil(record, now: now) } else { deadlines.remove(record.id) }
+        if isEnd { limitWall(record, now: now) } else { record.deadlineNanoseconds = .max }
         record.answerHead(
             status: Int(header.extra), headers: headers, body: payload.readableBytes > 0 ? payload : nil, isComplete: isEnd)
     }
@@ -113,11 +113,6 @@ extension Supervisor {
         logger.error("request failed", metadata: metadata)
     }
 
-    /// Gives what is left of an answered or abandoned request the wall limit anew.
-    func limitWaitUntil(_ record: RequestRecord, now: UInt64) {
-        deadlines.set(record.id, at: now + UInt64(record.version.policy.limits.wallMilliseconds) * 1_000_000)
-    }
-
     private func takeResponseBody(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         guard let record = cell.request(header.id) else { return }
         guard !record.responseEnded else { throw ProtocolViolation("a body went on after its end") }
@@ -126,7 +121,7 @@ extension Supervisor {
         let isEnd = header.flags.contains(.end)
         if isEnd {
             record.responseEnded = true
-            limitWaitUntil(record, now: now)
+            limitWall(record, now: now)
         }
         switch record.clientState {
         case .open: throw ProtocolViolation("a body came before its head")

@@ -44,7 +44,7 @@ extension Supervisor: RequestDispatcher {
         let record = RequestRecord(request, exchange: exchange, supervisor: self, tenant: tenant, version: version, now: now)
         version.openRequests += 1
         openRequests[record.id] = record
-        deadlines.set(record.id, at: now + UInt64(limits.wallMilliseconds) * 1_000_000)
+        limitWall(record, now: now)
         if startsNow { run(record) } else { enqueue(record) }
         return record
     }
@@ -67,6 +67,11 @@ extension Supervisor: RequestDispatcher {
     func count(_ outcome: String, _ tenant: TenantRecord) {
         tenant.outcomes[outcome, default: 0] += 1
         metrics.requests.with([tenant.name, outcome]).increment()
+    }
+
+    func countAnswer(_ tenant: TenantRecord) {
+        tenant.answers += 1
+        tenant.answersMetric.increment()
     }
 
     func tenant(forHost host: String) -> TenantRecord? {
@@ -217,15 +222,25 @@ extension Supervisor: RequestDispatcher {
         guard record.isRunning else { return }
         if let cell = record.cell, cell.state == .ready {
             // A stream has no deadline while it is listened to; what is left of it now has one again.
-            if reason == .clientGone { limitWaitUntil(record, now: now) }
+            if reason == .clientGone { limitWall(record, now: now) }
             cell.send(.abort, extra: reason.rawValue, id: record.id)
         } else {
             conclude(record, cpuNanoseconds: 0)
         }
     }
 
-    func wallLimitReached(_ id: UInt64) {
-        guard let record = openRequests[id] else { return }
+    /// Requests have the wall limit from now on.
+    func limitWall(_ record: RequestRecord, now: UInt64) {
+        record.deadlineNanoseconds = now + UInt64(record.version.policy.limits.wallMilliseconds) * 1_000_000
+    }
+
+    /// Looking at each open request, of which there is a limited number, costs less than keeping their deadlines in order.
+    func endOverdue(now: UInt64) {
+        for record in openRequests.values.filter({ $0.deadlineNanoseconds <= now }) { wallLimitReached(record) }
+    }
+
+    private func wallLimitReached(_ record: RequestRecord) {
+        record.deadlineNanoseconds = .max
         let limit = record.version.policy.limits.wallMilliseconds
         let wasOpen = refuse(record, .wallLimit, "no response within \(limit) ms")
         if record.isRunning {
@@ -255,8 +270,8 @@ extension Supervisor: RequestDispatcher {
     /// All work of a request is over: its place is free.
     func conclude(_ record: RequestRecord, cpuNanoseconds: UInt64) {
         guard openRequests.removeValue(forKey: record.id) != nil else { return }
-        deadlines.remove(record.id)
         record.cell?.forget(record)
+        record.cell = nil
         record.request = nil
         let tenant = record.tenant
         if cpuNanoseconds > 0 {

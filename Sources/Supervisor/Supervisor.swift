@@ -34,10 +34,10 @@ public final class Supervisor: @unchecked Sendable {
     var isStartingWaiting = false
     /// Tenants with something waiting, in the order they get a place that the machine has free.
     var waitingTenants = Deque<TenantRecord>()
-    var deadlines = DeadlineQueue<UInt64>()
     var openRequests: [UInt64: RequestRecord] = [:]
     var isDraining = false
     var drained: [EventLoopPromise<Void>] = []
+    private var nextOverdueNanoseconds: UInt64 = 0
     private var nextSecondNanoseconds: UInt64 = 0
     var pings: UInt64 = 0
     /// For what blocks: reading policies, collecting ended processes, asking the kernel for memory.
@@ -86,10 +86,13 @@ public final class Supervisor: @unchecked Sendable {
 
     // MARK: Time
 
-    /// Every 20 ms: wall limits, quotas that have filled again; every second: pings.
+    /// Every 20 ms: quotas that have filled again; every 100 ms: wall limits; every second: pings.
     func tick() {
         let now = now
-        while let id = deadlines.popDue(at: now) { wallLimitReached(id) }
+        if now >= nextOverdueNanoseconds {
+            nextOverdueNanoseconds = now + 100_000_000
+            endOverdue(now: now)
+        }
         startWaiting(now: now)
         if now >= nextSecondNanoseconds {
             nextSecondNanoseconds = now + 1_000_000_000

@@ -37,7 +37,10 @@ final class TenantRecord: @unchecked Sendable {
     var parkedUntilNanoseconds: UInt64 = 0
     var backoff = LossBackoff()
     var hasIsolate = false
+    /// Refusals by code.
     var outcomes: [String: UInt64] = [:]
+    var answers: UInt64 = 0
+    let answersMetric: Counter
     var cpuNanoseconds: UInt64 = 0
     let cpuMetric: Counter
     /// Log lines passed on in the current second, and what was dropped.
@@ -48,6 +51,7 @@ final class TenantRecord: @unchecked Sendable {
     init(name: String, metrics: SupervisorMetrics) {
         self.name = name
         cpuMetric = metrics.cpuSeconds.with([name])
+        answersMetric = metrics.requests.with([name, "ok"])
     }
 
     var limits: TenantLimits { version?.policy.limits ?? TenantLimits() }
