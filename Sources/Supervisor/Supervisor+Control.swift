@@ -48,7 +48,8 @@ extension Supervisor: SupervisorControl {
                 CellReport(
                     cell: cell.name, pid: cell.process.pid, state: cell.state.rawValue,
                     sandboxed: cell.process.isSandboxed, isolates: cell.status.isolates, inFlight: cell.requests.count,
-                    preemptions: cell.status.preemptions, migrations: cell.status.migrations,
+                    preemptions: cell.status.preemptions, migrations: cell.status.migrations, handoffs: cell.status.handoffs,
+                    runnableWeight: cell.status.runnableWeight,
                     coldStarts: cell.status.coldStarts, cpuSeconds: Double(cell.status.cpuMicroseconds) / 1e6,
                     memoryBytes: cell.memoryBytes, accountedBytes: cell.status.pageBytes)
             }.sorted { $0.cell < $1.cell }

@@ -251,6 +251,7 @@ extension Supervisor {
         metrics.isolates.with([cell.name]).set(Double(cell.status.isolates))
         metrics.preemptions.with([cell.name]).set(Double(cell.status.preemptions))
         metrics.migrations.with([cell.name]).set(Double(cell.status.migrations))
+        metrics.handoffs.with([cell.name]).set(Double(cell.status.handoffs))
         metrics.coldStarts.with([cell.name]).set(Double(cell.status.coldStarts))
         metrics.coldStartSeconds.with([cell.name]).set(Double(cell.status.coldStartMicroseconds) / 1e6)
         metrics.cellAccounted.with([cell.name]).set(Double(cell.status.pageBytes))

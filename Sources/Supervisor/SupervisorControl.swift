@@ -63,6 +63,10 @@ public struct CellReport: Sendable, Codable {
     public var inFlight: Int
     public var preemptions: UInt64
     public var migrations: UInt64
+    /// Times a spare thread took the place of a worker that was stuck in a builtin.
+    public var handoffs: UInt64
+    /// Sum of the weights of the tenants that ran or waited when the cell was last asked.
+    public var runnableWeight: UInt64
     public var coldStarts: UInt64
     public var cpuSeconds: Double
     /// Proportional set size, from the kernel; 0 where it does not tell.
@@ -71,7 +75,8 @@ public struct CellReport: Sendable, Codable {
     public var accountedBytes: UInt64
     public init(
         cell: String, pid: Int32, state: String, sandboxed: Bool, isolates: UInt64, inFlight: Int, preemptions: UInt64,
-        migrations: UInt64, coldStarts: UInt64, cpuSeconds: Double, memoryBytes: UInt64, accountedBytes: UInt64
+        migrations: UInt64, handoffs: UInt64, runnableWeight: UInt64, coldStarts: UInt64, cpuSeconds: Double, memoryBytes: UInt64,
+        accountedBytes: UInt64
     ) {
         self.cell = cell
         self.pid = pid
@@ -81,6 +86,8 @@ public struct CellReport: Sendable, Codable {
         self.inFlight = inFlight
         self.preemptions = preemptions
         self.migrations = migrations
+        self.handoffs = handoffs
+        self.runnableWeight = runnableWeight
         self.coldStarts = coldStarts
         self.cpuSeconds = cpuSeconds
         self.memoryBytes = memoryBytes

@@ -10,6 +10,7 @@ struct SupervisorMetrics {
     let isolates: GaugeFamily
     let preemptions: GaugeFamily
     let migrations: GaugeFamily
+    let handoffs: GaugeFamily
     let coldStarts: GaugeFamily
     let coldStartSeconds: GaugeFamily
     let cellMemory: GaugeFamily
@@ -34,6 +35,8 @@ struct SupervisorMetrics {
             "cloister_preemptions", help: "Turns suspended for another, since the cell's start.", labels: ["cell"])
         migrations = registry.gauge(
             "cloister_migrations", help: "Suspended turns resumed on another worker, since the cell's start.", labels: ["cell"])
+        handoffs = registry.gauge(
+            "cloister_handoffs", help: "Times a spare thread took a stuck worker's place, since the cell's start.", labels: ["cell"])
         coldStarts = registry.gauge(
             "cloister_cold_starts", help: "Isolates made for a request, since the cell's start.", labels: ["cell"])
         coldStartSeconds = registry.gauge(
@@ -50,7 +53,7 @@ struct SupervisorMetrics {
     }
 
     func forget(cell: String) {
-        for family in [isolates, preemptions, migrations, coldStarts, coldStartSeconds, cellMemory, cellAccounted] {
+        for family in [isolates, preemptions, migrations, handoffs, coldStarts, coldStartSeconds, cellMemory, cellAccounted] {
             family.remove(label: "cell", value: cell)
         }
     }

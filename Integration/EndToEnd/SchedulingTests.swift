@@ -1,0 +1,129 @@
+import Foundation
+import Testing
+
+extension EndToEndTests {
+    /// Who runs when, and whom it is charged to.
+    @Suite(.serialized) struct SchedulingTests {
+        private static let spin =
+            "export default { fetch() { let x = 0; for (let i = 0; i < 5e6; i++) x += i % 7; return new Response(String(x)); } };"
+        private static let unlimited = "limits: { cpu_ms: 300000, wall_ms: 600000, cpu_quota_ms_per_s: 1000000 }"
+
+        private func cpuSeconds(_ daemon: TestDaemon) throws -> [String: Double] {
+            var seconds: [String: Double] = [:]
+            for tenant in try daemon.list("/v1/tenants") {
+                guard let name = tenant["tenant"] as? String, let cpu = tenant["cpu_seconds"] as? Double else { continue }
+                seconds[name] = cpu
+            }
+            return seconds
+        }
+
+        @Test func cpuTimeIsSharedByWeight() throws {
+            let weights = ["light": 100, "middle": 200, "heavy": 400]
+            let daemon = try TestDaemon(weights.map { TestTenant($0, Self.spin, policy: "weight: \($1)\n\(Self.unlimited)") })
+            defer { daemon.end() }
+            let stop = Tally()
+            let names = weights.keys.sorted()
+            var shares: [String: Double] = [:]
+            // Each always has something to do; the last thread watches.
+            try withThrowingClients(names.flatMap { [$0, $0, $0] }, of: daemon, until: stop) {
+                _ = try eventually("all to run") { try cpuSeconds(daemon).filter { $0.value > 0.05 }.count == 3 ? true : nil }
+                let before = try cpuSeconds(daemon)
+                _ = try eventually(seconds: 60, "two seconds of CPU time") {
+                    let after = try cpuSeconds(daemon)
+                    shares = after.mapValues { $0 }
+                    for (name, value) in before { shares[name]! -= value }
+                    return shares.values.reduce(0, +) > 2 ? true : nil
+                }
+            }
+            let total = shares.values.reduce(0, +)
+            for (name, weight) in weights {
+                // A request's CPU time is known at its end: one may be missing or too many.
+                #expect(abs(shares[name]! / total - Double(weight) / 700) < 0.05, "\(name): \(shares)")
+            }
+        }
+
+        /// Keeps one client busy for each name while `body` runs.
+        private func withThrowingClients(_ names: [String], of daemon: TestDaemon, until stop: Tally, _ body: () throws -> Void) throws {
+            let group = DispatchGroup()
+            for name in names {
+                DispatchQueue.global().async(group: group) {
+                    guard let connection = try? daemon.connect() else { return }
+                    while stop["stop"] == 0 {
+                        guard (try? connection.request("\(name).localhost")) != nil, (try? connection.readResponse()) != nil else { return }
+                    }
+                }
+            }
+            defer {
+                stop.add("stop")
+                group.wait()
+            }
+            try body()
+        }
+
+        @Test(arguments: [
+            "new Float64Array(8e6).map((_, i) => (i * 7919) % 1000003).sort()",
+            "JSON.parse('[' + '{\"a\":[1,2,3]},'.repeat(2e6) + '0]')",
+            "(3n ** 400000n) ** 5n",
+        ])
+        func aBuiltinThatIsNotInterruptedLosesItsWorkersPlace(expression: String) throws {
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "stuck", "export default { fetch() { for (let i = 0; i < 3; i++) { \(expression); } return new Response('done'); } };",
+                    policy: "limits: { cpu_ms: 300000, wall_ms: 600000, cpu_quota_ms_per_s: 1000000, memory_mb: 2000 }"),
+                .plain("neighbour"),
+            ])
+            defer { daemon.end() }
+            #expect(try daemon.get("neighbour").text == "neighbour")
+            let stuck = try daemon.connect()
+            try stuck.request("stuck.localhost")
+            _ = try eventually("a hand-off while the neighbour is answered") {
+                #expect(try daemon.get("neighbour").text == "neighbour")
+                return try daemon.list("/v1/cells").first?["handoffs"] as? Int ?? 0 > 0 ? true : nil
+            }
+            // Nobody was ended for it: the builtin had the time that its policy allows.
+            #expect(try stuck.readResponse().text == "done")
+            #expect(try daemon.metric("cloister_cells_lost_total") == 0)
+        }
+
+        @Test func aContinuationIsChargedToItsRequestNotToTheOneThatWokeIt() throws {
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "mixed",
+                    """
+                    let open;
+                    const gate = new Promise((resolve) => { open = resolve; });
+                    export default { async fetch(request) {
+                      if (request.url.endsWith('/open')) { open(); return new Response('opened'); }
+                      await gate;
+                      for (;;) {}
+                    } };
+                    """, policy: "limits: { cpu_ms: 50, cpu_quota_ms_per_s: 1000000 }")
+            ])
+            defer { daemon.end() }
+            let waiting = try daemon.connect()
+            try waiting.request("mixed.localhost", "/wait")
+            _ = try eventually("it to wait") {
+                try daemon.list("/v1/tenants").first?["in_flight"] as? Int == 1 ? true : nil
+            }
+            // Its own turn wakes the other's continuation, which then loops and takes the isolate with it.
+            #expect(try daemon.get("mixed", "/open").code == "cpu_limit")
+            let refusal = try waiting.readResponse()
+            #expect(refusal.code == "cpu_limit")
+            let line = try daemon.waitForLog { $0["reason"]?.contains("cpu_limit") == true || $0["message"]?.contains("cpu_limit") == true }
+            let id = try #require(line["request_id"])
+            #expect(refusal.text.contains(id), "the offender is the one that looped: \(line), \(refusal.text)")
+        }
+
+        @Test func theCPULimitIsKeptWithinASlice() throws {
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "loop", "export default { fetch() { for (;;) {} } };", policy: "limits: { cpu_ms: 60, cpu_quota_ms_per_s: 1000000 }")
+            ])
+            defer { daemon.end() }
+            #expect(try daemon.get("loop").code == "cpu_limit")
+            let used = try eventually("the charge") { try cpuSeconds(daemon)["loop"].flatMap { $0 > 0 ? $0 : nil } }
+            // CPU time, not time on the clock: a slice is two milliseconds, and V8 takes a while to look.
+            #expect(used >= 0.06 && used < 0.09, "\(used)")
+        }
+    }
+}
