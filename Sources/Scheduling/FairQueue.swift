@@ -18,6 +18,8 @@ public struct FairQueueConfiguration: Sendable {
     public var roundNanoseconds: UInt64 = 20_000_000
     /// Nobody is preempted for another before it ran this long.
     public var granularityNanoseconds: UInt64 = 100_000
+    /// What an entity asks for after it used up what it asked for when it woke. Longer than a slice and what it is overrun by.
+    public var busyRequestNanoseconds: UInt64 = 4_000_000
     /// The lag that a tenant brings back from sleep is at most what it is owed in this time.
     public var creditLimitNanoseconds: UInt64 = 10_000_000
 
@@ -81,7 +83,22 @@ public struct FairQueue: Sendable {
     public private(set) var activeWeight: Int64 = 0
     public private(set) var waitingCount = 0
 
-    public init(_ configuration: FairQueueConfiguration = .init()) { self.configuration = configuration }
+    public init(_ configuration: FairQueueConfiguration = .init()) {
+        self.configuration = configuration
+        mutation = nil
+    }
+
+    /// Ways to break the algorithm, for tests that prove that its properties are looked at.
+    enum Mutation: Sendable, CaseIterable {
+        case weightsIgnored, lagUnbounded, deadlinesIgnored, usageForgotten, quotaForgotten
+    }
+
+    private let mutation: Mutation?
+
+    init(_ configuration: FairQueueConfiguration, mutation: Mutation?) {
+        self.configuration = configuration
+        self.mutation = mutation
+    }
 
     // MARK: Entities
 
@@ -90,7 +107,9 @@ public struct FairQueue: Sendable {
     public mutating func add(weight: Int, quota: CPUQuota? = nil) -> Slot {
         precondition(weight >= 1, "a weight is at least 1")
         // A newcomer counts as short until it has shown otherwise.
-        var entity = Entity(weight: Int64(weight), quota: quota, requestNanoseconds: configuration.granularityNanoseconds)
+        var entity = Entity(
+            weight: mutation == .weightsIgnored ? 1 : Int64(weight), quota: mutation == .quotaForgotten ? nil : quota,
+            requestNanoseconds: configuration.granularityNanoseconds)
         entity.virtualTime = virtualTime
         guard let slot = free.popLast() else {
             entities.append(entity)
@@ -126,7 +145,7 @@ public struct FairQueue: Sendable {
         precondition(entities[slot].state == .asleep, "only who sleeps wakes")
         let floor = virtualTime - entities[slot].credit
         // What it had used ahead of its share is not forgiven, but virtual time passes it.
-        entities[slot].virtualTime = max(entities[slot].virtualTime, floor)
+        if mutation != .lagUnbounded { entities[slot].virtualTime = max(entities[slot].virtualTime, floor) }
         entities[slot].busyNanoseconds = 0
         ask(slot, for: entities[slot].requestNanoseconds)
         activeWeight += entities[slot].weight
@@ -155,6 +174,8 @@ public struct FairQueue: Sendable {
         entities[slot].deadline = entities[slot].virtualTime + virtual(nanoseconds, over: entities[slot].weight)
     }
 
+    private func urgency(_ slot: Slot) -> Int128 { mutation == .deadlinesIgnored ? 0 : entities[slot].deadline }
+
     private mutating func enqueue(_ slot: Slot, now: UInt64) {
         if let wait = entities[slot].quota?.nanosecondsUntilAllowed(now: now), wait > 0 {
             activeWeight -= entities[slot].weight
@@ -168,7 +189,7 @@ public struct FairQueue: Sendable {
         if configuration.order == .arrival {
             eligible.insert(Entry(key: 0, stamp: stamp, slot: slot))
         } else if entities[slot].virtualTime <= virtualTime {
-            eligible.insert(Entry(key: entities[slot].deadline, stamp: stamp, slot: slot))
+            eligible.insert(Entry(key: urgency(slot), stamp: stamp, slot: slot))
         } else {
             early.insert(Entry(key: entities[slot].virtualTime, stamp: stamp, slot: slot))
         }
@@ -199,10 +220,11 @@ public struct FairQueue: Sendable {
         precondition(entities[slot].state == .running, "only who runs is charged")
         let used = min(nanoseconds, Self.longestCharge)
         virtualTime += virtual(used, over: activeWeight)
-        entities[slot].virtualTime += virtual(used, over: entities[slot].weight)
+        if mutation != .usageForgotten { entities[slot].virtualTime += virtual(used, over: entities[slot].weight) }
         entities[slot].busyNanoseconds &+= used
         entities[slot].quota?.charge(used, now: now)
-        if entities[slot].virtualTime >= entities[slot].deadline { ask(slot, for: sliceNanoseconds) }
+        // Each slice asks anew: a deadline that stayed until the piece is had would pass for who ran late, and short turns would wait behind it.
+        if entities[slot].busyNanoseconds > entities[slot].requestNanoseconds { ask(slot, for: configuration.busyRequestNanoseconds) }
     }
 
     /// How long an entity that starts to run now may run while others wait.
@@ -230,7 +252,7 @@ public struct FairQueue: Sendable {
         while let first = early.min, first.key <= time {
             early.removeMin()
             guard entities[first.slot].stamp == first.stamp, entities[first.slot].state == .waiting else { continue }
-            eligible.insert(Entry(key: entities[first.slot].deadline, stamp: first.stamp, slot: first.slot))
+            eligible.insert(Entry(key: urgency(first.slot), stamp: first.stamp, slot: first.slot))
         }
     }
 
@@ -242,7 +264,7 @@ public struct FairQueue: Sendable {
             activeWeight += entities[slot].weight
             // Nobody is owed for the time its quota forbade it to run.
             entities[slot].virtualTime = max(entities[slot].virtualTime, virtualTime)
-            ask(slot, for: sliceNanoseconds)
+            ask(slot, for: configuration.busyRequestNanoseconds)
             enqueue(slot, now: now)
         }
     }
