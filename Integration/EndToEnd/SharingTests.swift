@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import Testing
 
 extension EndToEndTests {
@@ -63,6 +64,37 @@ extension EndToEndTests {
             _ = try eventually("200 isolates to be reported") {
                 (try daemon.list("/v1/cells").reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) }) == 200 ? true : nil
             }
+        }
+
+        @Test func tenantsSpreadOverCellsAndAllCellsAreReplacedWithoutALostRequest() throws {
+            let daemon = try TestDaemon(
+                (0..<12).map { .plain("t\($0)") }, configuration: "isolates_per_cell: 4\ndrain_s: 5\n", workers: 1)
+            defer { daemon.end() }
+            for index in 0..<12 { #expect(try daemon.get("t\(index)").text == "t\(index)") }
+            let before = try daemon.cells()
+            #expect(before.count == 3)
+            let tally = Tally()
+            onThreads(4) { thread in
+                if thread == 0 {
+                    let replaced = try? daemon.admin("/v1/cells/replace", method: "POST")
+                    tally.add("replaced \(replaced?.status ?? 0)")
+                    return tally.add("stop")
+                }
+                guard let connection = try? daemon.connect() else { return tally.add("no connection") }
+                var index = thread
+                while tally["stop"] == 0 {
+                    index += 1
+                    try? connection.request("t\(index % 12).localhost")
+                    tally.add((try? connection.readResponse().text) == "t\(index % 12)" ? "right" : "wrong")
+                }
+            }
+            #expect(tally["replaced 200"] == 1 && tally["wrong"] == 0 && tally["right"] > 0, "\(tally.description)")
+            let after = try eventually("the old cells' end") { () -> [Int32]? in
+                let cells = try daemon.cells()
+                return cells.count == 3 ? cells : nil
+            }
+            #expect(Set(before).isDisjoint(with: after))
+            for pid in before { #expect(kill(pid, 0) != 0, "\(pid) is gone") }
         }
 
         @Test func timeStandsStillDuringATurn() throws {

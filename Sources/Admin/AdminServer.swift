@@ -13,7 +13,7 @@ import Telemetry
 ///     GET  /readyz             200 or 503, with reasons and warnings
 ///     GET  /metrics            Prometheus
 ///     GET  /v1/tenants, /v1/tenants/NAME, /v1/cells
-///     POST /v1/reload, /v1/drain      with the header cloister-admin
+///     POST /v1/reload, /v1/cells/replace, /v1/drain   with the header cloister-admin
 ///
 /// A service: `run` ends with its service group's graceful shutdown.
 public struct AdminServer: Service {
@@ -88,6 +88,11 @@ public struct AdminServer: Service {
             let report = await control.reload()
             logger.info("policies were read again", metadata: ["errors": "\(report.errors.count)"])
             return try AdminAnswer.json(report)
+        }
+        router.post("v1/cells/replace") { _, _ in
+            let cells = await control.replaceCells()
+            logger.notice("all cells were replaced", metadata: ["cells": "\(cells.joined(separator: " "))"])
+            return try AdminAnswer.json(["replaced": cells])
         }
         router.post("v1/drain") { _, _ in
             logger.notice("draining was asked for")

@@ -11,7 +11,9 @@ public struct DaemonConfiguration: Sendable, Equatable {
     /// Worker threads a cell; nil: one a core.
     public var workers: Int?
     public var sliceMicroseconds = 2_000
-    public var isolatesPerCell = 2_000
+    public var isolatesPerCell = 1_000
+    public var cellsPerCordon = 16
+    public var cellConcurrency = 4_096
     /// An isolate without requests is ended after this long.
     public var idleSeconds = 3_600
     public var machineConcurrency = 4_096

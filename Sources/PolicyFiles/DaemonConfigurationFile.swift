@@ -40,6 +40,8 @@ public enum DaemonConfigurationFile {
     static let keys: [(String, ClosedRange<Int>, WritableKeyPath<DaemonConfiguration, Int> & Sendable)] = [
         ("slice_us", 100...1_000_000, \.sliceMicroseconds),
         ("isolates_per_cell", 1...6_000, \.isolatesPerCell),
+        ("cells_per_cordon", 1...256, \.cellsPerCordon),
+        ("cell_concurrency", 1...1_000_000, \.cellConcurrency),
         ("idle_s", 1...86_400, \.idleSeconds),
         ("machine_concurrency", 1...1_000_000, \.machineConcurrency),
         ("machine_queue", 0...1_000_000, \.machineQueue),

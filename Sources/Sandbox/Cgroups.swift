@@ -119,6 +119,18 @@ final class Cgroup: Sendable {
         _ = writeFile("\(path)/pids.max", Self.processesLimit)
     }
 
+    /// Cells together weigh as much as one cell alone does, twice over at most in steps that are fine enough: the supervisor still goes first.
+    private static let sharesOfAll = 1_024.0
+    private static let weightOfAll = 200.0
+
+    /// - Parameter share: of what all cells get, above 0 to 1.
+    func setCPUShare(_ share: Double) {
+        for path in paths {
+            _ = writeFile("\(path)/cpu.shares", "\(max(2, Int((share * Self.sharesOfAll).rounded())))")
+            _ = writeFile("\(path)/cpu.weight", "\(max(1, Int((share * Self.weightOfAll).rounded())))")
+        }
+    }
+
     /// Removes the groups; they must be empty.
     func remove() { for path in paths { rmdir(path) } }
 }

@@ -75,6 +75,7 @@ public struct Admission: Sendable {
         var running = 0
         /// Tenants that wait for a place in it, in turn.
         var blocked = Deque<TenantSlot>()
+        var isLeaving = false
     }
 
     private struct Light: Comparable, Sendable {
@@ -88,7 +89,7 @@ public struct Admission: Sendable {
     public let limits: AdmissionLimits
     private var tenants: [Tenant] = []
     private var freeTenants: [TenantSlot] = []
-    private var cells: [Cell] = []
+    private var cells = [Cell()]
     private var freeCells: [CellSlot] = []
     /// Tenants that may start something, in turn.
     private var ready = Deque<TenantSlot>()
@@ -97,6 +98,9 @@ public struct Admission: Sendable {
     private var sequence: UInt64 = 0
     public private(set) var running = 0
     public private(set) var waiting = 0
+
+    /// Where tenants are that have no cell yet; without a limit of its own.
+    public static let nowhere: CellSlot = 0
 
     public init(_ limits: AdmissionLimits) { self.limits = limits }
 
@@ -108,9 +112,17 @@ public struct Admission: Sendable {
         return cells.count - 1
     }
 
-    /// Forgets a cell in which nothing runs and no tenant lives.
+    /// A cell is gone: tenants that waited for it need not any more. What started in it is still to be `ended`.
     public mutating func removeCell(_ slot: CellSlot) {
-        precondition(cells[slot].running == 0 && cells[slot].blocked.isEmpty, "a cell goes when it is empty")
+        ready.append(contentsOf: cells[slot].blocked)
+        cells[slot].blocked = []
+        cells[slot].isLeaving = true
+        freeCellIfGone(slot)
+    }
+
+    private mutating func freeCellIfGone(_ slot: CellSlot) {
+        guard cells[slot].isLeaving, cells[slot].running == 0 else { return }
+        cells[slot].isLeaving = false
         freeCells.append(slot)
     }
 
@@ -130,20 +142,21 @@ public struct Admission: Sendable {
         list(slot)
     }
 
-    /// Forgets a tenant of which nothing waits; what runs is still to be `ended`.
+    /// No more requests of a tenant will be offered; what waits may still start, what runs is still to be `ended`.
     public mutating func removeTenant(_ slot: TenantSlot) {
-        precondition(tenants[slot].waiting.isEmpty, "what waits is refused first")
         tenants[slot].isLeaving = true
         freeIfGone(slot)
     }
 
     private mutating func freeIfGone(_ slot: TenantSlot) {
         let tenant = tenants[slot]
-        guard tenant.isLeaving, tenant.running == 0, !tenant.isListed, !tenant.isInLightest else { return }
+        guard tenant.isLeaving, tenant.running == 0, tenant.waiting.isEmpty, !tenant.isListed, !tenant.isInLightest else { return }
         tenants[slot].isLeaving = false
         freeTenants.append(slot)
     }
 
+    /// The cell that what a tenant starts now counts for.
+    public func cell(of slot: TenantSlot) -> CellSlot { tenants[slot].cell }
     public func running(of slot: TenantSlot) -> Int { tenants[slot].running }
     public func waiting(of slot: TenantSlot) -> Int { tenants[slot].waiting.count }
 
@@ -186,7 +199,9 @@ public struct Admission: Sendable {
         !tenants[slot].isParked && tenants[slot].running < tenants[slot].limits.concurrency
     }
 
-    private func hasRoom(_ cell: CellSlot) -> Bool { cells[cell].running < limits.cellConcurrency }
+    private func hasRoom(_ cell: CellSlot) -> Bool {
+        cell == Self.nowhere || cells[cell].isLeaving || cells[cell].running < limits.cellConcurrency
+    }
 
     private mutating func start(_ slot: TenantSlot) {
         tenants[slot].running += 1
@@ -210,8 +225,8 @@ public struct Admission: Sendable {
         return lightest.min
     }
 
-    /// Takes the next request that waited and may start now; call until it is nil.
-    public mutating func next() -> RequestID? {
+    /// Takes the next request that waited and may start now, and the cell it counts for; call until it is nil.
+    public mutating func next() -> (request: RequestID, cell: CellSlot)? {
         while running < limits.machineConcurrency, let slot = ready.popFirst() {
             tenants[slot].isListed = false
             guard !tenants[slot].waiting.isEmpty, mayStart(slot) else {
@@ -227,7 +242,7 @@ public struct Admission: Sendable {
             waiting -= 1
             start(slot)
             list(slot)
-            return request
+            return (request, tenants[slot].cell)
         }
         return nil
     }
@@ -239,6 +254,7 @@ public struct Admission: Sendable {
         cells[cell].running -= 1
         running -= 1
         if let blocked = cells[cell].blocked.popFirst() { ready.append(blocked) }
+        freeCellIfGone(cell)
         list(slot)
         freeIfGone(slot)
     }
@@ -249,6 +265,7 @@ public struct Admission: Sendable {
         guard let index = tenants[slot].waiting.firstIndex(of: request) else { return false }
         tenants[slot].waiting.remove(at: index)
         waiting -= 1
+        freeIfGone(slot)
         return true
     }
 }

@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import NIOPosix
+import Scheduling
 import Wire
 
 /// A cell's end in the supervisor: its process, its socket, and the requests it holds. Lives on the supervisor's event loop.
@@ -30,6 +31,17 @@ final class Cell: @unchecked Sendable {
     /// Requests that wait for READY.
     var waiting: [RequestRecord] = []
     var versions: [UInt64: TenantVersionRecord] = [:]
+    /// Versions that live in it.
+    var homes = 0
+    /// Its place in the admission.
+    var place = Admission.nowhere
+    /// The cell that it replaces, until it is ready.
+    var predecessor: Cell?
+    /// Set when it takes no more requests: when it ends at the latest.
+    var leavesBy: UInt64?
+    /// Sum of the weights of the tenants that run or wait in it, smoothed, and the share of the machine that the kernel was told.
+    var smoothedWeight = 0.0
+    var share = 0.0
     var status = CellStatus()
     var memoryBytes: UInt64 = 0
     var lastHeardNanoseconds: UInt64
@@ -48,6 +60,8 @@ final class Cell: @unchecked Sendable {
         lastHeardNanoseconds = supervisor.now
         pending = ByteBufferAllocator().buffer(capacity: 64 << 10)
     }
+
+    var takesRequests: Bool { state != .gone && leavesBy == nil && endReason == nil }
 
     // MARK: Life
 
@@ -81,9 +95,9 @@ final class Cell: @unchecked Sendable {
     }
 
     /// Ends a cell that no version of a tenant needs any more, and no request.
-    func endUnneeded() {
+    func endUnneeded(_ reason: String) {
         isUnneeded = true
-        end("no tenant needs it")
+        end(reason)
     }
 
     /// Ends the process; what it held is dealt with when its socket closes.
@@ -103,6 +117,7 @@ final class Cell: @unchecked Sendable {
         requests = [:]
         waiting = []
         for version in versions.values { version.cells[ObjectIdentifier(self)] = nil }
+        predecessor = nil
         versions = [:]
         return held
     }

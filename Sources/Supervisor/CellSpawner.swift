@@ -15,6 +15,8 @@ public protocol SpawnedCell: AnyObject, Sendable {
     var isSandboxed: Bool { get }
     /// Proves from outside that the seal is in force. Throws when it is not.
     func verifySealed() throws
+    /// Has the kernel give it this part, above 0 to 1, of what busy cells get; without writable cgroups nothing happens.
+    func setCPUShare(_ share: Double)
     func kill()
     /// Reaps the process and gives back what was made for it (cgroups, descriptors). Blocks until it has ended.
     /// - Returns: how it ended, for the log, and what it said on its standard error.

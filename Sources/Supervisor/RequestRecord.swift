@@ -1,4 +1,5 @@
 import NIOCore
+import Scheduling
 import Wire
 
 /// One request from dispatch to the end of its work: the gateway's handle on it and the supervisor's entry for it. Answered exactly once:
@@ -34,8 +35,9 @@ final class RequestRecord: DispatchedRequest, @unchecked Sendable {
     var cell: Cell?
     /// The wall limit's; `.max` for a stream that is listened to.
     var deadlineNanoseconds = UInt64.max
-    /// Holds one of the tenant's places.
+    /// Holds one of the tenant's places, counted for that cell.
     var isRunning = false
+    var place = Admission.nowhere
     /// Something came back from the cell for it.
     var isEntered = false
     /// Bytes of the response the cell may still send.

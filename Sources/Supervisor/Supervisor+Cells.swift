@@ -10,9 +10,8 @@ extension Supervisor {
         return CellKey(cordon: cordon, jit: policy.jit && policy.cordon != .hostile)
     }
 
-    /// The cell for a key, started if there is none; nil while starting one fails and backs off.
-    func cell(for key: CellKey) -> Cell? {
-        if let cell = cells[key], cell.state == .ready || cell.state == .starting { return cell }
+    /// Starts a cell; nil while starting one fails and backs off.
+    func startCell(_ key: CellKey) -> Cell? {
         if let failure = startFailures[key], now < failure.retryAt { return nil }
         let snapshot = key.jit ? configuration.snapshot : configuration.jitlessSnapshot
         let number = cellNumber[key, default: 0]
@@ -21,7 +20,9 @@ extension Supervisor {
         do {
             let process = try spawner.spawn(name: name, jit: key.jit)
             let cell = Cell(name: name, key: key, process: process, supervisor: self)
-            cells[key] = cell
+            cell.place = admission.addCell()
+            cells[key, default: []].append(cell)
+            metrics.cellsStarted.increment()
             cell.connect(
                 CellConfiguration(
                     cell: name, workers: configuration.workersPerCell, jit: key.jit, hashSeed: configuration.hashSeed,
@@ -37,7 +38,8 @@ extension Supervisor {
 
     /// The cell that most tenants share is there before they need it, and comes back when it is lost.
     func keepSharedCell() {
-        if !isDraining, versionCounts[Self.sharedKey] != nil { _ = cell(for: Self.sharedKey) }
+        guard !isDraining, versionCounts[Self.sharedKey] != nil, cells[Self.sharedKey]?.isEmpty != false else { return }
+        _ = startCell(Self.sharedKey)
     }
 
     /// Cells that fail at their start are tried again after 0.1 s, doubling to 10 s.
@@ -55,21 +57,31 @@ extension Supervisor {
         let wasStarting = cell.state == .starting
         let isExpected = cell.isUnneeded || isDraining
         let records = cell.becomeGone()
-        if cells[cell.key] === cell { cells[cell.key] = nil }
+        cells[cell.key]?.removeAll { $0 === cell }
+        if cells[cell.key]?.isEmpty == true { cells[cell.key] = nil }
+        leavingCells.removeAll { $0 === cell }
+        admission.removeCell(cell.place)
         metrics.forget(cell: cell.name)
         reap(cell, reason, isExpected: isExpected)
         if wasStarting, !isExpected { noteStartFailure(cell.key, reason) }
         if !isExpected { metrics.cellsLost.increment() }
         let suspects: LossSuspects = cell.blamedTenant.map { .one($0) } ?? .everyoneInvolved
-        if case .one(let name) = suspects { tenants[name]?.backoff.recordLoss(now: now) }
+        if case .one(let name) = suspects, let tenant = tenants[name] {
+            tenant.backoff.recordLoss(now: now)
+            quarantine(tenant)
+        }
         var struck: Set<String> = []
         for record in records where record.cell === cell || record.cell == nil {
             record.cell = nil
             if suspects == .everyoneInvolved { strike(record, &struck) }
             giveUpOrRetry(record)
         }
-        for tenant in tenants.values where tenant.version?.key == cell.key { tenant.hasIsolate = false }
+        for tenant in tenants.values where tenant.version?.home === cell {
+            tenant.hasIsolate = false
+            tenant.version.map(leaveHome)
+        }
         keepSharedCell()
+        if !cellsToReplace.isEmpty { replaceNextCell() }
     }
 
     private enum LossSuspects: Equatable {
@@ -123,11 +135,15 @@ extension Supervisor {
             if isSilent(for: configuration.cellSilenceSeconds) {
                 return cell.end("silent for \(configuration.cellSilenceSeconds) s")
             }
-            pings += 1
-            cell.send(.ping, id: pings)
+            ping(cell)
             measureMemory(of: cell)
         case .gone: break
         }
+    }
+
+    func ping(_ cell: Cell) {
+        pings += 1
+        cell.send(.ping, id: pings)
     }
 
     /// Reads the kernel's figure on another thread: it takes the kernel a while for a large process.

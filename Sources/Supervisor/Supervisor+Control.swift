@@ -29,7 +29,7 @@ extension Supervisor: SupervisorControl {
                 "failed"
             } else if tenant.backoff.remainingNanoseconds(now: now) != nil {
                 "suspended"
-            } else if tenant.hasIsolate || tenant.running > 0 {
+            } else if tenant.hasIsolate || admission.running(of: tenant.place) > 0 {
                 "active"
             } else {
                 "registered"
@@ -37,16 +37,18 @@ extension Supervisor: SupervisorControl {
         return TenantReport(
             tenant: tenant.name, hosts: tenant.version?.policy.hosts ?? [],
             cordon: tenant.version?.policy.cordon.rawValue ?? "", state: state, errors: tenant.errors,
-            cell: tenant.version.flatMap { $0.cells.values.first?.name }, inFlight: tenant.running,
-            queued: tenant.queue.count, requests: tenant.outcomes.merging(tenant.answers > 0 ? ["ok": tenant.answers] : [:]) { $1 },
+            cell: tenant.version?.home?.name, quarantined: tenant.isQuarantined, inFlight: admission.running(of: tenant.place),
+            queued: admission.waiting(of: tenant.place),
+            requests: tenant.outcomes.merging(tenant.answers > 0 ? ["ok": tenant.answers] : [:]) { $1 },
             cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
     }
 
     public func cells() async -> [CellReport] {
         await onLoop { [self] in
-            cells.values.map { cell in
+            allCells.map { cell in
                 CellReport(
-                    cell: cell.name, pid: cell.process.pid, state: cell.state.rawValue,
+                    cell: cell.name, pid: cell.process.pid, state: cell.leavesBy == nil ? cell.state.rawValue : "leaving",
+                    tenants: cell.homes, share: cell.share,
                     sandboxed: cell.process.isSandboxed, isolates: cell.status.isolates, inFlight: cell.requests.count,
                     preemptions: cell.status.preemptions, migrations: cell.status.migrations, handoffs: cell.status.handoffs,
                     runnableWeight: cell.status.runnableWeight,
@@ -60,6 +62,13 @@ extension Supervisor: SupervisorControl {
         let load = loadPolicies
         let loaded = try! await blockingPool.runIfActive { load() }
         return await onLoop { [self] in apply(loaded) }
+    }
+
+    public func replaceCells() async -> [String] {
+        let names = await onLoop { [self] in cells.values.flatMap { $0 }.map(\.name).sorted() }
+        let replaced: EventLoopFuture<Void> = eventLoop.flatSubmit { [self] in self.replaceCells() }
+        try? await replaced.get()
+        return names
     }
 
     public func beginDraining() async { await onLoop { [self] in startDraining() } }
@@ -79,7 +88,7 @@ extension Supervisor: SupervisorControl {
     public func endCells() async {
         await onLoop { [self] in
             isDraining = true
-            for cell in Array(cells.values) { cell.end("the supervisor ends") }
+            for cell in allCells { cell.end("the supervisor ends") }
         }
     }
 

@@ -44,6 +44,7 @@ extension Supervisor {
                 cell.versions[header.id] = nil
             } else if !version.isRetired {
                 tenants[version.policy.tenant]?.hasIsolate = false
+                if version.openRequests == 0, version.home === cell { leaveHome(version) }
             }
         case .parked: try takeParked(header, payload, from: cell)
         case .poisoned: takePoisoned(header, payload, from: cell)
@@ -61,6 +62,7 @@ extension Supervisor {
         startFailures[cell.key] = nil
         logger.info("cell ready", metadata: ["cell": "\(cell.name)", "pid": "\(cell.process.pid)"])
         cell.becomeReady()
+        succeed(cell)
     }
 
     // MARK: Responses
@@ -248,6 +250,7 @@ extension Supervisor {
             var reader = ByteReader(bytes)
             return try CellStatus(from: &reader)
         }
+        takeWeight(of: cell)
         metrics.isolates.with([cell.name]).set(Double(cell.status.isolates))
         metrics.preemptions.with([cell.name]).set(Double(cell.status.preemptions))
         metrics.migrations.with([cell.name]).set(Double(cell.status.migrations))
@@ -267,7 +270,8 @@ extension Supervisor {
             throw ProtocolViolation("version \(header.id) is parked, which it does not have")
         }
         guard !version.isRetired else { return }
-        tenants[version.policy.tenant]?.parkedUntilNanoseconds = now + min(wait, Self.longestParkNanoseconds)
+        guard let tenant = tenants[version.policy.tenant], version.home === cell else { return }
+        park(tenant, until: now + min(wait, Self.longestParkNanoseconds))
     }
 
     private func takePoisoned(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) {

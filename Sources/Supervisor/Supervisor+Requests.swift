@@ -22,31 +22,42 @@ extension Supervisor: RequestDispatcher {
         if let length = request.contentLength, length > limits.requestBodyMegabytes << 20 {
             return refused(request, exchange, .bodyTooLarge, Self.bodyTooLarge(limits), tenant: tenant)
         }
-        let hasPlace = tenant.running < limits.concurrency
-        let hasQuota = now >= tenant.parkedUntilNanoseconds
-        let hasMachine = running < configuration.machineConcurrency
-        let startsNow = hasPlace && hasQuota && hasMachine && tenant.queue.isEmpty
-        if !startsNow {
-            if tenant.queue.count >= limits.queue {
-                if !hasQuota {
-                    return refused(
-                        request, exchange, .quotaExceeded, "the tenant has used up its CPU time and its queue is full",
-                        retryAfter: Int((tenant.parkedUntilNanoseconds - now) / 1_000_000_000) + 1, tenant: tenant)
-                }
-                return refused(
-                    request, exchange, .tenantBusy, "the tenant handles \(limits.concurrency) requests and \(limits.queue) wait",
-                    retryAfter: 1, tenant: tenant)
-            }
-            guard queued < configuration.machineQueue else {
-                return refused(request, exchange, .overloaded, "too many requests wait on this machine", retryAfter: 1, tenant: tenant)
-            }
-        }
+        // Before the tenant's place is looked at, since it is in its cell.
+        _ = home(of: version)
+        let verdict = admission.offer(request.id, of: tenant.place)
+        if case .refuse(let reason) = verdict { return refused(request, exchange, reason, tenant) }
         let record = RequestRecord(request, exchange: exchange, supervisor: self, tenant: tenant, version: version, now: now)
         version.openRequests += 1
         openRequests[record.id] = record
         limitWall(record, now: now)
-        if startsNow { run(record) } else { enqueue(record) }
+        switch verdict {
+        case .start: run(record, in: admission.cell(of: tenant.place))
+        case .wait(let shed?):
+            if let shed = openRequests[shed] { finish(shed, refusing: .overloaded, Self.machineFull, retryAfterSeconds: 1) }
+        case .wait, .refuse: break
+        }
         return record
+    }
+
+    private static let machineFull = "too many requests wait on this machine"
+
+    private func refused(_ request: IncomingRequest, _ exchange: any ResponseExchange, _ reason: Admission.Refusal, _ tenant: TenantRecord)
+        -> any DispatchedRequest
+    {
+        switch reason {
+        case .tenantBusy:
+            let limits = tenant.limits
+            return refused(
+                request, exchange, .tenantBusy, "the tenant handles \(limits.concurrency) requests and \(limits.queue) wait", retryAfter: 1,
+                tenant: tenant)
+        case .quotaExceeded:
+            let now = now
+            let wait = tenant.parkedUntilNanoseconds > now ? tenant.parkedUntilNanoseconds - now : 0
+            return refused(
+                request, exchange, .quotaExceeded, "the tenant has used up its CPU time and its queue is full",
+                retryAfter: Int(wait / 1_000_000_000) + 1, tenant: tenant)
+        case .overloaded: return refused(request, exchange, .overloaded, Self.machineFull, retryAfter: 1, tenant: tenant)
+        }
     }
 
     private static func bodyTooLarge(_ limits: TenantLimits) -> String {
@@ -84,54 +95,29 @@ extension Supervisor: RequestDispatcher {
 
     // MARK: Places
 
-    private func enqueue(_ record: RequestRecord) {
-        if record.tenant.queue.isEmpty { waitingTenants.append(record.tenant) }
-        record.tenant.queue.append(record)
-        queued += 1
-    }
-
-    /// Starts what waits and has a place by now, a request a tenant in turn.
-    func startWaiting(now: UInt64) {
-        // What it starts or drops may free places again, which it sees itself.
-        guard !waitingTenants.isEmpty, !isStartingWaiting else { return }
+    /// Starts what waits and has a place by now.
+    func startWaiting() {
+        // What it starts or gives up may free places again, which it sees itself.
+        guard admission.waiting > 0, !isStartingWaiting else { return }
         isStartingWaiting = true
         defer { isStartingWaiting = false }
-        var blocked = 0
-        while running < configuration.machineConcurrency, blocked < waitingTenants.count, let tenant = waitingTenants.popFirst() {
-            dropAbandoned(tenant)
-            guard !tenant.queue.isEmpty else { continue }
-            if tenant.running < tenant.limits.concurrency, now >= tenant.parkedUntilNanoseconds {
-                blocked = 0
-                let record = tenant.queue.removeFirst()
-                queued -= 1
-                run(record)
-            } else {
-                blocked += 1
-            }
-            if !tenant.queue.isEmpty { waitingTenants.append(tenant) }
+        while let (id, cell) = admission.next() {
+            guard let record = openRequests[id] else { preconditionFailure("what waits is open") }
+            run(record, in: cell)
         }
     }
 
-    private func dropAbandoned(_ tenant: TenantRecord) {
-        while let first = tenant.queue.first, first.clientState == .over {
-            tenant.queue.removeFirst()
-            queued -= 1
-            conclude(first, cpuNanoseconds: 0)
-        }
-    }
-
-    private func run(_ record: RequestRecord) {
+    private func run(_ record: RequestRecord, in place: Admission.CellSlot) {
         record.isRunning = true
-        record.tenant.running += 1
-        running += 1
-        place(record)
+        record.place = place
+        self.place(record)
     }
 
     /// Hands a request to the cell its tenant belongs to.
     func place(_ record: RequestRecord) {
-        let key = record.version.key
-        guard let cell = cell(for: key) else {
-            finish(record, refusing: .overloaded, "no cell can be started: \(startFailures[key]?.reason ?? "")", retryAfterSeconds: 5)
+        guard let cell = home(of: record.version) else {
+            let reason = startFailures[record.version.key]?.reason ?? ""
+            finish(record, refusing: .overloaded, "no cell can be started: \(reason)", retryAfterSeconds: 5)
             return
         }
         switch cell.state {
@@ -219,7 +205,10 @@ extension Supervisor: RequestDispatcher {
 
     /// Nobody waits for the answer any more: the cell is told; the place is free when it says so.
     func abandon(_ record: RequestRecord, _ reason: AbortReason) {
-        guard record.isRunning else { return }
+        guard record.isRunning else {
+            if admission.cancel(record.id, of: record.tenant.place) { conclude(record, cpuNanoseconds: 0) }
+            return
+        }
         if let cell = record.cell, cell.state == .ready {
             // A stream has no deadline while it is listened to; what is left of it now has one again.
             if reason == .clientGone { limitWall(record, now: now) }
@@ -243,9 +232,7 @@ extension Supervisor: RequestDispatcher {
         record.deadlineNanoseconds = .max
         let limit = record.version.policy.limits.wallMilliseconds
         let wasOpen = refuse(record, .wallLimit, "no response within \(limit) ms")
-        if record.isRunning {
-            abandon(record, .wallLimit)
-        }
+        abandon(record, .wallLimit)
         if !wasOpen, record.isRunning { logger.debug("waitUntil ended by the wall limit", metadata: Self.metadata(record)) }
     }
 
@@ -270,7 +257,8 @@ extension Supervisor: RequestDispatcher {
     /// All work of a request is over: its place is free.
     func conclude(_ record: RequestRecord, cpuNanoseconds: UInt64) {
         guard openRequests.removeValue(forKey: record.id) != nil else { return }
-        record.cell?.forget(record)
+        let cell = record.cell
+        cell?.forget(record)
         record.cell = nil
         record.request = nil
         let tenant = record.tenant
@@ -280,13 +268,15 @@ extension Supervisor: RequestDispatcher {
         }
         if record.isRunning {
             record.isRunning = false
-            tenant.running -= 1
-            running -= 1
+            admission.ended(tenant.place, in: record.place)
+        } else {
+            _ = admission.cancel(record.id, of: tenant.place)
         }
         let version = record.version
         version.openRequests -= 1
         if version.isRetired, version.openRequests == 0 { retire(version) }
-        if !waitingTenants.isEmpty { startWaiting(now: now) }
+        if let cell { endLeaverIfDone(cell) }
+        startWaiting()
         if isDraining { finishDrainingIfDone() }
     }
 }

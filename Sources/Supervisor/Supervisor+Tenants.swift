@@ -34,7 +34,7 @@ extension Supervisor {
         var report = ReloadReport(added: [], changed: [], removed: [], errors: load.failures.values.flatMap { $0 }.sorted())
         for loaded in load.tenants {
             let name = loaded.policy.tenant
-            let tenant = tenants[name] ?? TenantRecord(name: name, metrics: metrics)
+            let tenant = tenants[name] ?? makeTenant(name)
             tenant.errors = []
             if let version = tenant.version {
                 guard version.policy != loaded.policy || !version.bundle.isSame(as: loaded.bundle) else { continue }
@@ -44,15 +44,18 @@ extension Supervisor {
                 report.added.append(name)
             }
             tenants[name] = tenant
-            let version = TenantVersionRecord(id: makeVersionID(), policy: loaded.policy, bundle: loaded.bundle)
+            let version = TenantVersionRecord(
+                id: makeVersionID(), policy: loaded.policy, key: Self.key(of: loaded.policy), bundle: loaded.bundle)
             tenant.version = version
             versionCounts[version.key, default: 0] += 1
             tenant.hasIsolate = false
-            tenant.parkedUntilNanoseconds = 0
+            tenant.isQuarantined = false
+            unpark(tenant)
+            updateAdmission(of: tenant)
         }
         let names = Set(load.tenants.map(\.policy.tenant))
         for (name, errors) in load.failures {
-            let tenant = tenants[name] ?? TenantRecord(name: name, metrics: metrics)
+            let tenant = tenants[name] ?? makeTenant(name)
             tenant.errors = errors
             tenants[name] = tenant
             for error in errors { logger.error("a policy does not load", metadata: ["tenant": "\(name)", "reason": "\(error)"]) }
@@ -63,6 +66,7 @@ extension Supervisor {
                 report.removed.append(name)
             }
             tenants[name] = nil
+            admission.removeTenant(tenant.place)
         }
         rebuildHosts()
         endUnneededCells()
@@ -75,6 +79,11 @@ extension Supervisor {
         return report
     }
 
+    private func makeTenant(_ name: String) -> TenantRecord {
+        let limits = TenantAdmission(concurrency: 1, queue: 0, weight: 1)
+        return TenantRecord(name: name, place: admission.addTenant(limits, in: Admission.nowhere), metrics: metrics)
+    }
+
     private func supersede(_ version: TenantVersionRecord) {
         version.isRetired = true
         if version.openRequests == 0 { retire(version) }
@@ -85,18 +94,59 @@ extension Supervisor {
         // A cell keeps the name until it has ended the isolate: log lines may still be on their way.
         for cell in version.cells.values where cell.state == .ready { cell.send(.retire, id: version.id) }
         version.cells = [:]
-        let left = versionCounts[version.key, default: 1] - 1
-        versionCounts[version.key] = left > 0 ? left : nil
+        leaveHome(version)
+        countVersion(version.key, -1)
+    }
+
+    private func countVersion(_ key: CellKey, _ change: Int) {
+        let left = versionCounts[key, default: 0] + change
+        versionCounts[key] = left > 0 ? left : nil
         // A version that takes its place, if one does, is counted by the next turn of the loop.
         if left == 0 { eventLoop.execute { [weak self] in self?.endUnneededCells() } }
     }
 
     private func endUnneededCells() {
-        for (key, cell) in cells where versionCounts[key] == nil {
+        for (key, unneeded) in cells where versionCounts[key] == nil {
             cells[key] = nil
-            cell.endUnneeded()
+            leavingCells += unneeded
+            for cell in unneeded { cell.endUnneeded("no tenant needs it") }
         }
         startFailures = startFailures.filter { versionCounts[$0.key] != nil }
+    }
+
+    // MARK: Quarantine
+
+    /// A tenant that cost a cell has its next isolates in one of its own, until its policy or code changes.
+    func quarantine(_ tenant: TenantRecord) {
+        guard let version = tenant.version, !tenant.isQuarantined, version.policy.cordon != .private else { return }
+        tenant.isQuarantined = true
+        metrics.tenantsQuarantined.increment()
+        logger.warning("a tenant has a cell of its own from now on: it cost one", metadata: ["tenant": "\(tenant.name)"])
+        leaveHome(version)
+        let old = version.key
+        version.key = CellKey(cordon: "quarantine:\(tenant.name)", jit: old.jit)
+        countVersion(version.key, 1)
+        countVersion(old, -1)
+    }
+
+    // MARK: CPU quotas
+
+    func park(_ tenant: TenantRecord, until time: UInt64) {
+        tenant.parkedUntilNanoseconds = time
+        parkedTenants.set(tenant.name, at: time)
+        admission.setParked(tenant.place, true)
+    }
+
+    private func unpark(_ tenant: TenantRecord) {
+        tenant.parkedUntilNanoseconds = 0
+        parkedTenants.remove(tenant.name)
+        admission.setParked(tenant.place, false)
+    }
+
+    /// Tenants whose quota has filled again go on.
+    func unpark(now: UInt64) {
+        while let name = parkedTenants.popDue(at: now) { tenants[name].map(unpark) }
+        startWaiting()
     }
 
     private func rebuildHosts() {

@@ -23,17 +23,22 @@ public final class Supervisor: @unchecked Sendable {
     var hosts: [String: TenantRecord] = [:]
     /// By the part after `*.`.
     var wildcardHosts: [String: TenantRecord] = [:]
-    var cells: [CellKey: Cell] = [:]
+    /// Those that take requests, in the order they were started.
+    var cells: [CellKey: [Cell]] = [:]
+    /// Those that only finish what they have.
+    var leavingCells: [Cell] = []
+    /// Cells that are still to be replaced, and promises for when all are.
+    var cellsToReplace: [Cell] = []
+    var replaced: [EventLoopPromise<Void>] = []
+    var admission: Admission
+    /// Tenants whose CPU quota is used up, by when it has filled again.
+    var parkedTenants = DeadlineQueue<String>()
     /// Versions that are in force or have requests, by the cells they run in.
     var versionCounts: [CellKey: Int] = [:]
     var cellNumber: [CellKey: Int] = [:]
     var startFailures: [CellKey: StartFailures] = [:]
     private var nextVersion: UInt64 = 1
-    var running = 0
-    var queued = 0
     var isStartingWaiting = false
-    /// Tenants with something waiting, in the order they get a place that the machine has free.
-    var waitingTenants = Deque<TenantRecord>()
     var openRequests: [UInt64: RequestRecord] = [:]
     var isDraining = false
     var drained: [EventLoopPromise<Void>] = []
@@ -60,6 +65,10 @@ public final class Supervisor: @unchecked Sendable {
         self.spawner = spawner
         self.logger = logger
         metrics = SupervisorMetrics(registry)
+        admission = Admission(
+            AdmissionLimits(
+                machineConcurrency: configuration.machineConcurrency, cellConcurrency: configuration.cellConcurrency,
+                machineQueue: configuration.machineQueue))
         self.clock = clock
         self.loadPolicies = loadPolicies
     }
@@ -92,8 +101,9 @@ public final class Supervisor: @unchecked Sendable {
         if now >= nextOverdueNanoseconds {
             nextOverdueNanoseconds = now + 100_000_000
             endOverdue(now: now)
+            shareAmongCells()
         }
-        startWaiting(now: now)
+        unpark(now: now)
         if now >= nextSecondNanoseconds {
             nextSecondNanoseconds = now + 1_000_000_000
             everySecond()
@@ -101,10 +111,11 @@ public final class Supervisor: @unchecked Sendable {
     }
 
     private func everySecond() {
-        for cell in Array(cells.values) { checkHealth(of: cell) }
+        for cell in allCells { checkHealth(of: cell) }
+        endOverdueLeavers()
         keepSharedCell()
-        metrics.inFlight.set(Double(running))
-        metrics.queued.set(Double(queued))
+        metrics.inFlight.set(Double(admission.running))
+        metrics.queued.set(Double(admission.waiting))
         if isDraining { finishDrainingIfDone() }
     }
 }

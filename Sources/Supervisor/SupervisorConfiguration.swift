@@ -4,8 +4,15 @@ import NIOCore
 public struct SupervisorConfiguration: Sendable {
     public var workersPerCell = 1
     public var sliceMicroseconds = 2_000
-    public var isolatesPerCell = 2_000
+    /// Tenants that live in a cell before another is started.
+    public var isolatesPerCell = 1_000
     public var idleSeconds = 3_600
+    /// Cells that one cordon may have; with all of them full, the least full takes more tenants.
+    public var cellsPerCordon = 16
+    /// Requests being handled by one cell; more wait.
+    public var cellConcurrency = 4_096
+    /// A cell that is replaced ends after this, whatever still runs in it.
+    public var cellDrainSeconds = 60
     /// Requests being handled by all cells together; more wait.
     public var machineConcurrency = 4_096
     /// Requests waiting in all tenants' queues together; more get `overloaded`.

@@ -6,6 +6,9 @@ public protocol SupervisorControl: Sendable {
     func cells() async -> [CellReport]
     /// Reads all policies again; changed tenants swap atomically, a policy that fails leaves the old one in force.
     func reload() async -> ReloadReport
+    /// Replaces every cell by a new one without losing a request; returns when each has its successor.
+    /// - Returns: the cells that were replaced.
+    func replaceCells() async -> [String]
     /// Stops taking requests and ends when those in flight are answered.
     func beginDraining() async
 }
@@ -30,14 +33,16 @@ public struct TenantReport: Sendable, Codable {
     /// Of a failed tenant: every error as `FILE:LINE:COLUMN: message`.
     public var errors: [String]
     public var cell: String?
+    /// It was to blame for the loss of a cell and has one of its own.
+    public var quarantined: Bool
     public var inFlight: Int
     public var queued: Int
     /// Answers by outcome: `ok` or an error code.
     public var requests: [String: UInt64]
     public var cpuSeconds: Double
     public init(
-        tenant: String, hosts: [String], cordon: String, state: String, errors: [String], cell: String?, inFlight: Int,
-        queued: Int, requests: [String: UInt64], cpuSeconds: Double
+        tenant: String, hosts: [String], cordon: String, state: String, errors: [String], cell: String?, quarantined: Bool,
+        inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
     ) {
         self.tenant = tenant
         self.hosts = hosts
@@ -45,6 +50,7 @@ public struct TenantReport: Sendable, Codable {
         self.state = state
         self.errors = errors
         self.cell = cell
+        self.quarantined = quarantined
         self.inFlight = inFlight
         self.queued = queued
         self.requests = requests
@@ -56,8 +62,12 @@ public struct TenantReport: Sendable, Codable {
 public struct CellReport: Sendable, Codable {
     public var cell: String
     public var pid: Int32
-    /// `starting`, `ready`.
+    /// `starting`, `ready`, `leaving` (takes no more requests).
     public var state: String
+    /// Tenants that live in it.
+    public var tenants: Int
+    /// The part of the machine that the kernel was told to give it beside other busy cells; 0 while it is alone.
+    public var share: Double
     public var sandboxed: Bool
     public var isolates: UInt64
     public var inFlight: Int
@@ -74,13 +84,16 @@ public struct CellReport: Sendable, Codable {
     /// V8's pages and array buffers, as the cell counts them.
     public var accountedBytes: UInt64
     public init(
-        cell: String, pid: Int32, state: String, sandboxed: Bool, isolates: UInt64, inFlight: Int, preemptions: UInt64,
+        cell: String, pid: Int32, state: String, tenants: Int, share: Double, sandboxed: Bool, isolates: UInt64, inFlight: Int,
+        preemptions: UInt64,
         migrations: UInt64, handoffs: UInt64, runnableWeight: UInt64, coldStarts: UInt64, cpuSeconds: Double, memoryBytes: UInt64,
         accountedBytes: UInt64
     ) {
         self.cell = cell
         self.pid = pid
         self.state = state
+        self.tenants = tenants
+        self.share = share
         self.sandboxed = sandboxed
         self.isolates = isolates
         self.inFlight = inFlight

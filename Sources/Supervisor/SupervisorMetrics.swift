@@ -16,6 +16,8 @@ struct SupervisorMetrics {
     let cellMemory: GaugeFamily
     let cellAccounted: GaugeFamily
     let cellsLost: Counter
+    let cellsStarted: Counter
+    let tenantsQuarantined: Counter
     let retries: Counter
 
     init(_ registry: MetricsRegistry) {
@@ -46,6 +48,11 @@ struct SupervisorMetrics {
         cellAccounted = registry.gauge(
             "cloister_cell_accounted_bytes", help: "V8's committed pages as the cell counts them.", labels: ["cell"])
         cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
+        cellsStarted = registry.counter("cloister_cells_started_total", help: "Cells that were started.").single
+        tenantsQuarantined =
+            registry.counter(
+                "cloister_tenants_quarantined_total", help: "Tenants that were moved to a cell of their own because theirs was lost."
+            ).single
         retries =
             registry.counter(
                 "cloister_requests_retried_total", help: "Requests tried again after their cell was lost."

@@ -8,8 +8,9 @@ import Wire
 final class TenantVersionRecord: @unchecked Sendable {
     let id: UInt64
     let policy: TenantPolicy
-    /// The cells it runs in.
-    let key: CellKey
+    /// The cells it may run in, and the one it lives in.
+    var key: CellKey
+    var home: Cell?
     let bundle: TenantBundle
     /// Cells that hold it.
     var cells: [ObjectIdentifier: Cell] = [:]
@@ -17,10 +18,10 @@ final class TenantVersionRecord: @unchecked Sendable {
     var openRequests = 0
     var isRetired = false
 
-    init(id: UInt64, policy: TenantPolicy, bundle: TenantBundle) {
+    init(id: UInt64, policy: TenantPolicy, key: CellKey, bundle: TenantBundle) {
         self.id = id
         self.policy = policy
-        key = Supervisor.key(of: policy)
+        self.key = key
         self.bundle = bundle
     }
 }
@@ -31,8 +32,10 @@ final class TenantRecord: @unchecked Sendable {
     var version: TenantVersionRecord?
     /// Of the last reading of its policy, as FILE:LINE:COLUMN: message.
     var errors: [String] = []
-    var running = 0
-    var queue = Deque<RequestRecord>()
+    /// Its place in the admission.
+    let place: Admission.TenantSlot
+    /// It was to blame for the loss of a cell, and has one of its own until its policy or code changes.
+    var isQuarantined = false
     /// Its CPU quota has filled again then, as its cell says.
     var parkedUntilNanoseconds: UInt64 = 0
     var backoff = LossBackoff()
@@ -48,8 +51,9 @@ final class TenantRecord: @unchecked Sendable {
     var logLines = 0
     var droppedLogLines: UInt64 = 0
 
-    init(name: String, metrics: SupervisorMetrics) {
+    init(name: String, place: Admission.TenantSlot, metrics: SupervisorMetrics) {
         self.name = name
+        self.place = place
         cpuMetric = metrics.cpuSeconds.with([name])
         answersMetric = metrics.requests.with([name, "ok"])
     }

@@ -96,8 +96,15 @@ struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Have all policies read again. Exit status 1 when one has errors; its tenant keeps the old one.")
     @OptionGroup var options: AdminOptions
+    @Flag(help: "Replace all cells by new ones instead, without losing a request: after an update of V8 or of Cloister's cell.")
+    var cells = false
 
     func run() throws {
+        if cells {
+            let answer = try options.client().post("/v1/cells/replace")
+            let replaced = try answer.decode([String: [String]].self)["replaced"] ?? []
+            return print(options.output == .json ? answer.text : "replaced \(replaced.count) cells\n", terminator: "")
+        }
         let answer = try options.client().post("/v1/reload")
         let report = try answer.decode(ReloadReport.self)
         if options.output == .json {

@@ -116,6 +116,8 @@ struct Daemon {
         settings.workersPerCell = configuration.workers ?? max(1, System.coreCount)
         settings.sliceMicroseconds = configuration.sliceMicroseconds
         settings.isolatesPerCell = configuration.isolatesPerCell
+        settings.cellsPerCordon = configuration.cellsPerCordon
+        settings.cellConcurrency = configuration.cellConcurrency
         settings.idleSeconds = configuration.idleSeconds
         settings.machineConcurrency = configuration.machineConcurrency
         settings.machineQueue = configuration.machineQueue

@@ -48,16 +48,17 @@ import Testing
     @Test func aChangingRequestNeedsTheHeaderThatAPageCannotSend() async throws {
         let control = FakeControl()
         try await serve(control) { port in
-            for path in ["/v1/reload", "/v1/drain"] {
+            for path in ["/v1/reload", "/v1/cells/replace", "/v1/drain"] {
                 let refused = try ask(port, "POST \(path)")
                 #expect(refused.status == 403)
                 #expect(control.calls.withLock { $0 }.isEmpty)
             }
             let reloaded = try ask(port, "POST /v1/reload", "cloister-admin: 1\r\n")
             #expect(reloaded.status == 200)
+            #expect(try ask(port, "POST /v1/cells/replace", "cloister-admin: 1\r\n").body == "{\"replaced\":[\"standard#0\"]}\n")
             let drained = try ask(port, "POST /v1/drain", "cloister-admin: 1\r\n")
             #expect(drained.status == 202)
-            #expect(control.calls.withLock { $0 } == ["reload", "drain"])
+            #expect(control.calls.withLock { $0 } == ["reload", "replace", "drain"])
         }
     }
 
@@ -200,7 +201,9 @@ private final class FakeControl: SupervisorControl {
     func tenants() async -> [TenantReport] {
         [
             TenantReport(
-                tenant: "a", hosts: ["a.localhost"], cordon: "standard", state: "active", errors: [], cell: "standard#0", inFlight: 3,
+                tenant: "a", hosts: ["a.localhost"], cordon: "standard", state: "active", errors: [], cell: "standard#0",
+                quarantined: false,
+                inFlight: 3,
                 queued: 0, requests: ["ok": 1], cpuSeconds: 0.5)
         ]
     }
@@ -210,6 +213,11 @@ private final class FakeControl: SupervisorControl {
     func reload() async -> ReloadReport {
         calls.withLock { $0.append("reload") }
         return ReloadReport(added: [], changed: [], removed: [], errors: [])
+    }
+
+    func replaceCells() async -> [String] {
+        calls.withLock { $0.append("replace") }
+        return ["standard#0"]
     }
 
     func beginDraining() async { calls.withLock { $0.append("drain") } }

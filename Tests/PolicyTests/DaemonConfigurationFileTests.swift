@@ -38,6 +38,8 @@ import Testing
             workers: 3
             slice_us: 101
             isolates_per_cell: 102
+            cells_per_cordon: 121
+            cell_concurrency: 122
             idle_s: 103
             machine_concurrency: 104
             machine_queue: 105
@@ -60,6 +62,8 @@ import Testing
         wanted.workers = 3
         wanted.sliceMicroseconds = 101
         wanted.isolatesPerCell = 102
+        wanted.cellsPerCordon = 121
+        wanted.cellConcurrency = 122
         wanted.idleSeconds = 103
         wanted.machineConcurrency = 104
         wanted.machineQueue = 105

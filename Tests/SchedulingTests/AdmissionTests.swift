@@ -19,10 +19,10 @@ import Testing
         let cell = admission.addCell()
         let a = admission.addTenant(Self.tenant, in: cell)
         expect((1...5).map { admission.offer($0, of: a) }, [.start, .start, .wait(shed: nil), .wait(shed: nil), .refuse(.tenantBusy)])
-        expect(admission.next(), nil)
+        expect(admission.next()?.request, nil)
         admission.ended(a, in: cell)
-        expect(admission.next(), 3)
-        expect(admission.next(), nil)
+        expect(admission.next()?.request, 3)
+        expect(admission.next()?.request, nil)
         #expect(admission.running(of: a) == 2 && admission.waiting(of: a) == 1)
     }
 
@@ -38,10 +38,10 @@ import Testing
         let a = admission.addTenant(Self.tenant, in: admission.addCell())
         admission.setParked(a, true)
         expect((1...3).map { admission.offer($0, of: a) }, [.wait(shed: nil), .wait(shed: nil), .refuse(.quotaExceeded)])
-        expect(admission.next(), nil)
+        expect(admission.next()?.request, nil)
         admission.setParked(a, false)
-        expect(admission.next(), 1)
-        expect(admission.next(), 2)
+        expect(admission.next()?.request, 1)
+        expect(admission.next()?.request, 2)
     }
 
     @Test func tenantsThatWaitStartInTurn() {
@@ -56,7 +56,7 @@ import Testing
         var runner = a
         for _ in 0..<5 {
             admission.ended(runner, in: cell)
-            let request = admission.next()
+            let request = admission.next()?.request
             order.append(request ?? 0)
             runner = request ?? 0 > 10 ? b : a
         }
@@ -71,10 +71,10 @@ import Testing
         )
         expect(admission.offer(1, of: a), .start)
         expect(admission.offer(2, of: b), .wait(shed: nil))
-        expect(admission.next(), nil)
+        expect(admission.next()?.request, nil)
         expect(admission.offer(3, of: c), .start)
         admission.ended(a, in: one)
-        expect(admission.next(), 2)
+        expect(admission.next()?.request, 2)
     }
 
     @Test func aFullMachineQueueShedsTheLightestLatest() {
@@ -102,7 +102,7 @@ import Testing
         expect(admission.cancel(2, of: a), true)
         expect(admission.cancel(1, of: a), false)
         admission.ended(a, in: cell)
-        expect(admission.next(), 3)
+        expect(admission.next()?.request, 3)
         expect(admission.waiting, 0)
     }
 

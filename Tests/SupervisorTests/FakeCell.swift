@@ -49,6 +49,11 @@ final class FakeCell: SpawnedCell, Sendable {
     func verifySealed() throws { if let seal { throw seal } }
     func reap() -> (status: String, diagnostics: String) { ("signal 9", "") }
 
+    func setCPUShare(_ share: Double) { shares.withLock { $0 = share } }
+    /// What the supervisor set last.
+    var share: Double { shares.withLock { $0 } }
+    private let shares = Mutex(0.0)
+
     func kill() {
         killed.store(true, ordering: .sequentiallyConsistent)
         die()

@@ -95,8 +95,8 @@ final class TestSupervisor: Sendable {
     func expectNothingHeld(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         let held = try await onLoop { supervisor in
             [
-                supervisor.openRequests.count, supervisor.running, supervisor.queued,
-                supervisor.tenants.values.reduce(0) { $0 + $1.running + $1.queue.count + ($1.version?.openRequests ?? 0) },
+                supervisor.openRequests.count, supervisor.admission.running, supervisor.admission.waiting,
+                supervisor.tenants.values.reduce(0) { $0 + supervisor.admission.running(of: $1.place) + ($1.version?.openRequests ?? 0) },
             ]
         }
         #expect(held == [0, 0, 0, 0], sourceLocation: sourceLocation)

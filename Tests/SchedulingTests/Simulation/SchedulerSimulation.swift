@@ -152,7 +152,7 @@ struct SchedulerSimulation {
     }
 
     private mutating func startWaiting() {
-        while let request = admission.next() { begin(Int(request), tenantOf[Int(request)]) }
+        while let request = admission.next()?.request { begin(Int(request), tenantOf[Int(request)]) }
     }
 
     private mutating func begin(_ id: Int, _ index: Int) {
@@ -189,7 +189,7 @@ struct SchedulerSimulation {
             used -= first.left
             tenants[index].inbox.removeFirst()
             try end(first.id, .answered)
-            admission.ended(tenants[index].place, in: index % 2)
+            admission.ended(tenants[index].place, in: admission.cell(of: tenants[index].place))
             if tenants[index].meanIntervalNanoseconds == nil { at(now, .arrival(index)) }
         }
         queue.charge(tenants[index].slot, nanoseconds: charged, now: now)
@@ -251,7 +251,7 @@ struct SchedulerSimulation {
             bySlot[tenants[index].slot] = index
             for request in held {
                 try end(request.id, .lost)
-                admission.ended(tenants[index].place, in: index % 2)
+                admission.ended(tenants[index].place, in: admission.cell(of: tenants[index].place))
                 if tenants[index].meanIntervalNanoseconds == nil { at(now, .arrival(index)) }
             }
         }

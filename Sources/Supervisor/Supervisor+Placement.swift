@@ -1,0 +1,139 @@
+import NIOCore
+import Policy
+import Scheduling
+import Wire
+
+/// Which cell a tenant lives in, how cells are added and replaced, and what share of the machine each has.
+extension Supervisor {
+    /// All cells that have a process.
+    var allCells: [Cell] { cells.values.flatMap { $0 } + leavingCells }
+
+    /// The cell that a version's requests go to; one is started if need be. Nil while none can be.
+    ///
+    /// A tenant stays where it is for as long as its cell takes requests. A new one goes where rendezvous hashing says among the cells that have
+    /// room; with none, another cell is started, and at the limit of cells the least full takes it.
+    func home(of version: TenantVersionRecord) -> Cell? {
+        if let home = version.home, home.takesRequests { return home }
+        leaveHome(version)
+        guard let cell = chooseCell(for: version) else { return nil }
+        version.home = cell
+        cell.homes += 1
+        if let tenant = tenants[version.policy.tenant], tenant.version === version { updateAdmission(of: tenant) }
+        return cell
+    }
+
+    private func chooseCell(for version: TenantVersionRecord) -> Cell? {
+        let open = cells[version.key] ?? []
+        let withRoom = open.filter { $0.homes < configuration.isolatesPerCell }
+        if let index = RendezvousHash.choose(for: version.policy.tenant, among: withRoom.map(\.name)) { return withRoom[index] }
+        if open.count < configuration.cellsPerCordon, let new = startCell(version.key) { return new }
+        return open.min { $0.homes < $1.homes }
+    }
+
+    /// The version has no isolate where it was, or may not have one there any more.
+    func leaveHome(_ version: TenantVersionRecord) {
+        version.home?.homes -= 1
+        version.home = nil
+    }
+
+    func updateAdmission(of tenant: TenantRecord) {
+        let limits = tenant.limits
+        admission.update(
+            tenant.place,
+            TenantAdmission(concurrency: limits.concurrency, queue: limits.queue, weight: tenant.version?.policy.weight ?? 1),
+            in: tenant.version?.home?.place ?? Admission.nowhere)
+    }
+
+    // MARK: Replacing cells
+
+    /// Replaces every cell by a new one, one after the other; what runs in the old ones goes on there.
+    func replaceCells() -> EventLoopFuture<Void> {
+        let promise = eventLoop.makePromise(of: Void.self)
+        replaced.append(promise)
+        cellsToReplace.append(contentsOf: cells.values.flatMap { $0 }.filter { cell in !cellsToReplace.contains { $0 === cell } })
+        replaceNextCell()
+        return promise.futureResult
+    }
+
+    /// Starts the successor of the next cell in line.
+    func replaceNextCell() {
+        while let old = cellsToReplace.first {
+            guard old.takesRequests, !isDraining else {
+                cellsToReplace.removeFirst()
+                continue
+            }
+            // One at a time: it is called again when the successor is ready or has failed.
+            if cells[old.key]?.contains(where: { $0.predecessor === old }) == true { return }
+            guard let new = startCell(old.key) else {
+                cellsToReplace.removeFirst()
+                continue
+            }
+            new.predecessor = old
+            return
+        }
+        let promises = replaced
+        replaced = []
+        promises.forEach { $0.succeed() }
+    }
+
+    /// A cell is ready: the one that it replaces takes no more requests.
+    func succeed(_ cell: Cell) {
+        guard let old = cell.predecessor else { return }
+        cell.predecessor = nil
+        cellsToReplace.removeAll { $0 === old }
+        beginLeaving(old)
+        replaceNextCell()
+    }
+
+    /// A cell takes no more requests and ends when those that it has are done, or after `cellDrainSeconds`.
+    func beginLeaving(_ cell: Cell) {
+        guard cell.takesRequests else { return }
+        cell.leavesBy = now + UInt64(configuration.cellDrainSeconds) * 1_000_000_000
+        cells[cell.key]?.removeAll { $0 === cell }
+        leavingCells.append(cell)
+        logger.info("cell takes no more requests", metadata: ["cell": "\(cell.name)", "in_flight": "\(cell.requests.count)"])
+        endLeaverIfDone(cell)
+    }
+
+    func endLeaverIfDone(_ cell: Cell) {
+        guard cell.leavesBy != nil, cell.requests.isEmpty, cell.waiting.isEmpty, cell.state == .ready else { return }
+        cell.endUnneeded("it was replaced")
+    }
+
+    /// Once a second.
+    func endOverdueLeavers() {
+        let now = now
+        for cell in leavingCells {
+            endLeaverIfDone(cell)
+            if let leavesBy = cell.leavesBy, now >= leavesBy { cell.endUnneeded("it was replaced, and requests took too long to end") }
+        }
+    }
+
+    // MARK: Shares
+
+    /// An idle cell counts as much as one tenant of the usual weight: it has that much at once when something comes.
+    private static let idleWeight = 100.0
+    /// How fast a cell's weight follows what it reports.
+    private static let weightGain = 0.3
+
+    /// A cell told what weight is runnable in it.
+    func takeWeight(of cell: Cell) {
+        cell.smoothedWeight += (Double(min(cell.status.runnableWeight, 100_000_000)) - cell.smoothedWeight) * Self.weightGain
+    }
+
+    /// Ten times a second: gives each cell the share of the machine that the weight in it has among all, so that one endless loop alone in a cell
+    /// does not get what a thousand tenants share in another.
+    func shareAmongCells() {
+        let running = allCells.filter { $0.state == .ready }
+        guard running.count > 1 else { return }
+        for cell in running where !cell.requests.isEmpty { ping(cell) }
+        let total = running.reduce(0) { $0 + max($1.smoothedWeight, Self.idleWeight) }
+        for cell in running {
+            let share = max(cell.smoothedWeight, Self.idleWeight) / total
+            // The kernel need not be told of what makes no difference.
+            guard abs(share - cell.share) > 0.005 * cell.share else { continue }
+            cell.share = share
+            cell.process.setCPUShare(share)
+        }
+    }
+}

@@ -1,0 +1,149 @@
+import NIOCore
+import Policy
+import Testing
+import Wire
+
+@testable import Supervisor
+
+/// Which cell a tenant lives in.
+@Suite(.timeLimit(.minutes(2))) struct PlacementTests {
+    /// Sends a request of each tenant and has its cell answer.
+    private func answer(_ tenants: [String], of test: TestSupervisor, by cell: FakeCell) async throws {
+        for tenant in tenants {
+            let client = try await test.request(tenant)
+            cell.answer(try await cell.nextRequest().id, tenant)
+            #expect(try await client.next() == .head(status: 200, headers: "", body: tenant, isComplete: true))
+        }
+    }
+
+    private func homes(_ test: TestSupervisor) async throws -> [String: String] {
+        try await test.onLoop { supervisor in supervisor.tenants.compactMapValues { $0.version?.home?.name } }
+    }
+
+    @Test func cellsAreAddedAsTenantsComeAndTenantsStay() async throws {
+        let names = ["a", "b", "c", "d", "e"]
+        let test = try await TestSupervisor(names.map { .test($0) }) { $0.isolatesPerCell = 2 }
+        var cells: [FakeCell] = []
+        for (index, name) in names.enumerated() {
+            let client = try await test.request(name)
+            if index % 2 == 0 { cells.append(try await test.readyCell()) }
+            let cell = cells[index / 2]
+            cell.answer(try await cell.nextRequest().id, name)
+            #expect(try await client.next() == .head(status: 200, headers: "", body: name, isComplete: true))
+        }
+        let before = try await homes(test)
+        #expect(
+            before == ["a": "standard#0", "b": "standard#0", "c": "standard#1", "d": "standard#1", "e": "standard#2"])
+        for (index, name) in names.enumerated().reversed() { try await answer([name], of: test, by: cells[index / 2]) }
+        #expect(try await homes(test) == before)
+        try await test.expectNothingHeld()
+    }
+
+    @Test func atTheLimitOfCellsTheLeastFullTakesMore() async throws {
+        let test = try await TestSupervisor(["a", "b", "c"].map { .test($0) }) {
+            $0.isolatesPerCell = 1
+            $0.cellsPerCordon = 1
+        }
+        _ = try await test.request("a")
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        try await answer(["b", "c"], of: test, by: cell)
+        #expect(try await homes(test).values.allSatisfy { $0 == "standard#0" })
+    }
+
+    @Test func aTenantWhoseIsolateEndedMakesRoom() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) }) { $0.isolatesPerCell = 1 }
+        _ = try await test.request("a")
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        cell.send(.isolateEnded, id: version)
+        while try await homes(test)["a"] != nil { try await Task.sleep(for: .milliseconds(1)) }
+        try await answer(["b"], of: test, by: cell)
+    }
+
+    @Test func aLostCellsTenantsFindAnother() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) })
+        _ = try await test.request("a")
+        let first = try await test.readyCell()
+        first.answer(try await first.nextRequest().id)
+        try await answer(["b"], of: test, by: first)
+        first.die()
+        let second = try await test.readyCell()
+        try await answer(["a", "b"], of: test, by: second)
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aReplacedCellFinishesWhatItHasAndGetsNothingNew() async throws {
+        let test = try await TestSupervisor()
+        let running = try await test.request()
+        let old = try await test.readyCell()
+        let request = try await old.nextRequest()
+        old.send(.entered, id: request.id)
+        let replaced = try await test.onLoop { $0.replaceCells() }
+        // Until its successor is ready the old one goes on.
+        let before = try await test.request()
+        let second = try await old.nextRequest()
+        let new = try await test.readyCell()
+        try await replaced.get()
+        try await answer(["a"], of: test, by: new)
+        #expect(!old.isKilled)
+        old.answer(second.id, "second")
+        old.answer(request.id, "first")
+        #expect(try await before.next() == .head(status: 200, headers: "", body: "second", isComplete: true))
+        #expect(try await running.next() == .head(status: 200, headers: "", body: "first", isComplete: true))
+        try await old.expectEnd()
+        #expect(!new.isKilled)
+        try await answer(["a"], of: test, by: new)
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aReplacedCellThatDoesNotGetDoneIsEnded() async throws {
+        let test = try await TestSupervisor { $0.cellDrainSeconds = 5 }
+        let client = try await test.request()
+        let old = try await test.readyCell()
+        old.send(.entered, id: try await old.nextRequest().id)
+        let replaced = try await test.onLoop { $0.replaceCells() }
+        _ = try await test.readyCell()
+        try await replaced.get()
+        try await test.advance(milliseconds: 6_000)
+        #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        try await old.expectEnd()
+    }
+
+    @Test func aTenantThatCostACellGetsOneOfItsOwn() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) })
+        let client = try await test.request("a")
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.send(.entered, id: try await cell.next(.request).id)
+        cell.send(.poisoned, id: version, ByteBuffer(string: "out of memory"))
+        #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        let shared = try await test.readyCell()
+        try await answer(["b"], of: test, by: shared)
+        _ = try await test.request("a")
+        let own = try await test.readyCell()
+        #expect(own.name == "quarantine:a#0")
+        own.answer(try await own.nextRequest().id)
+        // A new version is given another chance.
+        try await test.apply(["a", "b"].map { .test($0) }, code: "2")
+        try await shared.next(.retire)
+        try await answer(["a"], of: test, by: shared)
+    }
+
+    @Test func sharesFollowTheWeightThatIsRunnable() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) }) { $0.isolatesPerCell = 1 }
+        _ = try await test.request("a")
+        let first = try await test.readyCell()
+        _ = try await test.request("b")
+        let second = try await test.readyCell()
+        try await first.nextRequest()
+        try await second.nextRequest()
+        for _ in 0..<40 {
+            try await test.advance(milliseconds: 100)
+            try await first.status { $0.runnableWeight = 3_000 }
+            try await second.status { $0.runnableWeight = 1_000 }
+        }
+        #expect(abs(first.share - 0.75) < 0.01 && abs(second.share - 0.25) < 0.01, "\(first.share) \(second.share)")
+    }
+}
