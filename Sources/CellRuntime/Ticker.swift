@@ -7,7 +7,7 @@ import Wire
 final class Ticker: @unchecked Sendable {
     static let tickNanoseconds: UInt64 = 1_000_000
     /// Ticks without a running turn before it sleeps.
-    private static let idleTicks = 20
+    private static let idleTicks = 3
     /// A turn that was asked to suspend itself and has not after this long sits in a builtin that does not look.
     private static let stallNanoseconds: UInt64 = 3_000_000
     /// A turn that was told to end and has not after this long: the cell must be replaced.

@@ -2,66 +2,127 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Sends a plan's requests when they are due, over as many kept connections as are needed, and measures each from the time it was due:
-/// a request that had to wait for a connection has waited. On one event loop.
-public final class LoadClient: @unchecked Sendable {
+/// Sends a phase's requests when they are due, over as many kept connections as are needed, and measures each from the time it was due: a request
+/// that had to wait for a connection has waited. On one event loop.
+final class LoadClient: @unchecked Sendable {
     /// Connections at once; requests beyond that wait, and their latency counts it.
-    public static let connectionLimit = 512
+    static let connectionLimit = 1_024
+    /// Requests that are due and not answered; more are given up as `client_overload`.
+    static let outstandingLimit = 200_000
+    /// How long answers are waited for after the last request of a phase was due.
+    static let graceSeconds: Int64 = 60
+
+    /// A request: what is sent and how it is counted.
+    struct Job {
+        var tenant: Int
+        var group: Int
+        var serviceNanoseconds: UInt64
+        var due: NIODeadline
+        /// The client that sends its next one when this is answered.
+        var loop: Int?
+    }
 
     private let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
     private let eventLoop: any EventLoop
     private let host: String
     private let port: Int
+    private let tenants: [String]
+    /// Rounds of the tenants' loop that take a microsecond.
+    var roundsPerMicrosecond = 0.0
+    private let record: (Job, _ latencyNanoseconds: UInt64, _ error: String?) -> Void
+    private var random: SplitMix64
+
     private var idle: [Channel] = []
     private var open = 0
-    private var waiting: [(tenant: String, due: NIODeadline)] = []
-    private var results = GroupResults()
+    private var waiting = CircularBuffer<Job>()
     private var outstanding = 0
-    private var allSent = false
+    /// Of these, those that no loop sent.
+    private(set) var outstandingArrivals = 0
+    private var phaseNumber = 0
+    private var phase = Workload.Phase(seconds: 0)
+    private var popularity: [[Double]] = []
+    private var next = 0
+    private var start = NIODeadline.now()
+    private var end = NIODeadline.now()
     private var done: EventLoopPromise<Void>?
 
-    public init(host: String, port: Int) {
+    /// - Parameters:
+    ///   - tenants: names by number.
+    ///   - record: told of each request that is over, on the client's event loop.
+    init(
+        host: String, port: Int, tenants: [String], seed: UInt64,
+        record: @escaping (Job, _ latencyNanoseconds: UInt64, _ error: String?) -> Void
+    ) {
         eventLoop = group.next()
         self.host = host
         self.port = port
+        self.tenants = tenants
+        self.record = record
+        random = SplitMix64(seed: seed)
     }
 
-    /// Runs a plan to the last answer.
-    /// - Parameter name: a tenant's name by its number in the plan.
-    public func run(_ plan: LoadPlan, name: @escaping @Sendable (Int) -> String) async throws -> GroupResults {
+    /// Does something on the client's event loop, where what is recorded is.
+    func onLoop<T: Sendable>(_ body: @escaping @Sendable () -> T) async throws -> T { try await eventLoop.submit(body).get() }
+
+    /// Runs a phase to the last answer of what was due in it, but for its loops: those go on if the next phase has the same.
+    func run(_ phase: Workload.Phase) async throws {
         let promise = eventLoop.makePromise(of: Void.self)
         eventLoop.execute { [self] in
-            results = GroupResults()
-            allSent = false
+            let goesOn = self.phase.loops == phase.loops && outstanding > 0
+            self.phase = phase
+            phaseNumber += 1
+            let number = phaseNumber
+            next = 0
+            start = .now()
+            end = start + .nanoseconds(Int64(phase.seconds * 1e9))
             done = promise
-            schedule(plan.arrivals, from: 0, start: .now(), name)
+            popularity = phase.loops.map { Popularity.cumulated($0.popularity) }
+            if !goesOn {
+                for (index, loop) in phase.loops.enumerated() { for _ in 0..<loop.count { sendNext(ofLoop: index) } }
+            }
+            schedule()
+            eventLoop.scheduleTask(deadline: end) { [self] in if number == phaseNumber { finishIfDone() } }
+            eventLoop.scheduleTask(deadline: end + .seconds(Self.graceSeconds)) { [self] in if number == phaseNumber { finish() } }
         }
         try await promise.futureResult.get()
-        return try await eventLoop.submit { [self] in results }.get()
     }
 
-    /// Sends what is due and comes back when the next is.
-    private func schedule(_ arrivals: [LoadPlan.Arrival], from first: Int, start: NIODeadline, _ name: @escaping @Sendable (Int) -> String)
-    {
-        var index = first
+    private func schedule() {
         let now = NIODeadline.now()
-        while index < arrivals.count, start + .nanoseconds(Int64(arrivals[index].nanoseconds)) <= now {
-            send(name(arrivals[index].tenant), due: start + .nanoseconds(Int64(arrivals[index].nanoseconds)))
-            index += 1
+        while next < phase.arrivals.count {
+            let arrival = phase.arrivals[next]
+            let due = start + .nanoseconds(Int64(arrival.nanoseconds))
+            guard due <= now else { break }
+            send(Job(tenant: arrival.tenant, group: arrival.group, serviceNanoseconds: arrival.serviceNanoseconds, due: due))
+            next += 1
         }
-        guard index < arrivals.count else {
-            allSent = true
-            return finishIfDone()
-        }
-        let next = start + .nanoseconds(Int64(arrivals[index].nanoseconds))
-        eventLoop.scheduleTask(deadline: next) { [self, index] in schedule(arrivals, from: index, start: start, name) }
+        guard next < phase.arrivals.count else { return finishIfDone() }
+        let due = start + .nanoseconds(Int64(phase.arrivals[next].nanoseconds))
+        eventLoop.scheduleTask(deadline: due) { [self] in schedule() }
     }
 
-    private func send(_ tenant: String, due: NIODeadline) {
+    private func sendNext(ofLoop index: Int) {
+        guard index < phase.loops.count else { return }
+        let loop = phase.loops[index]
+        let tenant =
+            loop.popularity.isEmpty
+            ? loop.tenants.randomElement(using: &random)! : loop.tenants[Popularity.draw(popularity[index], &random)]
+        send(Job(tenant: tenant, group: loop.group, serviceNanoseconds: loop.serviceNanoseconds, due: .now(), loop: index))
+    }
+
+    private func send(_ job: Job) {
+        guard outstanding < Self.outstandingLimit else { return record(job, 0, "client_overload") }
         outstanding += 1
-        if let channel = idle.popLast() { return write(tenant, due, channel) }
-        waiting.append((tenant, due))
+        if job.loop == nil { outstandingArrivals += 1 }
+        while let channel = idle.popLast() {
+            if channel.isActive { return write(job, channel) }
+        }
+        waiting.append(job)
         guard open < Self.connectionLimit else { return }
+        connect()
+    }
+
+    private func connect() {
         open += 1
         ClientBootstrap(group: eventLoop)
             .channelOption(.tcpOption(.tcp_nodelay), value: 1)
@@ -75,55 +136,56 @@ public final class LoadClient: @unchecked Sendable {
                 case .success(let channel): becameIdle(channel)
                 case .failure:
                     open -= 1
-                    if !waiting.isEmpty {
-                        waiting.removeFirst()
-                        ended(error: "broken")
-                    }
+                    if let job = waiting.popFirst() { ended(job, error: "broken") }
                 }
             }
     }
 
-    private func write(_ tenant: String, _ due: NIODeadline, _ channel: Channel) {
+    private func write(_ job: Job, _ channel: Channel) {
         let handler = try! channel.pipeline.syncOperations.handler(type: AnswerHandler.self)
-        handler.due = due
-        let head = HTTPRequestHead(version: .http1_1, method: .GET, uri: "/", headers: ["host": "\(tenant).localhost"])
+        handler.job = job
+        let rounds = Int(Double(job.serviceNanoseconds) / 1000 * roundsPerMicrosecond)
+        let head = HTTPRequestHead(
+            version: .http1_1, method: .GET, uri: job.serviceNanoseconds == 0 ? "/" : "/\(rounds)",
+            headers: ["host": "\(tenants[job.tenant]).localhost"])
         channel.write(HTTPClientRequestPart.head(head), promise: nil)
         channel.writeAndFlush(HTTPClientRequestPart.end(nil), promise: nil)
     }
 
     fileprivate func becameIdle(_ channel: Channel) {
-        guard channel.isActive else {
-            open -= 1
-            return
-        }
-        guard !waiting.isEmpty else { return idle.append(channel) }
-        let next = waiting.removeFirst()
-        write(next.tenant, next.due, channel)
+        guard channel.isActive else { return }
+        guard let job = waiting.popFirst() else { return idle.append(channel) }
+        write(job, channel)
     }
 
-    fileprivate func answered(due: NIODeadline, error: String?) {
-        if let error {
-            ended(error: error)
+    fileprivate func ended(_ job: Job, error: String?) {
+        record(job, UInt64(max(0, (NIODeadline.now() - job.due).nanoseconds)), error)
+        outstanding -= 1
+        if let loop = job.loop {
+            // Not at once, where it was refused at once.
+            if error == nil {
+                sendNext(ofLoop: loop)
+            } else {
+                eventLoop.scheduleTask(in: .milliseconds(20)) { [self] in sendNext(ofLoop: loop) }
+            }
         } else {
-            results.record(latencyNanoseconds: UInt64(max(0, (NIODeadline.now() - due).nanoseconds)))
-            outstanding -= 1
+            outstandingArrivals -= 1
             finishIfDone()
         }
-    }
-
-    private func ended(error: String) {
-        results.record(error: error)
-        outstanding -= 1
-        finishIfDone()
     }
 
     fileprivate func closed(_ channel: Channel) {
         idle.removeAll { $0 === channel }
         open -= 1
+        if !waiting.isEmpty, open < Self.connectionLimit { connect() }
     }
 
     private func finishIfDone() {
-        guard allSent, outstanding == 0 else { return }
+        guard next >= phase.arrivals.count, outstandingArrivals == 0, NIODeadline.now() >= end else { return }
+        finish()
+    }
+
+    private func finish() {
         done?.succeed()
         done = nil
     }
@@ -134,31 +196,28 @@ private final class AnswerHandler: ChannelInboundHandler {
 
     /// Held: connections outlast the run they were opened for.
     private let client: LoadClient
-    /// When the request in flight was due.
-    var due: NIODeadline?
+    var job: LoadClient.Job?
     private var error: String?
 
     init(client: LoadClient) { self.client = client }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
-        case .head(let head):
-            error = head.status.code < 400 ? nil : head.headers.first(name: "cloister-error") ?? "\(head.status.code)"
+        case .head(let head): error = head.status.code < 400 ? nil : head.headers.first(name: "cloister-error") ?? "\(head.status.code)"
         case .body: break
         case .end:
-            guard let due else { return }
-            self.due = nil
-            client.answered(due: due, error: error)
+            guard let job else { return }
+            self.job = nil
             client.becameIdle(context.channel)
+            client.ended(job, error: error)
         }
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        if let due {
-            self.due = nil
-            client.answered(due: due, error: "broken")
-        }
         client.closed(context.channel)
+        guard let job else { return }
+        self.job = nil
+        client.ended(job, error: "broken")
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }

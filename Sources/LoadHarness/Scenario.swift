@@ -2,95 +2,217 @@ import Foundation
 
 /// The workloads, by name.
 public enum Scenario: String, CaseIterable, Sendable {
-    /// One small handler.
+    /// One small handler for each tenant.
     case hello
+    /// 99.5 % of the requests take 0.1 ms of CPU time, 0.5 % take 100 ms.
+    case bimodal
+    /// Five kinds of requests between 0.1 and 2 ms.
+    case tpcc
+    /// Exponentially distributed around 0.2 ms.
+    case exponential
+    /// Few hot tenants, many rare ones, durations over five orders of magnitude.
+    case azure
+    /// Small handlers alone, then beside tenants that never stop: groups `victims_alone`, `victims`, `hogs`.
+    case hogs
+    /// Tenants of different weights that always have something to do.
+    case weights
+    /// As many requests as are answered, tenants by Zipf's law.
+    case zipf
+    /// Tenants come and go while others are called.
+    case churn
+    /// A mix for a long time; watches memory.
+    case soak
     /// The first answer of tenants that were never seen before, one after the other.
     case coldstart
-    /// Small handlers alone, then beside endless loops: groups `victims_alone`, `victims`.
-    case hogs
     /// Tenants that were called once and do nothing: the memory each adds.
     case idle
-}
+    /// Each tenant called once, then all of them now and then.
+    case resident
 
-/// One run of a scenario.
-public struct ScenarioRun: Sendable {
-    public var scenario: Scenario
-    public var tenants: Int
-    public var rate: Double
-    public var seconds: Double
-    public var seed: UInt64
-    public var workers: Int
-    /// `cloisterd` to start.
-    public var executable: String
-    public var preempts: Bool
-
-    public init(
-        scenario: Scenario, tenants: Int, rate: Double, seconds: Double, seed: UInt64, workers: Int, executable: String, preempts: Bool
-    ) {
-        self.scenario = scenario
-        self.tenants = tenants
-        self.rate = rate
-        self.seconds = seconds
-        self.seed = seed
-        self.workers = workers
-        self.executable = executable
-        self.preempts = preempts
-    }
+    /// What the offered load should be where only the workers' part is known.
+    public static let defaultLoad = 0.8
 
     static let helloSource = "export default { fetch() { return new Response('hello world'); } };"
-    /// Limits under which a loop goes on for the whole run.
-    static let loopPolicy = "limits: { cpu_ms: 300000, wall_ms: 600000, cpu_quota_ms_per_s: 1000000 }"
-    /// Loops a worker in `hogs`.
-    static let loopsPerWorker = 2
+    /// Takes CPU time: the path is the number of rounds of a linear congruential generator.
+    static let spinSource = """
+        export default { fetch(request) {
+          const rounds = Number(request.url.slice(request.url.lastIndexOf('/') + 1));
+          let x = 1;
+          for (let i = 0; i < rounds; i++) x = (Math.imul(x, 1103515245) + 12345) | 0;
+          return new Response(String(x));
+        } };
+        """
+    /// Limits under which nothing is cut off.
+    static let freePolicy = "limits: { cpu_ms: 300000, wall_ms: 600000, cpu_quota_ms_per_s: 1000000, concurrency: 1024, queue: 4096 }"
 
-    public func run() async throws -> LoadReport {
-        var made = (0..<tenants).map { SpawnedDaemon.Tenant("t\($0)", Self.helloSource) }
-        let loops = scenario == .hogs ? workers * Self.loopsPerWorker : 0
-        made += (0..<loops).map { .init("loop\($0)", "export default { fetch() { for (;;) {} } };", policy: Self.loopPolicy) }
-        // The first call of a fresh cell is not a tenant's cold start.
-        made.append(.init("warm", Self.helloSource))
-        let daemon = try SpawnedDaemon(
-            executable: executable, tenants: made, workers: workers, arguments: preempts ? [] : ["--no-preemption"])
-        defer { daemon.end() }
-        let client = LoadClient(host: "127.0.0.1", port: daemon.port)
-        _ = try await client.run(LoadPlan(eachOf: 20, rate: 200)) { _ in "warm" }
-        var groups: [String: GroupResults] = [:]
-        let cpuBefore = daemon.cpuSeconds
-        let pssBefore = daemon.cellPSSBytes
-        var length = seconds
-        switch scenario {
-        case .hello: groups["hello"] = try await client.run(plan) { "t\($0)" }
-        case .coldstart, .idle:
-            groups["first"] = try await client.run(LoadPlan(eachOf: tenants, rate: rate)) { "t\($0)" }
-            length = Double(tenants) / rate
-        case .hogs:
-            _ = try await client.run(LoadPlan(eachOf: tenants, rate: 500)) { "t\($0)" }
-            groups["victims_alone"] = try await client.run(plan) { "t\($0)" }
-            let hogs = LoadClient(host: "127.0.0.1", port: daemon.port)
-            // They run until the daemon ends.
-            let running = Task { _ = try await hogs.run(LoadPlan(eachOf: loops, rate: 1000)) { "loop\($0)" } }
-            try await Task.sleep(for: .milliseconds(300))
-            groups["victims"] = try await client.run(plan) { "t\($0)" }
-            running.cancel()
+    /// The kinds of tenants that never stop, by name; some look at interrupts, others sit in one builtin after the other.
+    static let hogSources = [
+        ("loop", "export default { fetch() { for (;;) {} } };"),
+        ("regexp", "export default { fetch() { const s = 'a'.repeat(28) + 'b'; for (;;) /^(a+)+$/.test(s); } };"),
+        ("json", "const s = '[' + '{\"a\":[1,2,3]},'.repeat(50000) + '0]'; export default { fetch() { for (;;) JSON.parse(s); } };"),
+        (
+            "sort",
+            "const a = Float64Array.from({ length: 300000 }, (_, i) => (i * 7919) % 300007); export default { fetch() { for (;;) a.slice().sort(); } };"
+        ),
+        ("fill", "const a = new Array(2000000); export default { fetch() { for (;;) a.fill(1); } };"),
+        ("bigint", "const a = 3n ** 60000n; export default { fetch() { for (;;) a * a * a; } };"),
+        (
+            "wasm",
+            """
+            const code = Uint8Array.of(0,97,115,109,1,0,0,0,1,4,1,96,0,0,3,2,1,0,7,8,1,4,108,111,111,112,0,0,10,9,1,7,0,3,64,12,0,11,11);
+            let loop;
+            export default { async fetch() { loop ??= (await WebAssembly.instantiate(code)).instance.exports.loop; loop(); } };
+            """
+        ),
+        ("join", "const a = Array.from({ length: 200000 }, (_, i) => 'x' + i); export default { fetch() { for (;;) a.join(','); } };"),
+    ]
+
+    public func workload(_ parameters: ScenarioParameters) -> Workload {
+        switch self {
+        case .hello: open(parameters, source: Self.helloSource, rate: parameters.rate ?? 500, group: "hello")
+        case .bimodal: timed(parameters, .bimodal)
+        case .tpcc: timed(parameters, .tpcc)
+        case .exponential, .soak: timed(parameters, .exponential)
+        case .azure: timed(parameters, .azure, popularity: Popularity.azure(parameters.tenants))
+        case .hogs: hogs(parameters)
+        case .weights: weights(parameters)
+        case .zipf: zipf(parameters)
+        case .churn: open(parameters, source: Self.helloSource, rate: parameters.rate ?? 300, group: "stayers")
+        case .coldstart, .idle: once(parameters, sparse: false)
+        case .resident: once(parameters, sparse: true)
         }
-        let cpu = daemon.cpuSeconds - cpuBefore
-        // Cells report once a second.
-        try await Task.sleep(for: .milliseconds(1_500))
-        return report(groups, daemon, length: length, cpu: cpu, pssBefore: pssBefore)
     }
 
-    private var plan: LoadPlan { LoadPlan(rate: rate, seconds: seconds, tenants: tenants, seed: seed) }
+    private func tenants(_ count: Int, _ source: String, policy: String = freePolicy) -> [Workload.Tenant] {
+        (0..<count).map { Workload.Tenant("t\($0)", source, policy: policy) }
+    }
 
-    private func report(
-        _ groups: [String: GroupResults], _ daemon: SpawnedDaemon, length: Double, cpu: Double, pssBefore: UInt64
-    ) -> LoadReport {
-        let main = (groups["victims"] ?? groups.values.first!).report(seconds: length)
-        return LoadReport(
-            scenario: scenario.rawValue, tenants: tenants, workers: workers, duration_s: length, offered_rps: rate, seed: seed,
-            completed: main.completed, errors: main.errors, throughput_rps: main.throughput_rps, latency_ms: main.latency_ms,
-            groups: groups.mapValues { $0.report(seconds: length) }, rss_bytes: daemon.rssBytes,
-            pss_bytes_per_tenant: scenario == .idle ? (Double(daemon.cellPSSBytes) - Double(pssBefore)) / Double(tenants) : nil,
-            preemptions: daemon.sum("preemptions"), cold_starts: daemon.sum("cold_starts"),
-            cpu_us_per_request: scenario == .hogs ? nil : cpu * 1e6 / Double(max(main.completed, 1)))
+    /// Each tenant once, so that its isolate is there.
+    static func visit(_ count: Int, rate: Double, group: Int = 0, service: UInt64 = 0, times: Int = 1) -> Workload.Phase {
+        let arrivals = (0..<count * times).map {
+            Workload.Arrival(nanoseconds: UInt64(Double($0) / rate * 1e9), tenant: $0 % count, group: group, serviceNanoseconds: service)
+        }
+        return Workload.Phase(seconds: Double(count * times) / rate, arrivals: arrivals, isMeasured: false)
+    }
+
+    private func open(_ parameters: ScenarioParameters, source: String, rate: Double, group: String) -> Workload {
+        var random = SplitMix64(seed: parameters.seed)
+        let plan = Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { random in
+            (Int.random(in: 0..<parameters.tenants, using: &random), 0, 0)
+        }
+        return Workload(
+            tenants: tenants(parameters.tenants, source), groups: [group],
+            phases: [Self.visit(parameters.tenants, rate: 200), .init(seconds: parameters.seconds, arrivals: plan)], offeredRate: rate)
+    }
+
+    private func timed(_ parameters: ScenarioParameters, _ times: ServiceTimes, popularity: [Double]? = nil) -> Workload {
+        var random = SplitMix64(seed: parameters.seed)
+        let rate = parameters.rate ?? parameters.load * Double(parameters.workers) / times.meanNanoseconds * 1e9
+        let cumulated = Popularity.cumulated(popularity ?? Array(repeating: 1, count: parameters.tenants))
+        // Where short and long requests are told apart, so are their tenants: a tenth has the long ones.
+        let separates = self == .bimodal && parameters.tenants > 1
+        let long = max(1, parameters.tenants / 10)
+        let plan = Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { random in
+            let (kind, service) = times.draw(&random)
+            let tenant = Popularity.draw(cumulated, &random)
+            guard separates else { return (tenant, kind, service) }
+            return (kind == 0 ? long + tenant % (parameters.tenants - long) : tenant % long, kind, service)
+        }
+        return Workload(
+            tenants: tenants(parameters.tenants, Self.spinSource), groups: times.kinds.map(\.group),
+            phases: [
+                // Long enough that V8 optimises each tenant's loop.
+                Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 5), .init(seconds: parameters.seconds, arrivals: plan),
+            ], offeredRate: rate, needsCalibration: true)
+    }
+
+    private func hogs(_ parameters: ScenarioParameters) -> Workload {
+        var random = SplitMix64(seed: parameters.seed)
+        let rate = parameters.rate ?? 300
+        func victims(_ group: Int) -> [Workload.Arrival] {
+            Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { random in
+                (Int.random(in: 0..<parameters.tenants, using: &random), group, 0)
+            }
+        }
+        let hogs = Self.hogSources.map {
+            Workload.Tenant("hog-\($0.0)", $0.1, policy: Self.freePolicy.replacing(" }", with: ", startup_cpu_ms: 5000 }"))
+        }
+        let loops = hogs.indices.map { Workload.Loop(tenants: [parameters.tenants + $0], group: 2) }
+        return Workload(
+            tenants: tenants(parameters.tenants, Self.helloSource) + hogs, groups: ["victims", "victims_alone", "hogs"],
+            phases: [
+                Self.visit(parameters.tenants, rate: 200), .init(seconds: parameters.seconds, arrivals: victims(1)),
+                // The hogs begin before it counts.
+                .init(seconds: 1, loops: loops, isMeasured: false), .init(seconds: parameters.seconds, arrivals: victims(0), loops: loops),
+            ], offeredRate: rate)
+    }
+
+    /// Weights that tenants of `weights` have, in turn.
+    static let weightSteps = [100, 200, 400, 800]
+
+    private func weights(_ parameters: ScenarioParameters) -> Workload {
+        let tenants = (0..<parameters.tenants).map {
+            Workload.Tenant(
+                "t\($0)", Self.spinSource, policy: "weight: \(Self.weightSteps[$0 % Self.weightSteps.count])\n\(Self.freePolicy)")
+        }
+        let loops = tenants.indices.map { Workload.Loop(tenants: [$0], group: 0, serviceNanoseconds: 2_000_000, count: 3) }
+        return Workload(
+            tenants: tenants, groups: ["all"],
+            phases: [
+                Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 2), .init(seconds: 1, loops: loops, isMeasured: false),
+                .init(seconds: parameters.seconds, loops: loops),
+            ], offeredRate: 0, needsCalibration: true)
+    }
+
+    /// Clients at once in `zipf`.
+    static let zipfClients = 64
+
+    private func zipf(_ parameters: ScenarioParameters) -> Workload {
+        let all = Array(0..<parameters.tenants)
+        let loop = Workload.Loop(
+            tenants: all, popularity: Popularity.zipf(parameters.tenants, exponent: 1.1), group: 0, count: Self.zipfClients)
+        return Workload(
+            tenants: tenants(parameters.tenants, Self.helloSource), groups: ["all"],
+            phases: [
+                Self.visit(parameters.tenants, rate: 200), .init(seconds: 1, loops: [loop], isMeasured: false),
+                .init(seconds: parameters.seconds, loops: [loop]),
+            ], offeredRate: 0)
+    }
+
+    private func once(_ parameters: ScenarioParameters, sparse: Bool) -> Workload {
+        var random = SplitMix64(seed: parameters.seed)
+        let rate = parameters.rate ?? 100
+        var first = Self.visit(parameters.tenants, rate: rate)
+        first.isMeasured = true
+        var phases = [first]
+        if sparse {
+            let plan = Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { random in
+                (Int.random(in: 0..<parameters.tenants, using: &random), 1, 0)
+            }
+            phases.append(.init(seconds: parameters.seconds, arrivals: plan))
+        }
+        return Workload(
+            tenants: tenants(parameters.tenants, Self.helloSource), groups: sparse ? ["first", "again"] : ["first"], phases: phases,
+            offeredRate: rate)
+    }
+}
+
+/// When requests are to be sent: decided before the run, whatever the answers take, so that a slow server cannot slow the load down.
+enum Arrivals {
+    /// A Poisson process.
+    /// - Parameter draw: the tenant, group and service time in nanoseconds of each.
+    static func poisson(
+        rate: Double, seconds: Double, _ random: inout SplitMix64, draw: (inout SplitMix64) -> (tenant: Int, group: Int, service: UInt64)
+    ) -> [Workload.Arrival] {
+        precondition(rate > 0 && seconds > 0, "a plan needs a rate and a duration")
+        var arrivals: [Workload.Arrival] = []
+        var time = 0.0
+        while true {
+            // The gaps of a Poisson process are exponential: -ln(u) / rate.
+            time += -log(Double.random(in: Double.leastNonzeroMagnitude..<1, using: &random)) / rate
+            guard time < seconds else { return arrivals }
+            let (tenant, group, service) = draw(&random)
+            arrivals.append(.init(nanoseconds: UInt64(time * 1e9), tenant: tenant, group: group, serviceNanoseconds: service))
+        }
     }
 }

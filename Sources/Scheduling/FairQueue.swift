@@ -20,14 +20,17 @@ public struct FairQueueConfiguration: Sendable {
     public var granularityNanoseconds: UInt64 = 100_000
     /// What an entity asks for after it used up what it asked for when it woke. Longer than a slice and what it is overrun by.
     public var busyRequestNanoseconds: UInt64 = 4_000_000
+    /// Who is farther ahead of its share than this, after a piece of work that could not be interrupted, does not move virtual time for the others.
+    public var debtLimitNanoseconds: UInt64 = 10_000_000
     /// The lag that a tenant brings back from sleep is at most what it is owed in this time.
     public var creditLimitNanoseconds: UInt64 = 10_000_000
 
     public init() {}
 }
 
-/// The run queue: earliest eligible virtual deadline first (Stoica and Abdel-Wahab, "Earliest Eligible Virtual Deadline First", 1995) with the
-/// virtual time of WF²Q+ (Bennett and Zhang, 1997), which never stands behind everybody that waits, so that somebody is always eligible.
+/// The run queue: earliest eligible virtual deadline first (Stoica and Abdel-Wahab, "Earliest Eligible Virtual Deadline First", 1995). Virtual time is
+/// the average of the entities' own, by weight, as in Linux's fair class: what they are behind and ahead of it is nothing in sum, so that somebody
+/// is always eligible, and who wakes at it is neither before nor behind those that ran all along.
 ///
 /// Each entity asks for a piece of CPU time; it is eligible once virtual time has reached the entity's own, and its deadline is when the piece
 /// should be had at its share. An entity that sleeps before a slice is over asks for as much as it used lately, which gives short turns early
@@ -58,6 +61,8 @@ public struct FairQueue: Sendable {
         var requestNanoseconds: UInt64
         /// CPU time since it woke.
         var busyNanoseconds: UInt64 = 0
+        /// It is so far ahead that virtual time goes on without it.
+        var isInDebt = false
         /// Tells its live entry in a heap from those of before.
         var stamp: UInt64 = 0
     }
@@ -73,7 +78,10 @@ public struct FairQueue: Sendable {
     public let configuration: FairQueueConfiguration
     private var entities: [Entity] = []
     private var free: [Slot] = []
-    private var virtualTime: Int128 = 0
+    /// Of the entities that wait or run: the sum of their virtual times by weight.
+    private var weightedTime: Int128 = 0
+    /// Virtual time when the last of them went to sleep.
+    private var idleTime: Int128 = 0
     /// Those that wait: by deadline when eligible, else by their virtual time.
     private var eligible = Heap<Entry>()
     private var early = Heap<Entry>()
@@ -98,6 +106,21 @@ public struct FairQueue: Sendable {
     init(_ configuration: FairQueueConfiguration, mutation: Mutation?) {
         self.configuration = configuration
         self.mutation = mutation
+    }
+
+    private var virtualTime: Int128 { activeWeight > 0 ? weightedTime / Int128(activeWeight) : idleTime }
+
+    /// An entity counts from now on.
+    private mutating func join(_ slot: Slot) {
+        activeWeight += entities[slot].weight
+        weightedTime += entities[slot].virtualTime * Int128(entities[slot].weight)
+    }
+
+    /// An entity does not count any more.
+    private mutating func leave(_ slot: Slot) {
+        activeWeight -= entities[slot].weight
+        weightedTime -= entities[slot].virtualTime * Int128(entities[slot].weight)
+        if activeWeight == 0 { idleTime = max(idleTime, entities[slot].virtualTime) }
     }
 
     // MARK: Entities
@@ -135,7 +158,7 @@ public struct FairQueue: Sendable {
 
     private mutating func leaveQueue(_ slot: Slot) {
         waitingCount -= 1
-        activeWeight -= entities[slot].weight
+        if entities[slot].isInDebt { entities[slot].isInDebt = false } else { leave(slot) }
     }
 
     // MARK: Becoming runnable
@@ -148,7 +171,7 @@ public struct FairQueue: Sendable {
         if mutation != .lagUnbounded { entities[slot].virtualTime = max(entities[slot].virtualTime, floor) }
         entities[slot].busyNanoseconds = 0
         ask(slot, for: entities[slot].requestNanoseconds)
-        activeWeight += entities[slot].weight
+        join(slot)
         enqueue(slot, now: now)
     }
 
@@ -161,9 +184,10 @@ public struct FairQueue: Sendable {
     /// An entity that ran has nothing to do.
     public mutating func sleep(_ slot: Slot) {
         precondition(entities[slot].state == .running, "only who runs goes to sleep")
-        activeWeight -= entities[slot].weight
         entities[slot].state = .asleep
         let limit = virtual(configuration.creditLimitNanoseconds, over: entities[slot].weight)
+        // By virtual time without it, so that who comes back at once is where it was.
+        leave(slot)
         entities[slot].credit = min(max(virtualTime - entities[slot].virtualTime, 0), limit)
         let average = (entities[slot].requestNanoseconds * 3 + entities[slot].busyNanoseconds) / 4
         entities[slot].requestNanoseconds = min(
@@ -171,17 +195,34 @@ public struct FairQueue: Sendable {
     }
 
     private mutating func ask(_ slot: Slot, for nanoseconds: UInt64) {
-        entities[slot].deadline = entities[slot].virtualTime + virtual(nanoseconds, over: entities[slot].weight)
+        // Also who is behind: it is not urgent for that, and a short turn in between delays it by no more than that takes.
+        entities[slot].deadline = max(entities[slot].virtualTime, virtualTime) + virtual(nanoseconds, over: entities[slot].weight)
     }
 
     private func urgency(_ slot: Slot) -> Int128 { mutation == .deadlinesIgnored ? 0 : entities[slot].deadline }
 
+    private mutating func leaveIfInDebt(_ slot: Slot) {
+        let entity = entities[slot]
+        guard activeWeight > entity.weight, configuration.order == .fair else { return }
+        let others = (weightedTime - entity.virtualTime * Int128(entity.weight)) / Int128(activeWeight - entity.weight)
+        guard entity.virtualTime > others + virtual(configuration.debtLimitNanoseconds, over: entity.weight) else { return }
+        leave(slot)
+        entities[slot].isInDebt = true
+    }
+
+    private mutating func endDebt(_ slot: Slot) {
+        guard entities[slot].isInDebt else { return }
+        entities[slot].isInDebt = false
+        join(slot)
+    }
+
     private mutating func enqueue(_ slot: Slot, now: UInt64) {
         if let wait = entities[slot].quota?.nanosecondsUntilAllowed(now: now), wait > 0 {
-            activeWeight -= entities[slot].weight
+            leave(slot)
             entities[slot].state = .parked
             return parked.set(slot, at: now &+ wait)
         }
+        leaveIfInDebt(slot)
         stamp += 1
         entities[slot].stamp = stamp
         entities[slot].state = .waiting
@@ -202,13 +243,11 @@ public struct FairQueue: Sendable {
         release(now: now)
         while waitingCount > 0 {
             promote(until: virtualTime)
-            guard let entry = eligible.popMin() else {
-                guard let first = early.min else { preconditionFailure("who waits is in one of the heaps") }
-                virtualTime = max(virtualTime, first.key)
-                continue
-            }
+            // Where only those that run are eligible, whoever is next goes early: no worker is idle while somebody waits.
+            guard let entry = eligible.popMin() ?? early.popMin() else { preconditionFailure("who waits is in one of the heaps") }
             guard entities[entry.slot].stamp == entry.stamp, entities[entry.slot].state == .waiting else { continue }
             waitingCount -= 1
+            endDebt(entry.slot)
             entities[entry.slot].state = .running
             return entry.slot
         }
@@ -219,8 +258,9 @@ public struct FairQueue: Sendable {
     public mutating func charge(_ slot: Slot, nanoseconds: UInt64, now: UInt64) {
         precondition(entities[slot].state == .running, "only who runs is charged")
         let used = min(nanoseconds, Self.longestCharge)
-        virtualTime += virtual(used, over: activeWeight)
-        if mutation != .usageForgotten { entities[slot].virtualTime += virtual(used, over: entities[slot].weight) }
+        let ahead = mutation == .usageForgotten ? 0 : virtual(used, over: entities[slot].weight)
+        entities[slot].virtualTime += ahead
+        weightedTime += ahead * Int128(entities[slot].weight)
         entities[slot].busyNanoseconds &+= used
         entities[slot].quota?.charge(used, now: now)
         // Each slice asks anew: a deadline that stayed until the piece is had would pass for who ran late, and short turns would wait behind it.
@@ -252,6 +292,7 @@ public struct FairQueue: Sendable {
         while let first = early.min, first.key <= time {
             early.removeMin()
             guard entities[first.slot].stamp == first.stamp, entities[first.slot].state == .waiting else { continue }
+            endDebt(first.slot)
             eligible.insert(Entry(key: urgency(first.slot), stamp: first.stamp, slot: first.slot))
         }
     }
@@ -261,10 +302,10 @@ public struct FairQueue: Sendable {
     /// Puts those back whose quota has filled.
     private mutating func release(now: UInt64) {
         while let slot = parked.popDue(at: now) {
-            activeWeight += entities[slot].weight
             // Nobody is owed for the time its quota forbade it to run.
             entities[slot].virtualTime = max(entities[slot].virtualTime, virtualTime)
             ask(slot, for: configuration.busyRequestNanoseconds)
+            join(slot)
             enqueue(slot, now: now)
         }
     }
@@ -280,6 +321,9 @@ public struct FairQueue: Sendable {
     }
 
     // MARK: For tests and metrics
+
+    /// Whether an entity waits or runs.
+    func isActive(_ slot: Slot) -> Bool { entities[slot].state == .waiting || entities[slot].state == .running }
 
     /// How far an entity is behind (positive) or ahead of its share, in nanoseconds of CPU time.
     public func lagNanoseconds(of slot: Slot) -> Double {

@@ -269,7 +269,7 @@ struct SchedulerSimulation {
         for index in tenants.indices {
             let tenant = tenants[index]
             if let since = tenant.waitingSince, tenant.quotaMilliseconds == nil {
-                let turns = Double(queue.activeWeight) / Double(tenant.weight) + Double(tenants.count)
+                let turns = Double(tenants.reduce(0) { $0 + $1.weight }) / Double(tenant.weight) + Double(tenants.count)
                 let longest = faults ? Self.stuckNanoseconds : queue.configuration.longestSliceNanoseconds
                 let limit = 2 * turns * Double(longest) + 200_000_000
                 if Double(now - since) > limit {

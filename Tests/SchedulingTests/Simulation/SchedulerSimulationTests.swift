@@ -57,7 +57,7 @@ import Testing
             seed: seed, workers: 1, tenants: backlog(weights: weights), checksLag: mutation == nil, mutation: mutation)
         try simulation.run(events: 1_000)
         simulation.startWindow()
-        try simulation.run(events: 60_000)
+        try simulation.run(events: 100_000)
         return simulation.largestShareError(among: Array(weights.indices))
     }
 
@@ -71,7 +71,9 @@ import Testing
     @Test(arguments: [FairQueue.Mutation.weightsIgnored, .usageForgotten]) func brokenSharesAreNoticed(_ mutation: FairQueue.Mutation)
         throws
     {
-        #expect(try Self.shareError(seed: 1, mutation: mutation) > 0.01)
+        // Or the simulation stops before, since somebody starves.
+        let error = (try? Self.shareError(seed: 1, mutation: mutation)) ?? .infinity
+        #expect(error > 0.01)
     }
 
     @Test func aForgottenQuotaIsNoticed() {
@@ -140,6 +142,76 @@ import Testing
             queue.sleep(short)
         }
         return longest
+    }
+
+    /// Others that came and went for long, and workers that were charged late, must not have moved virtual time away from those that run.
+    @Test func aNewcomerNeedNotCatchUpWithThePast() {
+        var queue = FairQueue()
+        let hogs = (0..<3).map { _ in queue.add(weight: 100) }
+        let visitors = (0..<50).map { _ in queue.add(weight: 100) }
+        var now: UInt64 = 0
+        for hog in hogs { queue.wake(hog, now: now) }
+        for round in 0..<20_000 {
+            // Two run side by side; the one that began first is charged last.
+            let first = queue.next(now: now)!
+            let second = queue.next(now: now)!
+            now += 3_000_000
+            for (slot, used) in [(second, UInt64(1_000_000)), (first, 3_000_000)] {
+                queue.charge(slot, nanoseconds: visitors.contains(slot) ? 50_000 : used, now: now)
+                if visitors.contains(slot) { queue.sleep(slot) } else { queue.yield(slot, now: now) }
+            }
+            let visitor = visitors[round % visitors.count]
+            if abs(queue.lagNanoseconds(of: hogs[0])) > 20_000_000 { Issue.record("round \(round): lag"); return }
+            if !queue.isActive(visitor) { queue.wake(visitor, now: now) }
+        }
+        let newcomer = queue.add(weight: 100)
+        queue.wake(newcomer, now: now)
+        var before = 0
+        while let slot = queue.next(now: now), slot != newcomer {
+            before += 1
+            now += 2_000_000
+            queue.charge(slot, nanoseconds: 2_000_000, now: now)
+            queue.yield(slot, now: now)
+            if before > 100 { break }
+        }
+        #expect(before <= 3)
+    }
+
+    /// Work that cannot be interrupted is charged when it ends, much at once: that must not put everybody else behind newcomers or before them.
+    @Test func aLongPieceOfOneDelaysNobodyElse() {
+        var queue = FairQueue()
+        let hogs = (0..<4).map { _ in queue.add(weight: 100) }
+        let short = queue.add(weight: 100)
+        var now: UInt64 = 0
+        var used: [Int: UInt64] = [:]
+        func run(_ slot: FairQueue.Slot, _ nanoseconds: UInt64) {
+            now += nanoseconds
+            used[slot, default: 0] += nanoseconds
+            queue.charge(slot, nanoseconds: nanoseconds, now: now)
+        }
+        for hog in hogs { queue.wake(hog, now: now) }
+        var longest = 0
+        for round in 0..<5_000 {
+            if round % 10 == 0 { queue.wake(short, now: now) }
+            var waited = 0
+            while let slot = queue.next(now: now) {
+                if slot == short {
+                    run(slot, 50_000)
+                    queue.sleep(slot)
+                    break
+                }
+                run(slot, slot == hogs[0] ? 400_000_000 : 2_000_000)
+                queue.yield(slot, now: now)
+                waited += slot == hogs[0] ? 0 : 1
+                if round % 10 != 0 { break }
+            }
+            longest = max(longest, waited)
+        }
+        #expect(longest <= 3)
+        // And the one with the long pieces has had its share, no more than a piece over it.
+        let total = used.values.reduce(0, +)
+        #expect(used[hogs[0]]! < total / 4 + 800_000_000, "\(used)")
+        #expect(used[hogs[1]]! > total / 4 - 800_000_000, "\(used)")
     }
 
     @Test func shortTurnsNeedNotWaitForARound() {

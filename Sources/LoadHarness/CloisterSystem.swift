@@ -1,0 +1,49 @@
+import Foundation
+
+/// A system that a scenario can be run on.
+public protocol LoadedSystem: Sendable {
+    var name: String { get }
+    /// Starts it with the scenario's tenants, runs the scenario and ends it.
+    func run(_ scenario: Scenario, _ parameters: ScenarioParameters, progress: @escaping @Sendable (String) -> Void) async throws
+        -> LoadReport
+}
+
+/// Cloister, with or without preemption.
+public struct CloisterSystem: LoadedSystem {
+    private let executable: String
+    private let preempts: Bool
+    private let configuration: String
+    /// A command with its arguments that runs what follows it, such as one that limits memory.
+    public var name: String { preempts ? "cloister" : "cloister-run-to-completion" }
+
+    /// - Parameters:
+    ///   - executable: `cloisterd`.
+    ///   - configuration: its configuration as YAML.
+    public init(executable: String, preempts: Bool, configuration: String = "") {
+        self.executable = executable
+        self.preempts = preempts
+        self.configuration = configuration
+    }
+
+    public func run(_ scenario: Scenario, _ parameters: ScenarioParameters, progress: @escaping @Sendable (String) -> Void) async throws
+        -> LoadReport
+    {
+        let tenants = scenario.workload(parameters).tenants
+        let daemon = try SpawnedDaemon(
+            executable: executable, tenants: tenants + [Workload.Tenant("warm", Scenario.helloSource)], workers: parameters.workers,
+            configuration: configuration, arguments: preempts ? [] : ["--no-preemption"])
+        defer { daemon.end() }
+        let folder = daemon.folder
+        // Each step one tenant comes, called or not, and the one of five steps before goes.
+        let churn: @Sendable (Int) -> Void = { step in
+            try? Workload.Tenant("passer-by-\(step)", Scenario.helloSource).write(to: folder)
+            try? Workload.Tenant("passer-by-\(step - 5)", "").remove(from: folder)
+            daemon.reload()
+        }
+        return try await ScenarioRun(
+            scenario: scenario, parameters: parameters,
+            target: .init(system: name, host: "127.0.0.1", port: daemon.port, adminPort: daemon.adminPort, pid: daemon.pid),
+            progress: progress, churn: scenario == .churn ? churn : nil
+        ).run()
+    }
+}

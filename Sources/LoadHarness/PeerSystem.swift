@@ -1,0 +1,186 @@
+import Foundation
+
+/// A JavaScript runtime with a router of its own in front of tenants: what people use instead.
+public struct PeerSystem: LoadedSystem {
+    public enum Mode: String, CaseIterable, Sendable {
+        /// One process, a worker thread a tenant.
+        case workers
+        /// One process a tenant.
+        case processes
+    }
+
+    private let runtime: String
+    private let executable: String
+    private let mode: Mode
+    private let programs: String
+    public var name: String { "\(runtime)-\(mode.rawValue)" }
+
+    /// How long it may take until it says that it is ready.
+    private static let startSeconds = 30.0
+
+    /// - Parameters:
+    ///   - runtime: `deno`, `node` or `bun`.
+    ///   - programs: the folder with `workers.js` and `processes.js`.
+    public init(runtime: String, executable: String, mode: Mode, programs: String) {
+        self.runtime = runtime
+        self.executable = executable
+        self.mode = mode
+        self.programs = programs
+    }
+
+    /// Looks for a runtime's executable in a folder and then in PATH.
+    public static func find(_ runtime: String, in folder: String) -> String? {
+        let path = ProcessInfo.processInfo.environment["PATH"] ?? ""
+        return ([folder] + path.split(separator: ":").map(String.init)).map { "\($0)/\(runtime)" }
+            .first { FileManager.default.isExecutableFile(atPath: $0) }
+    }
+
+    public func run(_ scenario: Scenario, _ parameters: ScenarioParameters, progress: @escaping @Sendable (String) -> Void) async throws
+        -> LoadReport
+    {
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-peer-\(UUID().uuidString)")
+        defer { try? FileManager.default.removeItem(at: folder) }
+        for tenant in scenario.workload(parameters).tenants { try tenant.write(to: folder) }
+        let port = try Self.freePort()
+        let process = Process()
+        process.executableURL = URL(fileURLWithPath: executable)
+        process.arguments =
+            (runtime == "deno" ? ["run", "--allow-all", "--no-config"] : [])
+            + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path]
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = FileHandle.nullDevice
+        try process.run()
+        defer { Self.end(process) }
+        try Self.waitUntilListening(port, process)
+        return try await ScenarioRun(
+            scenario: scenario, parameters: parameters,
+            target: .init(system: name, host: "127.0.0.1", port: port, adminPort: nil, pid: process.processIdentifier), progress: progress
+        ).run()
+    }
+
+    private static func end(_ process: Process) {
+        guard process.isRunning else { return }
+        process.terminate()
+        let end = Date().addingTimeInterval(5)
+        while process.isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.05) }
+        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
+        process.waitUntilExit()
+    }
+
+    private static func loopback(_ port: Int) -> sockaddr_in {
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = inet_addr("127.0.0.1")
+        return address
+    }
+
+    private static func freePort() throws -> Int {
+        let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        var address = loopback(0)
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+            }
+        }
+        guard status == 0 else { throw SpawnedDaemon.Failure(description: "no port is free") }
+        return Int(in_port_t(bigEndian: address.sin_port))
+    }
+
+    private static func waitUntilListening(_ port: Int, _ process: Process) throws {
+        let end = Date().addingTimeInterval(startSeconds)
+        while Date() < end, process.isRunning {
+            let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+            defer { close(descriptor) }
+            var address = loopback(port)
+            let status = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            }
+            if status == 0 { return }
+            Thread.sleep(forTimeInterval: 0.05)
+        }
+        throw SpawnedDaemon.Failure(description: "it does not listen")
+    }
+}
+
+/// Limits what this process starts while it has joined: the same for every system that is compared. Version 1 or 2 of cgroups, where writable.
+public final class MemoryCap {
+    private let group: String?
+    private let parent: String?
+    /// Why there is no cap.
+    public private(set) var warning: String?
+
+    public init(megabytes: Int) {
+        let name = "cloister-load-\(getpid())"
+        for (root, limit) in [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")] {
+            let path = "\(root)/\(name)"
+            guard FileManager.default.fileExists(atPath: "\(root)/cgroup.procs"), mkdir(path, 0o755) == 0 else { continue }
+            if (try? "\(megabytes << 20)".write(toFile: "\(path)/\(limit)", atomically: false, encoding: .utf8)) != nil {
+                group = path
+                parent = root
+                return
+            }
+            rmdir(path)
+        }
+        group = nil
+        parent = nil
+        warning = "no cgroup with a memory limit is writable: the systems run without a cap"
+    }
+
+    /// What is started from now on is in the group.
+    public func join() throws {
+        if let group { try "\(getpid())".write(toFile: "\(group)/cgroup.procs", atomically: false, encoding: .utf8) }
+    }
+    public func leave() { if let parent { try? "\(getpid())".write(toFile: "\(parent)/cgroup.procs", atomically: false, encoding: .utf8) } }
+    public func remove() { if let group { rmdir(group) } }
+}
+
+/// Medians of several runs side by side.
+public struct ReportTable {
+    private let names: [String]
+    private let reports: [String: [LoadReport]]
+
+    /// - Parameter names: in the order of the rows; the others are compared with the first.
+    public init(names: [String], reports: [String: [LoadReport]]) {
+        self.names = names
+        self.reports = reports
+    }
+
+    public static func number(_ value: Double) -> String { ReportPage.number(value) }
+
+    static func median(_ values: [Double]) -> Double {
+        let sorted = values.sorted()
+        guard !sorted.isEmpty else { return 0 }
+        return sorted.count % 2 == 1 ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
+    }
+
+    public var text: String {
+        let columns: [(String, (LoadReport) -> Double)] = [
+            ("requests/s", \.throughput_rps), ("p50 ms", \.latency_ms.p50), ("p99 ms", \.latency_ms.p99), ("p99.9 ms", \.latency_ms.p99_9),
+            ("errors", { Double($0.errors.values.reduce(0, +)) }), ("CPU us/request", \.cpu_us_per_request),
+            ("RSS MiB", { Double($0.rss_bytes) / 1_048_576 }),
+        ]
+        var rows = [["system", "runs"] + columns.flatMap { [$0.0, "ratio"] }]
+        let base = columns.map { column in Self.median(reports[names[0], default: []].map(column.1)) }
+        for name in names {
+            let runs = reports[name, default: []]
+            var row = [name, "\(runs.count)"]
+            for (index, column) in columns.enumerated() {
+                let value = Self.median(runs.map(column.1))
+                row += [runs.isEmpty ? "–" : Self.number(value), runs.isEmpty || base[index] == 0 ? "–" : Self.number(value / base[index])]
+            }
+            rows.append(row)
+        }
+        let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
+        return rows.map { row in
+            zip(row, widths).enumerated().map { index, cell in
+                index == 0
+                    ? cell.0.padding(toLength: cell.1, withPad: " ", startingAt: 0)
+                    : String(repeating: " ", count: cell.1 - cell.0.count) + cell.0
+            }.joined(separator: "  ")
+        }.joined(separator: "\n") + "\n"
+    }
+}

@@ -1,0 +1,91 @@
+/// What a run needs: tenants, and phases of load one after the other.
+public struct Workload: Sendable {
+    public struct Tenant: Sendable, Equatable {
+        public var name: String
+        public var source: String
+        /// Further lines of its policy.
+        public var policy: String
+
+        public init(_ name: String, _ source: String, policy: String = "") {
+            self.name = name
+            self.source = source
+            self.policy = policy
+        }
+    }
+
+    /// One request.
+    public struct Arrival: Sendable, Equatable {
+        /// From the start of its phase.
+        public var nanoseconds: UInt64
+        /// By its place in `tenants`.
+        public var tenant: Int
+        /// By its place in `groups`.
+        public var group: Int
+        /// CPU time that the handler takes; 0: a handler that does not take any to speak of.
+        public var serviceNanoseconds: UInt64 = 0
+    }
+
+    /// A client that sends its next request when the last was answered.
+    public struct Loop: Sendable, Equatable {
+        public var tenants: [Int]
+        /// How often each of `tenants` is chosen, in parts of the sum; empty: equally.
+        public var popularity: [Double] = []
+        public var group: Int
+        public var serviceNanoseconds: UInt64 = 0
+        /// So many at once.
+        public var count = 1
+    }
+
+    public struct Phase: Sendable {
+        public var seconds: Double
+        public var arrivals: [Arrival]
+        public var loops: [Loop]
+        /// Its requests count.
+        public var isMeasured: Bool
+
+        public init(seconds: Double, arrivals: [Arrival] = [], loops: [Loop] = [], isMeasured: Bool = true) {
+            self.seconds = seconds
+            self.arrivals = arrivals
+            self.loops = loops
+            self.isMeasured = isMeasured
+        }
+    }
+
+    public var tenants: [Tenant]
+    /// Names, in the order in which reports list them; the first one's latency is the report's.
+    public var groups: [String]
+    public var phases: [Phase]
+    /// Requests a second that the plan offers while it is measured; 0: as many as are answered.
+    public var offeredRate: Double
+    /// Each tenant's handler takes CPU time by its path.
+    public var needsCalibration = false
+
+    public init(tenants: [Tenant], groups: [String], phases: [Phase], offeredRate: Double, needsCalibration: Bool = false) {
+        self.tenants = tenants
+        self.groups = groups
+        self.phases = phases
+        self.offeredRate = offeredRate
+        self.needsCalibration = needsCalibration
+    }
+}
+
+/// What scenarios are told.
+public struct ScenarioParameters: Sendable {
+    public var tenants: Int
+    /// Requests a second; nil: as the scenario's load says.
+    public var rate: Double?
+    /// The part of the workers' CPU time that the offered requests take, for scenarios whose requests take some.
+    public var load: Double
+    public var seconds: Double
+    public var seed: UInt64
+    public var workers: Int
+
+    public init(tenants: Int, rate: Double?, load: Double, seconds: Double, seed: UInt64, workers: Int) {
+        self.tenants = tenants
+        self.rate = rate
+        self.load = load
+        self.seconds = seconds
+        self.seed = seed
+        self.workers = workers
+    }
+}

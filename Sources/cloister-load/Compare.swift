@@ -1,0 +1,62 @@
+import ArgumentParser
+import Foundation
+import LoadHarness
+
+struct Compare: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Runs one scenario on Cloister, on Cloister without preemption and on peers, alternating, and prints medians and ratios.")
+
+    @OptionGroup var options: ScenarioOptions
+    @Option(
+        help: "Runtimes, separated by commas, looked for in --peers-folder and in PATH; those that are not found are named and left out.")
+    var peers = "deno,node,bun"
+    @Option(name: .customLong("peers-folder"), help: "Where scripts/peers installed them.") var peersFolder = ".build-peers/bin"
+    @Option(help: "Folder with workers.js and processes.js.") var programs = "Integration/Peers"
+    @Option(help: "Alternating runs.") var rounds = 5
+    @Option(name: .customLong("memory-mb"), help: "Memory that each system with its children may have, by cgroup where one is writable.")
+    var memory = 4_096
+    @Option(help: "cloisterd, where it does not lie beside this one.") var daemon: String?
+    @Option(help: "Write all reports there as JSON.") var json: String?
+
+    func validate() throws {
+        guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100") }
+        guard memory >= 64 else { throw ValidationError("--memory-mb must be at least 64") }
+    }
+
+    func run() async throws {
+        let executable = daemon ?? daemonBeside()
+        var systems: [any LoadedSystem] = [
+            CloisterSystem(executable: executable, preempts: true), CloisterSystem(executable: executable, preempts: false),
+        ]
+        for peer in peers.split(separator: ",").map(String.init) {
+            guard let runtime = PeerSystem.find(peer, in: peersFolder) else {
+                say("\(peer): not found; scripts/peers installs it")
+                continue
+            }
+            for mode in PeerSystem.Mode.allCases {
+                systems.append(PeerSystem(runtime: peer, executable: runtime, mode: mode, programs: programs))
+            }
+        }
+        let cap = MemoryCap(megabytes: memory)
+        defer { cap.remove() }
+        if let warning = cap.warning { say(warning) }
+        var reports: [String: [LoadReport]] = [:]
+        for round in 1...rounds {
+            for system in systems {
+                do {
+                    try cap.join()
+                    defer { cap.leave() }
+                    let report = try await system.run(options.scenario, options.parameters) { _ in }
+                    reports[system.name, default: []].append(report)
+                    say(
+                        "round \(round), \(system.name): p99 \(ReportTable.number(report.latency_ms.p99)) ms, \(ReportTable.number(report.throughput_rps)) requests/s"
+                    )
+                } catch {
+                    say("round \(round), \(system.name): \(error)")
+                }
+            }
+        }
+        print(ReportTable(names: systems.map(\.name), reports: reports).text, terminator: "")
+        if let json { try encode(reports).write(to: URL(fileURLWithPath: json)) }
+    }
+}

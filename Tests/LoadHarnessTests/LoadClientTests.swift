@@ -1,0 +1,79 @@
+import NIOCore
+import NIOHTTP1
+import NIOPosix
+import Synchronization
+import Testing
+
+@testable import LoadHarness
+
+/// The client against a small server.
+@Suite(.timeLimit(.minutes(1))) struct LoadClientTests {
+    private final class Answers: ChannelInboundHandler {
+        typealias InboundIn = HTTPServerRequestPart
+        typealias OutboundOut = HTTPServerResponsePart
+        private var uri = ""
+
+        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+            switch unwrapInboundIn(data) {
+            case .head(let head): uri = head.headers.first(name: "host") ?? ""
+            case .body: break
+            case .end:
+                if uri.hasPrefix("close") { return context.close(promise: nil) }
+                let isRefused = uri.hasPrefix("refuse")
+                var headers: HTTPHeaders = ["content-length": "0"]
+                if isRefused { headers.add(name: "cloister-error", value: "tenant_busy") }
+                let head = HTTPResponseHead(version: .http1_1, status: isRefused ? .tooManyRequests : .ok, headers: headers)
+                let isSlow = uri.hasPrefix("slow")
+                context.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(isSlow ? 50 : 0)) { [self] in
+                    context.write(wrapOutboundOut(.head(head)), promise: nil)
+                    context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
+                }
+            }
+        }
+    }
+
+    private final class Tally: Sendable {
+        let latencies = Mutex<[UInt64]>([])
+        let errors = Mutex<[String]>([])
+    }
+
+    private func run(_ tenants: [String], _ phase: Workload.Phase) async throws -> Tally {
+        let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
+            .childChannelInitializer { channel in
+                channel.pipeline.configureHTTPServerPipeline().flatMapThrowing { try channel.pipeline.syncOperations.addHandler(Answers()) }
+            }
+            .bind(host: "127.0.0.1", port: 0).get()
+        let tally = Tally()
+        let client = LoadClient(host: "127.0.0.1", port: server.localAddress!.port!, tenants: tenants, seed: 1) { _, latency, error in
+            if let error { tally.errors.withLock { $0.append(error) } } else { tally.latencies.withLock { $0.append(latency) } }
+        }
+        try await client.run(phase)
+        try await server.close()
+        return tally
+    }
+
+    private func arrivals(_ count: Int, tenants: Int = 1) -> [Workload.Arrival] {
+        (0..<count).map { Workload.Arrival(nanoseconds: UInt64($0) * 1_000_000, tenant: $0 % tenants, group: 0) }
+    }
+
+    @Test func everyRequestIsCountedOnceWithItsOutcome() async throws {
+        let tally = try await run(["good", "refuse", "close"], .init(seconds: 0.1, arrivals: arrivals(60, tenants: 3)))
+        #expect(tally.latencies.withLock { $0.count } == 20)
+        let errors = tally.errors.withLock { $0 }
+        #expect(errors.count { $0 == "tenant_busy" } == 20 && errors.count { $0 == "broken" } == 20)
+    }
+
+    @Test func latencyIsCountedFromWhenARequestWasDue() async throws {
+        // All are due at once; each takes 50 ms, and none is counted from when a connection was free.
+        let tally = try await run(
+            ["slow"], .init(seconds: 0.01, arrivals: (0..<40).map { _ in .init(nanoseconds: 0, tenant: 0, group: 0) }))
+        #expect(tally.latencies.withLock { $0 }.allSatisfy { $0 >= 49_000_000 })
+    }
+
+    @Test func aLoopHasOneRequestAtATime() async throws {
+        let tally = try await run(["slow"], .init(seconds: 0.5, loops: [.init(tenants: [0], group: 0, count: 2)]))
+        // 0.5 s of 50 ms answers, two at once.
+        let count = tally.latencies.withLock { $0.count }
+        #expect((2...20).contains(count))
+    }
+}

@@ -1,0 +1,74 @@
+import Foundation
+import Testing
+
+@testable import LoadHarness
+
+@Suite struct ScenarioTests {
+    private static func parameters(tenants: Int = 10, rate: Double? = nil, seconds: Double = 20, seed: UInt64 = 7) -> ScenarioParameters {
+        ScenarioParameters(tenants: tenants, rate: rate, load: 0.8, seconds: seconds, seed: seed, workers: 1)
+    }
+
+    private func measured(_ workload: Workload) -> [Workload.Arrival] { workload.phases.filter(\.isMeasured).flatMap(\.arrivals) }
+
+    @Test(arguments: Scenario.allCases) func theSameSeedGivesTheSameLoadAndAnotherDoesNot(_ scenario: Scenario) {
+        let first = scenario.workload(Self.parameters())
+        let second = scenario.workload(Self.parameters())
+        #expect(first.phases.map(\.arrivals) == second.phases.map(\.arrivals) && first.tenants == second.tenants)
+        guard !measured(first).isEmpty, ![.coldstart, .idle].contains(scenario) else { return }
+        #expect(measured(first) != measured(scenario.workload(Self.parameters(seed: 8))))
+    }
+
+    @Test(arguments: Scenario.allCases) func everyRequestIsForATenantAndAGroupThatThereIs(_ scenario: Scenario) {
+        let workload = scenario.workload(Self.parameters())
+        for phase in workload.phases {
+            for arrival in phase.arrivals {
+                #expect(workload.tenants.indices.contains(arrival.tenant) && workload.groups.indices.contains(arrival.group))
+                if arrival.nanoseconds > UInt64(phase.seconds * 1e9) { Issue.record("it is due after its phase") }
+            }
+            for loop in phase.loops { #expect(loop.tenants.allSatisfy(workload.tenants.indices.contains)) }
+        }
+        #expect(Set(workload.tenants.map(\.name)).count == workload.tenants.count)
+    }
+
+    @Test(arguments: [Scenario.bimodal, .tpcc, .exponential, .azure]) func theOfferedWorkIsTheLoadThatWasAskedFor(_ scenario: Scenario) {
+        let workload = scenario.workload(Self.parameters(seconds: 400))
+        let work = measured(workload).reduce(0.0) { $0 + Double($1.serviceNanoseconds) } / 400e9
+        #expect(abs(work - 0.8) < 0.06, "\(work)")
+    }
+
+    @Test func arrivalsAreAPoissonProcessAtTheRate() {
+        let arrivals = measured(Scenario.hello.workload(Self.parameters(rate: 1_000, seconds: 100)))
+        #expect(zip(arrivals, arrivals.dropFirst()).allSatisfy { $0.nanoseconds <= $1.nanoseconds })
+        // 100,000 expected; five standard deviations are 1,581.
+        #expect(abs(arrivals.count - 100_000) < 1_581)
+        #expect(Set(arrivals.map(\.tenant)) == Set(0..<10))
+        let gaps = zip(arrivals.dropFirst(), arrivals).map { Double($0.nanoseconds - $1.nanoseconds) / 1e6 }
+        let variance = gaps.reduce(0) { $0 + ($1 - 1) * ($1 - 1) } / Double(gaps.count)
+        #expect(abs(variance - 1) < 0.1, "of an exponential distribution with mean 1 it is 1")
+    }
+
+    @Test func shortAndLongRequestsHaveTheirOwnTenants() {
+        let arrivals = measured(Scenario.bimodal.workload(Self.parameters(tenants: 30, seconds: 60)))
+        let short = Set(arrivals.filter { $0.group == 0 }.map(\.tenant))
+        let long = Set(arrivals.filter { $0.group == 1 }.map(\.tenant))
+        #expect(short.isDisjoint(with: long) && !short.isEmpty && !long.isEmpty)
+    }
+
+    @Test func hogsRunFirstWithoutAndThenWithHogsOfEachKind() {
+        let workload = Scenario.hogs.workload(Self.parameters())
+        let measured = workload.phases.filter(\.isMeasured)
+        #expect(measured.count == 2 && measured[0].loops.isEmpty && measured[1].loops.count == Scenario.hogSources.count)
+        #expect(Set(measured[0].arrivals.map(\.group)) == [1] && Set(measured[1].arrivals.map(\.group)) == [0])
+    }
+
+    @Test func zipfFavoursTheFirst() {
+        let shares = Popularity.zipf(1_000, exponent: 1.1)
+        var random = SplitMix64(seed: 1)
+        let cumulated = Popularity.cumulated(shares)
+        let draws = (0..<100_000).map { _ in Popularity.draw(cumulated, &random) }
+        let first = Double(draws.count { $0 == 0 }) / 100_000
+        #expect(abs(first - shares[0] / shares.reduce(0, +)) < 0.01)
+    }
+
+    @Test func azuresSharesAddUp() { #expect(abs(Popularity.azure(500).reduce(0, +) - 1) < 1e-9) }
+}
