@@ -166,6 +166,10 @@ const char *cv8_fixed_flags(void) {
 #else
          " --no-harmony-sharedarraybuffer"
 #endif
+#if V8_MAJOR_VERSION < 11
+         // Or a Wasm memory could be shared, and its buffer would be what the flag above takes away. Later versions have no such flag.
+         " --no-experimental-wasm-threads"
+#endif
 #if V8_MAJOR_VERSION < 12
          " --interrupt-budget=10000"
 #endif
