@@ -59,6 +59,20 @@ import Testing
         for name in names { #expect(document.contains("`\(name)"), "docs/operations.md leaves \(name) out") }
     }
 
+    @Test func everyGlobalOfTheRuntimeIsDocumented() throws {
+        let document = try SourceTree.text("docs/web-api.md")
+        var names: Set<String> = []
+        for file in SourceTree.files(below: "Sources/CWebRuntime/javascript", ["js"]) {
+            let source = try SourceTree.text(file)
+            for match in source.matches(of: /internal\.expose\('([A-Za-z]+)'/) { names.insert(String(match.1)) }
+            for match in source.matches(of: /exposeLazily\('[a-z-]+', \[([^\]]*)\]/) {
+                for name in String(match.1).matches(of: /'([A-Za-z]+)'/) { names.insert(String(name.1)) }
+            }
+        }
+        #expect(names.count >= 30)
+        for name in names { #expect(document.contains("`\(name)`"), "docs/web-api.md leaves \(name) out") }
+    }
+
     @Test func everyPolicyKeyIsDocumented() throws {
         let document = try SourceTree.text("docs/policies.md")
         let source = try SourceTree.text("Sources/PolicyFiles/TenantPolicyDecoder.swift")

@@ -126,6 +126,21 @@
   // Global definitions: not enumerable, writable, configurable.
   internal.expose = (name, value) => {
     Reflect.defineProperty(globalThis, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
+    notePlatformClass(name, value);
+  };
+
+  // The name of the runtime's class that an object is of, as its prototypes say; undefined for the tenant's own.
+  const platformPrototypes = new primordials.SafeMap();
+  const notePlatformClass = (name, value) => {
+    if (typeof value === 'function' && typeof value.prototype === 'object') platformPrototypes.set(value.prototype, name);
+  };
+  const { getPrototypeOf } = Reflect;
+  internal.platformClass = (object) => {
+    for (let prototype = getPrototypeOf(object); prototype !== null; prototype = getPrototypeOf(prototype)) {
+      const name = platformPrototypes.get(prototype);
+      if (name !== undefined) return name;
+    }
+    return undefined;
   };
 
   // Globals that few tenants touch: the first use runs the lazy source, which returns an object with a property for each of `names`.
@@ -142,6 +157,7 @@
         __proto__: null,
         get() {
           loaded ??= load(source);
+          notePlatformClass(name, loaded[name]);
           replace(name, loaded[name]);
           return loaded[name];
         },

@@ -26,6 +26,9 @@
       const { message, name } = internal.readDOMException(value);
       return new DOMException(message, name);
     }
+    // V8 takes them for plain objects. One that lies deeper in a value is one to it still.
+    const platformClass = isObject(value) ? internal.platformClass(value) : undefined;
+    if (platformClass !== undefined) refuse(`a ${platformClass} cannot be cloned`);
     try {
       return clone(value, transfer);
     } catch (error) {

@@ -18,6 +18,14 @@ test('what cannot be cloned is a DataCloneError', () => {
     assertEquals(error.code, 25);
   }
 });
+test('an object of the runtime is not taken for a plain one', () => {
+  class Mine extends Headers {}
+  for (const value of [new URL('http://a/'), new Headers(), new Mine(), new Response('x'), new AbortController(), new ReadableStream(), new Blob(['x'])]) {
+    assertThrows(() => structuredClone(value), 'DataCloneError');
+  }
+  assertEquals(structuredClone(new DOMException('m', 'AbortError')).name, 'AbortError');
+  assertEquals(structuredClone(Object.create(null, { a: { value: 1, enumerable: true } })).a, 1);
+});
 test('an exception of the tenant\'s getter comes through as it is', () => {
   const thrown = new Error('mine');
   try {
