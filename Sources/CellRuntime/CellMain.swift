@@ -53,6 +53,8 @@ public enum CellMain {
         let ticker = Ticker(cell: cell, workers: workers)
         for worker in workers {
             try startThread(stackBytes: threadStackBytes) {
+                // The ticker must not wait for those it watches.
+                Clock.lowerPriorityOfThread(by: 5)
                 gate.pass()
                 worker.run()
             }
@@ -62,7 +64,7 @@ public enum CellMain {
             ticker.run()
         }
         try startThread(stackBytes: threadStackBytes) {
-            Clock.lowerPriorityOfThread()
+            Clock.lowerPriorityOfThread(by: 10)
             gate.pass()
             cell.reserve.run()
         }

@@ -94,10 +94,15 @@ final class FakeCell: SpawnedCell, Sendable {
     // MARK: What it says
 
     func send(_ kind: FrameKind, flags: FrameFlags = [], extra: UInt16 = 0, id: UInt64 = 0, _ payload: ByteBuffer = ByteBuffer()) {
+        send(Self.frame(kind, flags: flags, extra: extra, id: id, payload))
+    }
+
+    private static func frame(_ kind: FrameKind, flags: FrameFlags = [], extra: UInt16 = 0, id: UInt64, _ payload: ByteBuffer) -> ByteBuffer
+    {
         var bytes = ByteBuffer()
         FrameHeader(kind, length: payload.readableBytes, flags: flags, extra: extra, id: id).encode(into: &bytes)
         bytes.writeImmutableBuffer(payload)
-        send(bytes)
+        return bytes
     }
 
     func send(_ bytes: ByteBuffer) {
@@ -111,23 +116,30 @@ final class FakeCell: SpawnedCell, Sendable {
     }
 
     func head(_ id: UInt64, status: UInt16 = 200, headers: String = "", body: String = "", flags: FrameFlags = []) {
+        send(Self.response(id, status: status, headers: headers, body: body, flags: flags))
+    }
+
+    private static func response(_ id: UInt64, status: UInt16, headers: String, body: String, flags: FrameFlags) -> ByteBuffer {
         var payload = ByteBuffer()
         payload.append(integer: UInt64(0))
         payload.append(string: headers)
         payload.writeString(body)
-        send(.response, flags: flags, extra: status, id: id, payload)
+        return frame(.response, flags: flags, extra: status, id: id, payload)
     }
 
-    func finish(_ id: UInt64, cpuMilliseconds: UInt64 = 1) {
+    func finish(_ id: UInt64, cpuMilliseconds: UInt64 = 1) { send(Self.finished(id, cpuMilliseconds: cpuMilliseconds)) }
+
+    private static func finished(_ id: UInt64, cpuMilliseconds: UInt64) -> ByteBuffer {
         var payload = ByteBuffer()
         payload.append(integer: cpuMilliseconds * 1000)
-        send(.finished, id: id, payload)
+        return frame(.finished, id: id, payload)
     }
 
-    /// A whole answer.
+    /// A whole answer, in one write: who sees the answer sees the request over.
     func answer(_ id: UInt64, _ body: String = "", cpuMilliseconds: UInt64 = 1) {
-        head(id, body: body, flags: .end)
-        finish(id, cpuMilliseconds: cpuMilliseconds)
+        var bytes = Self.response(id, status: 200, headers: "", body: body, flags: .end)
+        bytes.writeImmutableBuffer(Self.finished(id, cpuMilliseconds: cpuMilliseconds))
+        send(bytes)
     }
 
     func fail(_ id: UInt64, code: UInt16, message: String = "why") {
