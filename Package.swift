@@ -93,23 +93,25 @@ let package = Package(
         .target(name: "CWebRuntime", exclude: ["javascript"], cSettings: cSettings),
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .target(name: "CICU", cSettings: cSettings, linkerSettings: [.linkedLibrary("icuuc")]),
 
         // Shared by supervisor and cell.
         target("Policy"),
         target("Scheduling", ["Policy", collections]),
         target("Wire", ["Policy"]),
+        target("SnapshotDelta", ["CZstd"]),
 
         // The cell.
         target("Engine", ["CV8", "Policy"]),
         target("WebRuntime", ["Engine", "CWebRuntime", "CCrypto", "CICU"]),
         target("Sandbox", ["CLinux", "CSeccomp", "Policy"]),
-        target("CellRuntime", ["Engine", "WebRuntime", "CFiber", "Scheduling", "Wire", "Sandbox", "Policy", collections]),
+        target("CellRuntime", ["Engine", "WebRuntime", "CFiber", "Scheduling", "SnapshotDelta", "Wire", "Sandbox", "Policy", collections]),
         executable("cloister-cell", ["CellRuntime"]),
 
         // The supervisor.
         target("PolicyFiles", ["Policy", yams]),
-        target("Snapshots", ["Policy", crypto]),
+        target("Snapshots", ["Policy", "SnapshotDelta", crypto]),
         target("Telemetry", [logging]),
         target(
             "Supervisor",

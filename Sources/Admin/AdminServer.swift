@@ -12,7 +12,8 @@ import Telemetry
 ///     GET  /healthz            the process answers
 ///     GET  /readyz             200 or 503, with reasons and warnings
 ///     GET  /metrics            Prometheus
-///     GET  /v1/tenants, /v1/tenants/NAME, /v1/cells
+///     GET  /v1/tenants, /v1/tenants/NAME, /v1/cells, /v1/isolates, /v1/budget
+///     POST /v1/budget?memory_mb=N, /v1/evict, /v1/evict?tenant=NAME
 ///     POST /v1/reload, /v1/cells/replace, /v1/drain   with the header cloister-admin
 ///
 /// A service: `run` ends with its service group's graceful shutdown.
@@ -84,6 +85,21 @@ public struct AdminServer: Service {
             return try AdminAnswer.json(tenant)
         }
         router.get("v1/cells") { _, _ in try AdminAnswer.json(await control.cells()) }
+        router.get("v1/isolates") { _, _ in try AdminAnswer.json(await control.isolates()) }
+        router.get("v1/budget") { _, _ in try AdminAnswer.json(["memory_bytes": await control.memoryBudget()]) }
+        router.post("v1/budget") { request, _ in
+            guard let text = request.uri.queryParameters["memory_mb"], let megabytes = UInt64(text), (64...(1 << 24)).contains(megabytes)
+            else {
+                return AdminAnswer.error(.badRequest, "bad_request", "memory_mb must be an integer from 64 to \(1 << 24)")
+            }
+            await control.setMemoryBudget(bytes: megabytes << 20)
+            return try AdminAnswer.json(["memory_bytes": megabytes << 20])
+        }
+        router.post("v1/evict") { request, _ in
+            let name = request.uri.queryParameters["tenant"].map(String.init)
+            guard await control.evict(name) else { return AdminAnswer.error(.notFound, "tenant_unknown", "no tenant has this name") }
+            return try AdminAnswer.json(["evicted": name ?? "all"])
+        }
         router.post("v1/reload") { _, _ in
             let report = await control.reload()
             logger.info("policies were read again", metadata: ["errors": "\(report.errors.count)"])

@@ -22,6 +22,8 @@ constexpr size_t kYoungGenerationBytes = 3 << 20;
 /// spaces larger from the start: 1.4 MiB more for each. The old generation is first collected at the second size.
 constexpr size_t kPreliminaryHeapBytes = size_t{512} << 20;
 constexpr size_t kFirstCollectionBytes = 16 << 20;
+/// The hash of the flags in a snapshot's header.
+constexpr size_t kFlagHashBytes = 4;
 
 bool Entropy(unsigned char *buffer, size_t length) {
   while (length > 0) {
@@ -143,8 +145,146 @@ void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info) {
   }
   options.operations[info.Data().As<v8::Int32>()->Value()].function(&call);
 }
+/// What every isolate is set up with.
+void Configure(cv8_isolate *state) {
+  v8::Isolate *isolate = state->isolate;
+  state->tasks = TasksOf(isolate);
+  isolate->SetData(0, state);
+  isolate->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
+  isolate->SetFatalErrorHandler(OnFatalError);
+  isolate->SetOOMErrorHandler(OnOutOfMemory);
+  isolate->AddNearHeapLimitCallback(OnNearHeapLimit, state);
+  isolate->SetPromiseRejectCallback(OnPromiseRejection);
+  isolate->SetAllowAtomicsWait(false);
+  isolate->SetCaptureStackTraceForUncaughtExceptions(false);
+#if V8_MAJOR_VERSION >= 13
+  isolate->SetHostImportModuleDynamicallyCallback(
+      [](v8::Local<v8::Context> context, v8::Local<v8::Data>, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier, v8::Local<v8::FixedArray>) {
+        return ImportDynamically(context, referrer, specifier);
+      });
+#else
+  isolate->SetHostImportModuleDynamicallyCallback(static_cast<v8::HostImportModuleDynamicallyCallback>(
+      [](v8::Local<v8::Context> context, v8::Local<v8::Data>, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier, v8::Local<v8::FixedArray>) {
+        return ImportDynamically(context, referrer, specifier);
+      }));
+#endif
+  isolate->SetHostInitializeImportMetaObjectCallback(InitializeImportMeta);
+}
+
+/// Makes the context that the snapshot holds and looks up the runtime's objects, and a tenant's modules where it has them.
+bool TakeContext(cv8_isolate *state) {
+  v8::Isolate *isolate = state->isolate;
+  v8::Isolate::Scope entered(isolate);
+  v8::HandleScope handles(isolate);
+  v8::Local<v8::Context> context = v8::Context::New(isolate);
+  v8::Local<v8::Object> internal;
+  if (context.IsEmpty() || !context->GetDataFromSnapshotOnce<v8::Object>(0).ToLocal(&internal)) return false;
+  v8::Context::Scope scope(context);
+  state->context.Reset(isolate, context);
+  state->internal.Reset(isolate, internal);
+  v8::Local<v8::Value> hooks;
+  if (!internal->Get(context, Text(isolate, "hooks")).ToLocal(&hooks) || !hooks->IsArray()) return false;
+  uint32_t count = hooks.As<v8::Array>()->Length();
+  for (uint32_t i = 0; i < count; i++) {
+    v8::Local<v8::Value> hook;
+    v8::Global<v8::Function> &slot = state->hooks.emplace_back();
+    if (hooks.As<v8::Array>()->Get(context, i).ToLocal(&hook) && hook->IsFunction()) slot.Reset(isolate, hook.As<v8::Function>());
+  }
+  return state->creator || state->bundle.empty() || RestoreModules(state, context);
+}
+
+bool Random(cv8_isolate *state, v8::Local<v8::Context> context, v8::Local<v8::Function> function, double *number) {
+  v8::Local<v8::Value> value;
+  if (!function->Call(context, v8::Undefined(state->isolate), 0, nullptr).ToLocal(&value) || !value->IsNumber()) return false;
+  *number = value.As<v8::Number>()->Value();
+  return true;
+}
+
+bool MathRandom(cv8_isolate *state, v8::Local<v8::Context> context, v8::Local<v8::Function> *function) {
+  v8::Local<v8::Value> math, random;
+  if (!context->Global()->Get(context, Text(state->isolate, "Math")).ToLocal(&math) || !math->IsObject()) return false;
+  if (!math.As<v8::Object>()->Get(context, Text(state->isolate, "random")).ToLocal(&random) || !random->IsFunction()) return false;
+  *function = random.As<v8::Function>();
+  return true;
+}
+
+/// With a fixed seed every context has the same first random number: whoever finds another one later is not the first to ask.
+bool WatchRandomness(cv8_isolate *state) {
+  v8::HandleScope handles(state->isolate);
+  v8::Local<v8::Function> random;
+  {
+    v8::Local<v8::Context> context = state->context.Get(state->isolate);
+    v8::Context::Scope scope(context);
+    if (!MathRandom(state, context, &random)) return false;
+    state->random.Reset(state->isolate, random);
+  }
+  v8::Local<v8::Context> other = v8::Context::New(state->isolate);
+  v8::Context::Scope scope(other);
+  return MathRandom(state, other, &random) && Random(state, other, random, &state->first_random);
+}
+
+cv8_status CopyBlob(v8::StartupData data, uint8_t **blob, size_t *length) {
+  if (!data.data) return CV8_OUT_OF_MEMORY;
+  *length = static_cast<size_t>(data.raw_size);
+  *blob = static_cast<uint8_t *>(malloc(*length));
+  if (*blob) memcpy(*blob, data.data, *length);
+  delete[] data.data;
+  return *blob ? CV8_OK : CV8_OUT_OF_MEMORY;
+}
+
+/// Where a blob's read-only heap lies. V8's header (src/snapshot/snapshot.cc): some numbers, the version in 64 bytes, from 11 on a hash of the
+/// flags, then where the sections begin, the read-only one first.
+bool ReadOnlySection(const uint8_t *blob, size_t length, size_t *start, size_t *end) {
+  constexpr size_t kVersionBytes = 64;
+  const char *version = v8::V8::GetVersion();
+  size_t version_length = strlen(version);
+  for (size_t at = 0; at <= 32; at += 4) {
+    if (length < at + kVersionBytes + 16 || memcmp(blob + at, version, version_length) != 0) continue;
+    size_t offsets = at + kVersionBytes + (V8_MAJOR_VERSION >= 11 ? kFlagHashBytes : 0);
+    uint32_t found[2];
+    memcpy(found, blob + offsets, sizeof found);
+    *start = found[0];
+    *end = found[1];
+    return *start >= offsets && *start < *end && *end <= length;
+  }
+  return false;
+}
+
+cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
+  auto state = std::make_unique<cv8_isolate>();
+  state->buffers = std::make_unique<BufferAllocator>(&state->account);
+  ShareTexts(state.get(), modules, module_count);
+  v8::StartupData blob{reinterpret_cast<const char *>(snapshot), static_cast<int>(snapshot_length)};
+  v8::Isolate::CreateParams params;
+  params.snapshot_blob = &blob;
+  params.external_references = modules ? state->references.data() : ExternalReferences();
+  params.array_buffer_allocator = state->buffers.get();
+  params.constraints.set_max_old_generation_size_in_bytes(kPreliminaryHeapBytes);
+  params.constraints.set_initial_old_generation_size_in_bytes(kFirstCollectionBytes);
+  params.constraints.set_max_young_generation_size_in_bytes(kYoungGenerationBytes);
+  SetCurrentAccount(&state->account);
+  v8::Isolate *isolate = v8::Isolate::New(params);
+  if (!isolate) {
+    SetCurrentAccount(nullptr);
+    return CV8_OUT_OF_MEMORY;
+  }
+  state->isolate = isolate;
+  Configure(state.get());
+  bool complete = TakeContext(state.get());
+  SetCurrentAccount(nullptr);
+  isolate_count++;
+  *out = state.release();
+  if (!complete) {
+    cv8_isolate_dispose(*out);
+    *out = nullptr;
+    return CV8_OUT_OF_MEMORY;
+  }
+  return CV8_OK;
+}
+
 }  // namespace
 }  // namespace cv8
+
 
 using cv8::Text;
 
@@ -219,86 +359,63 @@ cv8_status cv8_snapshot_build(uint8_t **blob, size_t *length, cv8_error *error) 
     creator.SetDefaultContext(context);
   }
   v8::StartupData data = creator.CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
-  if (failed) return CV8_EXCEPTION;
-  if (!data.data) return CV8_OUT_OF_MEMORY;
-  *length = static_cast<size_t>(data.raw_size);
-  *blob = static_cast<uint8_t *>(malloc(*length));
-  if (!*blob) return CV8_OUT_OF_MEMORY;
-  memcpy(*blob, data.data, *length);
-  delete[] data.data;
-  return CV8_OK;
+  return failed ? CV8_EXCEPTION : cv8::CopyBlob(data, blob, length);
 }
 
 cv8_status cv8_isolate_new(const uint8_t *snapshot, size_t snapshot_length, cv8_isolate **out) {
+  return cv8::MakeIsolate(snapshot, snapshot_length, nullptr, 0, out);
+}
+
+cv8_status cv8_isolate_revive(const uint8_t *snapshot, size_t snapshot_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
+  return cv8::MakeIsolate(snapshot, snapshot_length, modules, module_count, out);
+}
+
+cv8_status cv8_builder_new(const uint8_t *base, size_t base_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
   auto state = std::make_unique<cv8_isolate>();
   state->buffers = std::make_unique<cv8::BufferAllocator>(&state->account);
-  v8::StartupData blob{reinterpret_cast<const char *>(snapshot), static_cast<int>(snapshot_length)};
-  v8::Isolate::CreateParams params;
-  params.snapshot_blob = &blob;
-  params.external_references = cv8::ExternalReferences();
-  params.array_buffer_allocator = state->buffers.get();
-  params.constraints.set_max_old_generation_size_in_bytes(cv8::kPreliminaryHeapBytes);
-  params.constraints.set_initial_old_generation_size_in_bytes(cv8::kFirstCollectionBytes);
-  params.constraints.set_max_young_generation_size_in_bytes(cv8::kYoungGenerationBytes);
-  cv8::SetCurrentAccount(&state->account);
-  v8::Isolate *isolate = v8::Isolate::New(params);
-  if (!isolate) {
-    cv8::SetCurrentAccount(nullptr);
-    return CV8_OUT_OF_MEMORY;
-  }
-  state->isolate = isolate;
-  state->tasks = cv8::TasksOf(isolate);
-  isolate->SetData(0, state.get());
-  isolate->SetMicrotasksPolicy(v8::MicrotasksPolicy::kExplicit);
-  isolate->SetFatalErrorHandler(cv8::OnFatalError);
-  isolate->SetOOMErrorHandler(cv8::OnOutOfMemory);
-  isolate->AddNearHeapLimitCallback(cv8::OnNearHeapLimit, state.get());
-  isolate->SetPromiseRejectCallback(cv8::OnPromiseRejection);
-  isolate->SetAllowAtomicsWait(false);
-  isolate->SetCaptureStackTraceForUncaughtExceptions(false);
-#if V8_MAJOR_VERSION >= 13
-  isolate->SetHostImportModuleDynamicallyCallback(
-      [](v8::Local<v8::Context> context, v8::Local<v8::Data>, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier, v8::Local<v8::FixedArray>) {
-        return cv8::ImportDynamically(context, referrer, specifier);
-      });
-#else
-  isolate->SetHostImportModuleDynamicallyCallback(static_cast<v8::HostImportModuleDynamicallyCallback>(
-      [](v8::Local<v8::Context> context, v8::Local<v8::Data>, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier, v8::Local<v8::FixedArray>) {
-        return cv8::ImportDynamically(context, referrer, specifier);
-      }));
-#endif
-  isolate->SetHostInitializeImportMetaObjectCallback(cv8::InitializeImportMeta);
-  bool complete = false;
-  {
-    v8::Isolate::Scope entered(isolate);
-    v8::HandleScope handles(isolate);
-    v8::Local<v8::Context> context = v8::Context::New(isolate);
-    v8::Local<v8::Object> internal;
-    if (!context.IsEmpty() && context->GetDataFromSnapshotOnce<v8::Object>(0).ToLocal(&internal)) {
-      v8::Context::Scope scope(context);
-      state->context.Reset(isolate, context);
-      state->internal.Reset(isolate, internal);
-      v8::Local<v8::Value> hooks;
-      if (internal->Get(context, Text(isolate, "hooks")).ToLocal(&hooks) && hooks->IsArray()) {
-        uint32_t count = hooks.As<v8::Array>()->Length();
-        for (uint32_t i = 0; i < count; i++) {
-          v8::Local<v8::Value> hook;
-          v8::Global<v8::Function> &slot = state->hooks.emplace_back();
-          if (hooks.As<v8::Array>()->Get(context, i).ToLocal(&hook) && hook->IsFunction()) slot.Reset(isolate, hook.As<v8::Function>());
-        }
-        complete = true;
-      }
-    }
-  }
-  cv8::SetCurrentAccount(nullptr);
-  cv8::isolate_count++;
+  cv8::ShareTexts(state.get(), modules, module_count);
+  // The creator keeps a pointer to the description, too.
+  auto *blob = new v8::StartupData{reinterpret_cast<const char *>(base), static_cast<int>(base_length)};
+  state->creator = std::make_unique<v8::SnapshotCreator>(state->references.data(), blob);
+  state->isolate = state->creator->GetIsolate();
+  cv8::Configure(state.get());
+  if (!cv8::TakeContext(state.get()) || !cv8::WatchRandomness(state.get())) return CV8_OUT_OF_MEMORY;
   *out = state.release();
-  if (!complete) {
-    cv8_isolate_dispose(*out);
-    *out = nullptr;
-    return CV8_OUT_OF_MEMORY;
-  }
   return CV8_OK;
+}
+
+cv8_status cv8_builder_finish(cv8_isolate *state, uint8_t **out, size_t *length) {
+  v8::Isolate *isolate = state->isolate;
+  {
+    v8::HandleScope handles(isolate);
+    v8::Local<v8::Context> context = state->context.Get(isolate);
+    v8::Context::Scope scope(context);
+    state->creator->AddData(context, state->internal.Get(isolate));
+    cv8::StoreModules(state, context);
+    state->rejections.clear();
+    state->hooks.clear();
+    state->random.Reset();
+    state->internal.Reset();
+    state->context.Reset();
+    state->creator->SetDefaultContext(context);
+  }
+  v8::StartupData data = state->creator->CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
+  return cv8::CopyBlob(data, out, length);
+}
+
+void cv8_builder_saw(cv8_isolate *state, bool *time, bool *randomness) {
+  *time = state->saw_time;
+  v8::HandleScope handles(state->isolate);
+  v8::Local<v8::Context> context = state->context.Get(state->isolate);
+  v8::Context::Scope scope(context);
+  double number = -1;
+  *randomness = !cv8::Random(state, context, state->random.Get(state->isolate), &number) || number != state->first_random;
+}
+
+bool cv8_snapshot_fits(const uint8_t *base, size_t base_length, const uint8_t *blob, size_t length) {
+  size_t start, end, other_start, other_end;
+  if (!cv8::ReadOnlySection(base, base_length, &start, &end) || !cv8::ReadOnlySection(blob, length, &other_start, &other_end)) return false;
+  return end - start == other_end - other_start && memcmp(base + start, blob + other_start, end - start) == 0;
 }
 
 void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
@@ -353,7 +470,10 @@ void cv8_isolate_trim(cv8_isolate *state) {
 // ------------------------------------------------------------------------------------------------------------ operations
 
 void *cv8_call_user(const cv8_call *call) { return call->state->user; }
-double cv8_call_time(const cv8_call *call) { return call->state->time_ms; }
+double cv8_call_time(const cv8_call *call) {
+  call->state->saw_time = true;
+  return call->state->time_ms;
+}
 int32_t cv8_call_count(const cv8_call *call) { return call->info->Length(); }
 
 double cv8_call_request(const cv8_call *call) { return cv8::CurrentRequest(call->isolate); }

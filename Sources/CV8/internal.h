@@ -74,6 +74,12 @@ struct Rejection {
 
 struct cv8_isolate {
   v8::Isolate *isolate = nullptr;
+  /// Where a tenant's snapshot is built.
+  std::unique_ptr<v8::SnapshotCreator> creator;
+  /// What its snapshot refers to: the process's references, then the bundle's texts.
+  std::vector<intptr_t> references;
+  /// The bundle, when it was given with the snapshot.
+  std::vector<cv8_module> bundle;
   v8::Global<v8::Context> context;
   v8::Global<v8::Object> internal;
   std::vector<v8::Global<v8::Function>> hooks;
@@ -88,6 +94,10 @@ struct cv8_isolate {
   std::vector<cv8::Rejection> rejections;
   cv8_turn *turn = nullptr;  // while one is running or suspended
   double time_ms = 0;
+  bool saw_time = false;
+  /// Of a builder: the context's Math.random, and the first number it would give.
+  v8::Global<v8::Function> random;
+  double first_random = 0;
   std::atomic<bool> preempt_requested{false};
   std::atomic<bool> terminated{false};
   std::atomic<bool> over_limit{false};
@@ -116,6 +126,12 @@ inline cv8_isolate *StateOf(v8::Isolate *isolate) { return static_cast<cv8_isola
 const intptr_t *ExternalReferences();
 /// Makes `internal` with its operations and functions in a new context, for the snapshot.
 v8::Local<v8::Object> MakeInternal(v8::Local<v8::Context> context);
+/// Makes texts of the bundle's modules that snapshots refer to, and the list of references with them.
+void ShareTexts(cv8_isolate *state, const cv8_module *modules, size_t count);
+/// Adds the modules that were loaded to what the snapshot keeps, and forgets them.
+void StoreModules(cv8_isolate *state, v8::Local<v8::Context> context);
+/// Takes up the modules that a tenant's snapshot holds.
+bool RestoreModules(cv8_isolate *state, v8::Local<v8::Context> context);
 /// Compiles and runs source `index` and calls the function it yields with `internal`.
 v8::MaybeLocal<v8::Value> RunSource(v8::Local<v8::Context> context, size_t index, v8::Local<v8::Object> internal);
 void AddInternalFunctions(v8::Local<v8::Context> context, v8::Local<v8::Object> internal);
@@ -126,6 +142,7 @@ v8::MaybeLocal<v8::Module> LoadMain(cv8_isolate *state, v8::Local<v8::Context> c
 v8::MaybeLocal<v8::Promise> ImportDynamically(v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier);
 void InitializeImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module, v8::Local<v8::Object> meta);
 void ThenCallback(const v8::FunctionCallbackInfo<v8::Value> &info);
+v8::MaybeLocal<v8::Value> EvaluateData(v8::Local<v8::Context> context, v8::Local<v8::Module> module);
 
 /// The request that what runs now belongs to, 0 for none. Leaves no handle behind: suspensions come in the middle of the tenant's code.
 double CurrentRequest(v8::Isolate *isolate);

@@ -1,4 +1,6 @@
 // The functions of `internal` that need V8 itself.
+#include <dlfcn.h>
+
 #include "internal.h"
 
 namespace cv8 {
@@ -189,6 +191,14 @@ void AddInternalFunctions(v8::Local<v8::Context> context, v8::Local<v8::Object> 
 void AppendInternalReferences(std::vector<intptr_t> *references) {
   for (const auto &entry : kFunctions) references->push_back(reinterpret_cast<intptr_t>(entry.function));
   references->push_back(reinterpret_cast<intptr_t>(ThenCallback));
+  references->push_back(reinterpret_cast<intptr_t>(EvaluateData));
+  // Module namespaces' accessors, which V8's own table of references lacks; as 10.2, 11 and 13 name them. Where there is none V8 needs none.
+  for (const char *name : {
+           "_ZN2v88internal9Accessors26ModuleNamespaceEntryGetterENS_5LocalINS_4NameEEERKNS_20PropertyCallbackInfoINS_5ValueEEE",
+           "_ZN2v88internal9Accessors26ModuleNamespaceEntrySetterENS_5LocalINS_4NameEEENS2_INS_5ValueEEERKNS_20PropertyCallbackInfoINS_7BooleanEEE",
+           "_ZN2v88internal9Accessors26ModuleNamespaceEntrySetterENS_5LocalINS_4NameEEENS2_INS_5ValueEEERKNS_20PropertyCallbackInfoIvEE"}) {
+    if (void *address = dlsym(RTLD_DEFAULT, name)) references->push_back(reinterpret_cast<intptr_t>(address));
+  }
 }
 
 }  // namespace cv8

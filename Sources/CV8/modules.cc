@@ -8,6 +8,9 @@ namespace {
 v8::Local<v8::String> SourceString(cv8_isolate *state, const cv8_module &module) {
   const char *data = reinterpret_cast<const char *>(module.data);
   if (module.ascii && module.length > 0) {
+    for (auto &text : state->texts) {
+      if (text->data() == data && text->length() == module.length) return v8::String::NewExternalOneByte(state->isolate, text.get()).ToLocalChecked();
+    }
     state->texts.push_back(std::make_unique<SharedText>(data, module.length));
     return v8::String::NewExternalOneByte(state->isolate, state->texts.back().get()).ToLocalChecked();
   }
@@ -76,6 +79,8 @@ LoadedModule *Find(cv8_isolate *state, v8::Local<v8::Module> module, int32_t *in
   return nullptr;
 }
 
+}  // namespace
+
 v8::MaybeLocal<v8::Value> EvaluateData(v8::Local<v8::Context> context, v8::Local<v8::Module> module) {
   cv8_isolate *state = StateOf(context->GetIsolate());
   int32_t index;
@@ -88,6 +93,8 @@ v8::MaybeLocal<v8::Value> EvaluateData(v8::Local<v8::Context> context, v8::Local
   resolver->Resolve(context, v8::Undefined(state->isolate)).Check();
   return resolver->GetPromise();
 }
+
+namespace {
 
 v8::MaybeLocal<v8::Module> Compile(cv8_isolate *state, const cv8_module &source, const std::string &name) {
   v8::Isolate *isolate = state->isolate;
@@ -200,6 +207,60 @@ void InitializeImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> 
   if (LoadedModule *loaded = Find(StateOf(isolate), module, &index)) {
     meta->CreateDataProperty(context, Text(isolate, "url"), Text(isolate, "cloister:///" + loaded->name)).Check();
   }
+}
+
+void ShareTexts(cv8_isolate *state, const cv8_module *modules, size_t count) {
+  if (!modules) return;
+  state->bundle.assign(modules, modules + count);
+  const intptr_t *common = ExternalReferences();
+  while (*common) state->references.push_back(*common++);
+  for (const cv8_module &module : state->bundle) {
+    // One for each, so that their places in the list depend on the bundle alone.
+    state->texts.push_back(std::make_unique<SharedText>(reinterpret_cast<const char *>(module.data), module.length));
+    state->references.push_back(reinterpret_cast<intptr_t>(static_cast<v8::String::ExternalStringResourceBase *>(state->texts.back().get())));
+  }
+  state->references.push_back(0);
+}
+
+// What a tenant's snapshot keeps of its context, in this order: `internal`, an array with the modules' indices and the names of lazy sources, the
+// modules, the lazy sources' results.
+
+void StoreModules(cv8_isolate *state, v8::Local<v8::Context> context) {
+  v8::Isolate *isolate = state->isolate;
+  std::vector<v8::Local<v8::Value>> keys;
+  for (auto &entry : state->modules) keys.push_back(v8::Integer::New(isolate, entry.first));
+  for (auto &entry : state->lazy_results) keys.push_back(Text(isolate, entry.first));
+  state->creator->AddData(context, v8::Array::New(isolate, keys.data(), keys.size()));
+  for (auto &entry : state->modules) state->creator->AddData(context, entry.second->module.Get(isolate));
+  for (auto &entry : state->lazy_results) state->creator->AddData(context, entry.second.Get(isolate));
+  state->modules.clear();
+  state->lazy_results.clear();
+}
+
+bool RestoreModules(cv8_isolate *state, v8::Local<v8::Context> context) {
+  v8::Isolate *isolate = state->isolate;
+  v8::Local<v8::Array> keys;
+  if (!context->GetDataFromSnapshotOnce<v8::Array>(1).ToLocal(&keys)) return false;
+  for (uint32_t i = 0; i < keys->Length(); i++) {
+    v8::Local<v8::Value> key;
+    if (!keys->Get(context, i).ToLocal(&key)) return false;
+    if (!key->IsInt32()) {
+      v8::Local<v8::Value> result;
+      if (!context->GetDataFromSnapshotOnce<v8::Value>(i + 2).ToLocal(&result)) return false;
+      state->lazy_results[*v8::String::Utf8Value(isolate, key)].Reset(isolate, result);
+      continue;
+    }
+    int32_t index = key.As<v8::Int32>()->Value();
+    v8::Local<v8::Module> module;
+    if (index < 0 || static_cast<size_t>(index) >= state->bundle.size() || !context->GetDataFromSnapshotOnce<v8::Module>(i + 2).ToLocal(&module)) return false;
+    auto loaded = std::make_unique<LoadedModule>();
+    loaded->module.Reset(isolate, module);
+    loaded->source = state->bundle[static_cast<size_t>(index)];
+    loaded->name = std::string(loaded->source.name, loaded->source.name_length);
+    state->module_indices[loaded->name] = index;
+    state->modules[index] = std::move(loaded);
+  }
+  return true;
 }
 
 v8::MaybeLocal<v8::Module> LoadMain(cv8_isolate *state, v8::Local<v8::Context> context) {

@@ -158,6 +158,7 @@ class Platform : public v8::Platform {
   double CurrentClockTimeMillis() override {
     // Time stands still for a tenant during a turn.
     if (cv8_isolate *state = Current()) {
+      state->saw_time = true;
       if (state->turn) return state->time_ms;
     }
     return Now(CLOCK_REALTIME) * 1000;

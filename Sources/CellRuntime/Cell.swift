@@ -17,14 +17,21 @@ final class Cell: @unchecked Sendable {
     let reserve: IsolateReserve
     let configuration: CellConfiguration
 
-    private var versions: [UInt64: TenantIsolate] = [:]
+    var versions: [UInt64: TenantIsolate] = [:]
     private var routes: [UInt64: (isolate: TenantIsolate, request: RequestState)] = [:]
     private var timers = DeadlineQueue<TimerKey>()
     private var nextTimerNanoseconds = UInt64.max
     private(set) var queue: FairQueue
     /// By slot of the run queue.
     private var isolates: [TenantIsolate?] = []
-    private var hotCount = 0
+    var hotCount = 0
+    /// Whom to evict, and the isolates by their slot in it.
+    var eviction: EvictionOrder
+    var evictable: [TenantIsolate?] = []
+    /// What isolates may hold together, as the supervisor said last.
+    var budgetBytes = Int.max
+    /// What bundles and snapshots take.
+    var storedBytes = 0
     private var isDraining = false
     var status = CellStatus()
 
@@ -56,6 +63,9 @@ final class Cell: @unchecked Sendable {
         order.longestSliceNanoseconds = UInt64(configuration.sliceMicroseconds) * 1000
         order.shortestSliceNanoseconds = min(order.shortestSliceNanoseconds, order.longestSliceNanoseconds)
         queue = FairQueue(order)
+        var eviction = EvictionConfiguration()
+        eviction.choice = configuration.evictsLRU ? .lru : .greedyDual
+        self.eviction = EvictionOrder(eviction)
     }
 
     // MARK: The run queue (under the lock)
@@ -64,15 +74,18 @@ final class Cell: @unchecked Sendable {
     func dequeue(now: UInt64) -> TenantIsolate? { queue.next(now: now).map { isolates[$0]! } }
 
     /// Puts an isolate away after a slice in which it took `cpuNanoseconds`.
-    func endSlice(of isolate: TenantIsolate, cpuNanoseconds: UInt64, hasMore: Bool, now: UInt64) {
+    func endSlice(of isolate: TenantIsolate, cpuNanoseconds: UInt64, hasMore: Bool, wasUsed: Bool, now: UInt64) {
         queue.charge(isolate.slot, nanoseconds: cpuNanoseconds, now: now)
         reportQuota(of: isolate, now: now)
         if hasMore { return queue.yield(isolate.slot, now: now) }
         isolate.isScheduled = false
         queue.sleep(isolate.slot)
+        if wasUsed { noteUse(of: isolate, now: now) }
         if isolate.isRemoved {
             queue.remove(isolate.slot)
             isolates[isolate.slot] = nil
+            eviction.remove(isolate.evictionSlot)
+            evictable[isolate.evictionSlot] = nil
         }
     }
 
@@ -87,9 +100,13 @@ final class Cell: @unchecked Sendable {
             quota: CPUQuota(millisecondsPerSecond: isolate.version.limits.quotaMillisecondsPerSecond, now: Clock.monotonicNanoseconds))
         if isolate.slot == isolates.count { isolates.append(nil) }
         isolates[isolate.slot] = isolate
+        isolate.evictionSlot = eviction.add(weight: isolate.version.weight)
+        if isolate.evictionSlot == evictable.count { evictable.append(nil) }
+        evictable[isolate.evictionSlot] = isolate
+        storedBytes += isolate.version.storedBytes
     }
 
-    private func deliver(_ event: Event, to isolate: TenantIsolate) {
+    func deliver(_ event: Event, to isolate: TenantIsolate) {
         isolate.inbox.append(event)
         guard !isolate.isScheduled else { return }
         isolate.isScheduled = true
@@ -148,6 +165,15 @@ final class Cell: @unchecked Sendable {
             guard let isolate = versions[header.id] else { return }
             isolate.isRetired = true
             if isolate.openRequests == 0 { deliver(.end(.retired), to: isolate) }
+        case .tenantSnapshot:
+            var reader = ByteReader(payload)
+            try takeSnapshot(SnapshotFrame(from: &reader), of: header.id)
+        case .budget:
+            var reader = ByteReader(payload)
+            budgetBytes = Int(clamping: try reader.integer(UInt64.self))
+            keepWithinBudget(now: Clock.monotonicNanoseconds)
+        case .evict: evictWhenAsked(version: header.id)
+        case .list: list(query: header.id)
         case .ping:
             housekeep()
             answerPing(header.id)
@@ -199,6 +225,10 @@ final class Cell: @unchecked Sendable {
         answer.runnableWeight = UInt64(queue.activeWeight)
         let memory = V8.processMemory
         answer.pageBytes = UInt64(memory.pageBytes)
+        answer.isolateBytes = UInt64(eviction.residentBytes)
+        answer.storedBytes = UInt64(max(storedBytes, 0))
+        answer.warm = UInt64(warmCount)
+        answer.evictedTooEarly = UInt64(eviction.evictedTooEarly)
         var payload = ByteWriter()
         answer.encode(into: &payload)
         socket.send(.status, id: id, payload: payload.bytes)
@@ -240,56 +270,6 @@ final class Cell: @unchecked Sendable {
         let due = min(nextTimerNanoseconds, queue.nextReleaseNanoseconds() ?? .max)
         guard due != .max else { return nil }
         return due > now ? due - now : 0
-    }
-
-    // MARK: Isolates' life
-
-    func coldStarted(_ isolate: TenantIsolate, nanoseconds: UInt64) {
-        lock.withLock {
-            isolate.isHot = true
-            isolate.generation += 1
-            hotCount += 1
-            status.coldStarts += 1
-            status.coldStartMicroseconds += nanoseconds / 1000
-        }
-    }
-
-    func cooled(_ isolate: TenantIsolate) {
-        lock.withLock {
-            guard isolate.isHot else { return }
-            isolate.isHot = false
-            hotCount -= 1
-        }
-    }
-
-    /// Forgets a version whose isolate is running its last slice.
-    func remove(_ isolate: TenantIsolate) {
-        lock.withLock {
-            versions[isolate.version.id] = nil
-            isolate.isRemoved = true
-        }
-    }
-
-    /// At the limit of isolates, has the one end that has been idle longest.
-    func makeRoomForIsolate(besides newcomer: TenantIsolate) {
-        lock.withLock {
-            guard hotCount >= configuration.isolateLimit else { return }
-            let oldest = versions.values.lazy.filter { $0.isHot && !$0.isScheduled && $0.openRequests == 0 && $0 !== newcomer }
-                .min { $0.lastUseNanoseconds < $1.lastUseNanoseconds }
-            if let oldest { deliver(.end(.idle), to: oldest) }
-        }
-    }
-
-    /// Ends isolates that nobody has used for long. Under the lock; once a second, with the supervisor's ping.
-    private func housekeep() {
-        let now = Clock.monotonicNanoseconds
-        let idleNanoseconds = UInt64(configuration.idleSeconds) * 1_000_000_000
-        for isolate in versions.values
-        where isolate.isHot && !isolate.isScheduled && isolate.openRequests == 0
-            && now > isolate.lastUseNanoseconds + idleNanoseconds
-        {
-            deliver(.end(.idle), to: isolate)
-        }
     }
 
     // MARK: The end

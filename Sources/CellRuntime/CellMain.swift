@@ -32,7 +32,7 @@ public enum CellMain {
 
     /// What blobs depend on: V8's version, its flags, the runtime's sources, a line each.
     private static var identity: String {
-        "\(V8.version)\n\(V8.fixedFlags)\n\(WebRuntime.sourcesHash)"
+        "\(V8.version)\n\(V8.fixedFlags)\n\(WebRuntime.sourcesHash)\n"
     }
 
     private static func serve(isSealed: Bool, attempt: String?) throws -> Never {
@@ -43,7 +43,7 @@ public enum CellMain {
         tzset()
         if isSealed { try CellSeal.dropRoot() }
         try V8.start(engineConfiguration(configuration))
-        if configuration.buildsSnapshot { try buildSnapshot(to: socket, isSealed: isSealed) }
+        if configuration.buildsSnapshot { try buildSnapshot(configuration, to: socket, isSealed: isSealed) }
 
         let cell = Cell(socket: socket, configuration: configuration, snapshot: permanent(configuration.snapshot))
         let gate = Gate()
@@ -97,9 +97,22 @@ public enum CellMain {
         return configuration!
     }
 
+    private static func readVersion(from socket: SupervisorSocket) throws -> TenantVersion {
+        var version: TenantVersion?
+        while version == nil {
+            try socket.receive(blocking: true) { header, payload throws(WireError) in
+                guard header.kind == .tenant else { throw .invalid("a builder takes a tenant") }
+                var reader = ByteReader(payload)
+                version = TenantVersion(id: header.id, bundle: try TenantBundle(from: &reader))
+            }
+        }
+        return version!
+    }
+
     private static func engineConfiguration(_ configuration: CellConfiguration) -> EngineConfiguration {
-        EngineConfiguration(
-            flags: "--hash-seed=\(configuration.hashSeed)\(configuration.jit ? "" : " --jitless") \(configuration.v8Flags)",
+        let builderFlags = configuration.buildsSnapshot && !configuration.snapshot.isEmpty ? SnapshotBuild.flags : ""
+        return EngineConfiguration(
+            flags: "--hash-seed=\(configuration.hashSeed)\(configuration.jit ? "" : " --jitless") \(builderFlags) \(configuration.v8Flags)",
             sources: WebRuntime.sources, operations: WebRuntime.operations,
             suspend: { cfiber_suspend($0) },
             fatal: { user, isOutOfMemory, location, message in
@@ -107,12 +120,20 @@ public enum CellMain {
             })
     }
 
-    private static func buildSnapshot(to socket: SupervisorSocket, isSealed: Bool) throws -> Never {
-        if isSealed { try CellSeal.finish() }
-        let blob = try V8.buildBaseSnapshot()
-        socket.send(.ready, payload: Array(V8.version.utf8))
-        socket.send(.snapshot, payload: blob)
-        socket.flushBlocking()
+    private static func buildSnapshot(_ configuration: CellConfiguration, to socket: SupervisorSocket, isSealed: Bool) throws -> Never {
+        if configuration.snapshot.isEmpty {
+            if isSealed { try CellSeal.finish() }
+            let blob = try V8.buildBaseSnapshot()
+            socket.send(.snapshot, payload: blob)
+            socket.flushBlocking()
+        } else {
+            let base = permanent(configuration.snapshot)
+            SnapshotBuild.limitResources()
+            if isSealed { try CellSeal.finish() }
+            socket.send(.ready, payload: Array(V8.version.utf8))
+            socket.flushBlocking()
+            SnapshotBuild.run(base: base, version: try readVersion(from: socket), socket: socket)
+        }
         // Nothing is torn down: V8 may not survive it, and the kernel does it better.
         _exit(0)
     }
@@ -190,7 +211,7 @@ extension Cell {
             begins = lock.withLock { isolate.inbox.popFirst() }.map { isolate.begin($0, on: fiber) } ?? false
         }
         guard turns == 2 else { throw CellFailure(stage: "warm-up", "an isolate ran \(turns) turns instead of 2") }
-        _ = isolate.begin(.end(.idle), on: fiber)
+        _ = isolate.begin(.end(.evicted(.idle)), on: fiber)
         fibers.giveBack(fiber)
         socket.discardOutput()
         status = CellStatus()

@@ -1,3 +1,5 @@
+import Wire
+
 /// What is delivered to an isolate in a turn.
 enum Event {
     /// The payload of a `request` frame; the id names the `RequestState`.
@@ -9,5 +11,16 @@ enum Event {
     /// Nobody needs the isolate now: dispose of it.
     case end(EndReason)
 
-    enum EndReason { case retired, idle }
+    /// Nobody has used the isolate for a while: give back what can be given back.
+    case trim
+
+    enum EndReason {
+        case retired
+        case evicted(EvictionReason)
+
+        var eviction: EvictionReason? {
+            guard case .evicted(let reason) = self else { return nil }
+            return reason
+        }
+    }
 }

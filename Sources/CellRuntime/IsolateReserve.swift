@@ -7,7 +7,7 @@ final class IsolateReserve: @unchecked Sendable {
     private static let pauseNanoseconds: UInt64 = 100_000_000
 
     /// The base snapshot; lives as long as the process.
-    private let snapshot: UnsafeRawBufferPointer
+    let snapshot: UnsafeRawBufferPointer
     private let lock = Lock()
     private let wanted = Lock.Condition()
     private var made: [Box] = []

@@ -1,5 +1,6 @@
 import CFiber
 import Engine
+import SnapshotDelta
 import WebRuntime
 import Wire
 
@@ -50,7 +51,7 @@ extension TenantIsolate {
         }
         switch event {
         case .request(let request, let payload, let isComplete, let hasBody):
-            guard phase == .ready else {
+            guard phase == .ready || revive() else {
                 held.append(event)
                 return beginStart(on: spare)
             }
@@ -69,6 +70,9 @@ extension TenantIsolate {
             return begins
         case .timer(let timer):
             return begin(timer: timer, on: spare)
+        case .trim:
+            trim()
+            return false
         case .end(let reason):
             end(reason)
             return false
@@ -87,20 +91,53 @@ extension TenantIsolate {
         cfiber_prepare(fiber, Turn.body, turn.context)
     }
 
-    private func beginStart(on spare: OpaquePointer) -> Bool {
+    /// Makes the isolate from the tenant's snapshot, ready for requests.
+    /// - Returns: false without one that can be used.
+    private func revive() -> Bool {
+        guard phase == .cold, let (snapshot, isAdmitted) = cell.lock.withLock({ version.snapshot.map { ($0, version.isSnapshotAdmitted) } })
+        else {
+            return false
+        }
         cell.makeRoomForIsolate(besides: self)
         let before = Clock.monotonicNanoseconds
+        let base = cell.reserve.snapshot
+        let blob = UnsafeMutableRawBufferPointer.allocate(byteCount: snapshot.blobBytes, alignment: 16)
+        // V8 reads it while it makes isolate and context, and not afterwards.
+        defer { blob.deallocate() }
+        do {
+            try snapshot.delta.withUnsafeBytes { try SnapshotDelta.decompress($0, base: base, into: blob) }
+            guard isAdmitted || V8.fits(UnsafeRawBufferPointer(blob), beside: base) else {
+                throw SnapshotDelta.Failure(description: "its read-only heap is not the base snapshot's")
+            }
+            take(try Isolate(reviving: UnsafeRawBufferPointer(blob), bundle: version.engineModules))
+        } catch {
+            cell.refuseSnapshot(of: self, "\(error)")
+            return false
+        }
+        phase = .ready
+        startedMilliseconds = Clock.wallMilliseconds
+        cell.coldStarted(self)
+        cell.started(self, from: .snapshot, nanoseconds: Clock.monotonicNanoseconds - before)
+        return true
+    }
+
+    private func take(_ made: consuming Isolate) {
+        made.assign(
+            memoryLimitBytes: version.limits.memoryBytes, user: Unmanaged<RuntimeHost>.passUnretained(self).toOpaque(),
+            allowsEval: version.allowsEval)
+        isolate = consume made
+    }
+
+    private func beginStart(on spare: OpaquePointer) -> Bool {
+        cell.makeRoomForIsolate(besides: self)
+        startedNanoseconds = Clock.monotonicNanoseconds
         do throws(EngineError) {
-            let made = try cell.reserve.take()
-            made.assign(
-                memoryLimitBytes: version.limits.memoryBytes, user: Unmanaged<RuntimeHost>.passUnretained(self).toOpaque(),
-                allowsEval: version.allowsEval)
-            isolate = consume made
+            take(try cell.reserve.take())
         } catch {
             failHeld(.overloaded, "\(error)")
             return false
         }
-        cell.coldStarted(self, nanoseconds: Clock.monotonicNanoseconds - before)
+        cell.coldStarted(self)
         phase = .starting
         startFailure = nil
         startupCPUNanoseconds = 0
@@ -188,7 +225,10 @@ extension TenantIsolate {
         }
         turnRequest = nil
         if phase == .starting || startFailure != nil { checkStart() }
-        if phase == .ready, !held.isEmpty { releaseHeld() }
+        if phase == .ready, !held.isEmpty {
+            cell.started(self, from: .source, nanoseconds: Clock.monotonicNanoseconds - startedNanoseconds)
+            releaseHeld()
+        }
         tellFinished()
     }
 
@@ -264,13 +304,23 @@ extension TenantIsolate {
         finishedRequests.removeAll(keepingCapacity: true)
     }
 
+    private func trim() {
+        guard phase == .ready, requests.isEmpty else { return }
+        isolate?.trim()
+        cell.trimmed(self)
+    }
+
     private func end(_ reason: Event.EndReason) {
         guard requests.isEmpty, held.isEmpty else { return }
         let wasHot = isolate != nil
+        if wasHot, let reason = reason.eviction { cell.evicted(self, reason) }
         if wasHot { disposeOfIsolate() }
-        if reason == .retired { cell.remove(self) }
+        let isRetired = reason.eviction == nil
+        if isRetired { cell.remove(self) }
         // Also the sign that no log line will name this version again.
-        if wasHot || reason == .retired { cell.socket.send(FrameHeader(.isolateEnded, length: 0, id: version.id)) }
+        if wasHot || isRetired {
+            cell.socket.send(FrameHeader(.isolateEnded, length: 0, extra: reason.eviction?.rawValue ?? 0, id: version.id))
+        }
     }
 
     private func disposeOfIsolate() {

@@ -38,6 +38,17 @@ final class TenantIsolate: RuntimeHost {
     var lastUseNanoseconds: UInt64 = 0
     /// Whether there is a V8 isolate.
     var isHot = false
+    /// It is idle and gave back what it could.
+    var isTrimmed = false
+    /// Its place in the eviction order.
+    var evictionSlot: EvictionOrder.Slot = -1
+    /// What it took the last time to make it ready.
+    var reviveNanoseconds: UInt64 = 0
+    /// What it held when its last slice ended.
+    var bytes = 0
+    var arrayBufferBytes = 0
+    /// When the eviction order last heard of its use.
+    var notedNanoseconds: UInt64 = 0
     /// Tells the timers of this V8 isolate from those of one before it.
     var generation: UInt64 = 0
 
@@ -54,6 +65,8 @@ final class TenantIsolate: RuntimeHost {
     /// CPU time of a turn that belongs to no request.
     var orphanCPUNanoseconds: UInt64 = 0
     var startedMilliseconds = 0.0
+    /// When the start that is under way began.
+    var startedNanoseconds: UInt64 = 0
     let turn = Turn()
     /// Holds the turn that is running or suspended.
     var fiber: OpaquePointer?
@@ -87,6 +100,7 @@ final class TenantIsolate: RuntimeHost {
     // MARK: The Web runtime's host
 
     override var environment: String { version.environment }
+    override var isStarting: Bool { phase == .starting }
     override var subrequestLimit: Int { version.limits.subrequests }
     override var timeOriginMilliseconds: Double { startedMilliseconds }
 

@@ -47,8 +47,19 @@ final class TenantVersion: ModuleSource {
             .joined()
         modules = bundle.modules.map(Self.store)
         names = bundle.modules.map(\.name)
+        bundleBytes = bundle.modules.reduce(0) { $0 + $1.data.count + $1.name.utf8.count }
         indices = Dictionary(names.enumerated().map { ($1, $0) }, uniquingKeysWith: { first, _ in first })
     }
+
+    // MARK: The snapshot (under the cell's lock)
+
+    /// What isolates are revived from; nil while there is none, or when it cannot be used.
+    var snapshot: SnapshotFrame?
+    /// It was found to fit the base snapshot.
+    var isSnapshotAdmitted = false
+    /// What bundle and snapshot take.
+    let bundleBytes: Int
+    var storedBytes: Int { bundleBytes + (snapshot?.delta.count ?? 0) }
 
     deinit {
         for module in modules {
@@ -76,6 +87,9 @@ final class TenantVersion: ModuleSource {
             name: name, data: UnsafeMutableRawBufferPointer(rebasing: data[..<module.data.count]), kind: kind,
             isASCII: module.data.allSatisfy { $0 < 0x80 })
     }
+
+    /// The bundle as V8 reads it, in its order.
+    var engineModules: [EngineModule] { modules.indices.map(module) }
 
     override func resolve(_ specifier: String, referrer: Int?) throws(ModuleError) -> Int {
         guard let referrer else { return 0 }

@@ -185,8 +185,10 @@ final class Worker: @unchecked Sendable {
         cell.status.turns += turns
         cell.status.cpuMicroseconds += cpuNanoseconds / 1000
         if isPreempted { cell.status.preemptions += 1 }
-        isolate.lastUseNanoseconds = now
-        cell.endSlice(of: isolate, cpuNanoseconds: cpuNanoseconds, hasMore: isPreempted || !isolate.inbox.isEmpty, now: now)
+        // An end or a trim is no use of it.
+        if turns > 0 || isPreempted { isolate.lastUseNanoseconds = now }
+        cell.endSlice(
+            of: isolate, cpuNanoseconds: cpuNanoseconds, hasMore: isPreempted || !isolate.inbox.isEmpty, wasUsed: turns > 0, now: now)
     }
 
     /// The next event of the isolate; nil without one, or when somebody else should run first.

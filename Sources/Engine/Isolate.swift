@@ -1,4 +1,5 @@
 import CV8
+import Glibc
 
 /// A V8 isolate with one context. Used by one thread at a time; what may be called by any thread meanwhile says so.
 /// Disposes of itself; no turn may be running or suspended in it then.
@@ -12,6 +13,46 @@ public struct Isolate: ~Copyable {
         let status = cv8_isolate_new(snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count, &isolate)
         guard status == CV8_OK, let isolate else { throw .isolate("status \(status.rawValue)") }
         raw = isolate
+    }
+
+    /// Makes an isolate from a tenant's snapshot, whose modules have been evaluated. Not on a fiber.
+    /// - Parameters:
+    ///   - snapshot: borrowed until this returns; see `V8.fits`.
+    ///   - bundle: the modules in the order that the builder had; their texts outlive the isolate.
+    public init(reviving snapshot: UnsafeRawBufferPointer, bundle: [EngineModule]) throws(EngineError) {
+        raw = try Self.make(bundle) { cv8_isolate_revive(snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count, $0, $1, $2) }
+    }
+
+    /// Makes the isolate in which a tenant's snapshot is built; once, in a process that makes no other. It is ended by `finishSnapshot`.
+    public init(builderFrom base: UnsafeRawBufferPointer, bundle: [EngineModule]) throws(EngineError) {
+        raw = try Self.make(bundle) { cv8_builder_new(base.bindMemory(to: UInt8.self).baseAddress, base.count, $0, $1, $2) }
+    }
+
+    private static func make(
+        _ bundle: [EngineModule], _ body: (UnsafePointer<cv8_module>?, Int, UnsafeMutablePointer<OpaquePointer?>) -> cv8_status
+    ) throws(EngineError) -> OpaquePointer {
+        var isolate: OpaquePointer?
+        let status = bundle.map(\.raw).withUnsafeBufferPointer { body($0.baseAddress, $0.count, &isolate) }
+        guard status == CV8_OK, let isolate else { throw .isolate("status \(status.rawValue)") }
+        return isolate
+    }
+
+    /// What the tenant's code looked at in a builder's isolate that a snapshot would keep. Once, before `finishSnapshot`.
+    public func sawInBuilder() -> (time: Bool, randomness: Bool) {
+        var (time, randomness) = (false, false)
+        cv8_builder_saw(raw, &time, &randomness)
+        return (time, randomness)
+    }
+
+    /// A builder's snapshot. The isolate is not used again, nor disposed of: its process ends.
+    public consuming func finishSnapshot() throws(EngineError) -> [UInt8] {
+        var blob: UnsafeMutablePointer<UInt8>?
+        var length = 0
+        let status = cv8_builder_finish(raw, &blob, &length)
+        discard self
+        guard status == CV8_OK, let blob else { throw .snapshot("status \(status.rawValue)") }
+        defer { free(blob) }
+        return [UInt8](UnsafeBufferPointer(start: blob, count: length))
     }
 
     deinit { cv8_isolate_dispose(raw) }

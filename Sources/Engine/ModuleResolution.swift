@@ -20,6 +20,21 @@ public struct EngineModule {
         self.kind = kind
         self.isASCII = isASCII
     }
+
+    var raw: cv8_module {
+        let kind =
+            switch kind {
+            case .javascript: CV8_MODULE_JAVASCRIPT
+            case .json: CV8_MODULE_JSON
+            case .text: CV8_MODULE_TEXT
+            case .bytes: CV8_MODULE_BYTES
+            case .wasm: CV8_MODULE_WASM
+            }
+        return cv8_module(
+            name: name.baseAddress, name_length: name.count, data: data.bindMemory(to: UInt8.self).baseAddress, length: data.count,
+            kind: kind,
+            ascii: isASCII)
+    }
 }
 
 /// Finds an isolate's modules. The isolate's `user` pointer must be an unretained reference to an object of a class that inherits from this.
@@ -50,18 +65,7 @@ enum ModuleResolution {
         do throws(ModuleError) {
             let index = try source.resolve(text, referrer: referrer < 0 ? nil : Int(referrer))
             let module = source.module(at: index)
-            let kind =
-                switch module.kind {
-                case .javascript: CV8_MODULE_JAVASCRIPT
-                case .json: CV8_MODULE_JSON
-                case .text: CV8_MODULE_TEXT
-                case .bytes: CV8_MODULE_BYTES
-                case .wasm: CV8_MODULE_WASM
-                }
-            out!.pointee = cv8_module(
-                name: module.name.baseAddress, name_length: module.name.count,
-                data: module.data.bindMemory(to: UInt8.self).baseAddress, length: module.data.count, kind: kind,
-                ascii: module.isASCII)
+            out!.pointee = module.raw
             return Int32(index)
         } catch {
             var message = error.message

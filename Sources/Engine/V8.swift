@@ -70,6 +70,12 @@ public enum V8 {
     /// V8's version; needs no start.
     public static var version: String { String(cString: cv8_version()) }
 
+    /// Whether isolates from a snapshot may live beside those of the base.
+    public static func fits(_ snapshot: UnsafeRawBufferPointer, beside base: UnsafeRawBufferPointer) -> Bool {
+        cv8_snapshot_fits(
+            base.bindMemory(to: UInt8.self).baseAddress, base.count, snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count)
+    }
+
     /// The flags that are always set.
     public static var fixedFlags: String { String(cString: cv8_fixed_flags()) }
 

@@ -18,6 +18,18 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var idleSeconds = 3_600
     public var machineConcurrency = 4_096
     public var machineQueue = 16_384
+    /// What all processes may take together, in MiB; nil: four fifths of what the machine or the cgroup has.
+    public var memoryMegabytes: Int?
+    public var eviction = Eviction.greedyDual
+    /// What tenants' snapshots may take on the disk, in MiB.
+    public var snapshotStoreMegabytes = 4_096
+
+    /// Which isolate goes first when memory is short.
+    public enum Eviction: String, Sendable, CaseIterable {
+        case lru
+        case greedyDual = "greedy_dual"
+    }
+
     /// How long draining may take.
     public var drainSeconds = 30
     /// Measurements only: false lets every turn run to its end.

@@ -24,6 +24,14 @@ public enum DaemonConfigurationFile {
             for (name, range, field) in keys {
                 if let value = root.integer(name, in: range) { configuration[keyPath: field] = value }
             }
+            configuration.memoryMegabytes = root.integer("memory_mb", in: 64...(1 << 24))
+            if let (value, node) = root.string("eviction") {
+                if let eviction = DaemonConfiguration.Eviction(rawValue: value) {
+                    configuration.eviction = eviction
+                } else {
+                    file.fail(node, "'eviction' must be greedy_dual or lru")
+                }
+            }
             if let value = root.bool("preempt") { configuration.preempt = value }
             if var http = root.mapping("http") {
                 for (name, range, field) in httpKeys {
@@ -45,6 +53,7 @@ public enum DaemonConfigurationFile {
         ("idle_s", 1...86_400, \.idleSeconds),
         ("machine_concurrency", 1...1_000_000, \.machineConcurrency),
         ("machine_queue", 0...1_000_000, \.machineQueue),
+        ("snapshot_store_mb", 16...(1 << 20), \.snapshotStoreMegabytes),
         ("drain_s", 0...3_600, \.drainSeconds),
     ]
 

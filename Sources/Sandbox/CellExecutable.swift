@@ -21,6 +21,16 @@ public struct CellExecutable: Sendable {
         }
     }
 
+    /// Tells this executable and its libraries from others, also from an update that carries the same version: path, size and time of change of
+    /// each. Snapshots refer to what lies in them.
+    public var fingerprint: String {
+        ([path] + libraries).map { file in
+            var status = stat()
+            guard stat(file, &status) == 0 else { return file }
+            return "\(file) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"
+        }.joined(separator: "\n")
+    }
+
     /// Runs `path` to its end and returns what it printed.
     public static func run(_ path: String, _ arguments: [String], environment: [String]) throws(SandboxFailure) -> String {
         var ends: [Int32] = [0, 0]

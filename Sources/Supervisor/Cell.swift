@@ -44,6 +44,12 @@ final class Cell: @unchecked Sendable {
     var share = 0.0
     var status = CellStatus()
     var memoryBytes: UInt64 = 0
+    /// What its isolates may hold, as it was told.
+    var budgetBytes: UInt64 = 0
+    /// For how long it has held much more than it accounts for.
+    var secondsOfDrift = 0
+    /// Lists that were asked for, by the number of the question.
+    var isolateQueries: [UInt64: IsolateQuery] = [:]
     var lastHeardNanoseconds: UInt64
     /// Why the cell was told to end, if it was.
     private(set) var endReason: String?
@@ -119,6 +125,8 @@ final class Cell: @unchecked Sendable {
         for version in versions.values { version.cells[ObjectIdentifier(self)] = nil }
         predecessor = nil
         versions = [:]
+        isolateQueries.values.forEach { $0.promise.succeed([]) }
+        isolateQueries = [:]
         return held
     }
 

@@ -2,6 +2,8 @@ import Glibc
 
 /// What the kernel says of a process's memory.
 enum ProcessMemory {
+    static let ownPID = getpid()
+
     /// The proportional set size in bytes, from `smaps_rollup`; 0 where it cannot be read. Blocks while the kernel adds it up.
     static func proportionalBytes(of pid: Int32) -> UInt64 {
         let descriptor = open("/proc/\(pid)/smaps_rollup", O_RDONLY | O_CLOEXEC)

@@ -2,7 +2,7 @@ import Glibc
 import Sandbox
 import Wire
 
-/// Has a throw-away cell build the base snapshot.
+/// Has a throw-away cell build a snapshot.
 public enum SnapshotBuilder {
     /// A builder that takes longer is ended.
     public static let deadlineSeconds = 60
@@ -12,17 +12,50 @@ public enum SnapshotBuilder {
         public var description: String
     }
 
-    /// Blocks until the builder is done. The calling thread must not end meanwhile.
+    /// Why there can be no snapshot of a tenant.
+    struct Refusal: Error { var why: String }
+
+    /// The base snapshot. Blocks until the builder is done. The calling thread must not end meanwhile.
     public static func build(launcher: CellLauncher, jit: Bool, hashSeed: UInt32) throws -> [UInt8] {
-        let process = try launcher.launch(name: jit ? "builder" : "builder-jitless", jit: jit)
+        try run(
+            launcher, CellConfiguration(cell: "builder", workers: 1, jit: jit, hashSeed: hashSeed, buildsSnapshot: true),
+            deadlineSeconds: deadlineSeconds, onReady: { _, _ in }
+        ).get()
+    }
+
+    /// A tenant's snapshot: what V8 holds when its modules have been evaluated. Vars and secrets are not in it. Blocks like `build`.
+    static func build(_ bundle: TenantBundle, launcher: CellLauncher, jit: Bool, hashSeed: UInt32, base: [UInt8]) throws -> Result<
+        [UInt8], Refusal
+    > {
+        var bundle = bundle
+        bundle.vars = []
+        bundle.secrets = []
+        // Nobody preempts it, and it may wait for a processor.
+        let seconds = bundle.limits.startupCPUMilliseconds / 100 + 5
+        return try run(
+            launcher, CellConfiguration(cell: "builder", workers: 1, jit: jit, hashSeed: hashSeed, buildsSnapshot: true, snapshot: base),
+            deadlineSeconds: min(seconds, deadlineSeconds)
+        ) { process, socket in
+            if process.isSandboxed { try process.verifySealed() }
+            var payload = ByteWriter()
+            bundle.encode(into: &payload)
+            try send(.tenant, payload.bytes, to: socket)
+        }
+    }
+
+    /// - Parameter onReady: called when the seal is complete.
+    private static func run(
+        _ launcher: CellLauncher, _ configuration: CellConfiguration, deadlineSeconds: Int, onReady: (CellProcess, Int32) throws -> Void
+    ) throws -> Result<[UInt8], Refusal> {
+        let process = try launcher.launch(name: configuration.jit ? "builder" : "builder-jitless", jit: configuration.jit)
         let socket = process.takeSocket()
         defer { close(socket) }
         var timeout = timeval(tv_sec: deadlineSeconds, tv_usec: 0)
         setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         defer { process.kill() }
-        try send(CellConfiguration(cell: "builder", workers: 1, jit: jit, hashSeed: hashSeed, buildsSnapshot: true), to: socket)
         do {
-            let blob = try receive(from: socket)
+            try send(configuration, to: socket)
+            let blob = try receive(from: socket, until: .now + .seconds(deadlineSeconds)) { try onReady(process, socket) }
             _ = process.reap()
             return blob
         } catch {
@@ -37,9 +70,14 @@ public enum SnapshotBuilder {
     static func send(_ configuration: CellConfiguration, to socket: Int32) throws {
         var payload = ByteWriter()
         configuration.encode(into: &payload)
+        try send(.configure, payload.bytes, to: socket)
+    }
+
+    private static func send(_ kind: FrameKind, _ payload: [UInt8], to socket: Int32) throws {
+        guard payload.count <= kind.payloadBytesLimit else { throw Failure(description: "\(payload.count) bytes for a builder") }
         var frame = ByteWriter()
-        FrameHeader(.configure, length: payload.bytes.count).encode(into: &frame)
-        let bytes = frame.bytes + payload.bytes
+        FrameHeader(kind, length: payload.count).encode(into: &frame)
+        let bytes = frame.bytes + payload
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -51,19 +89,25 @@ public enum SnapshotBuilder {
         }
     }
 
-    private static func receive(from socket: Int32) throws -> [UInt8] {
+    private static func receive(from socket: Int32, until deadline: ContinuousClock.Instant, onReady: () throws -> Void) throws
+        -> Result<[UInt8], Refusal>
+    {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 256 << 10)
         while true {
             while let header = try bytes.withUnsafeBytes({ try FrameHeader($0) }), bytes.count >= FrameHeader.size + header.length {
                 let payload = bytes[FrameHeader.size..<(FrameHeader.size + header.length)]
-                if header.kind == .snapshot { return Array(payload) }
+                if header.kind == .snapshot { return .success(Array(payload)) }
+                if header.kind == .snapshotRefused { return .failure(Refusal(why: String(decoding: payload, as: UTF8.self))) }
                 guard header.kind == .ready else { throw Failure(description: "the builder sent \(header.kind)") }
                 bytes.removeFirst(FrameHeader.size + header.length)
+                try onReady()
             }
             let count = recv(socket, &buffer, buffer.count, 0)
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Failure(description: "the builder closed its socket") }
+            guard count != 0 else { throw Failure(description: "the builder closed its socket") }
+            // EAGAIN: the socket's own limit.
+            guard count > 0, ContinuousClock.now < deadline else { throw Failure(description: "the builder took too long") }
             bytes += buffer[..<count]
         }
     }

@@ -27,7 +27,8 @@ extension Supervisor {
                 CellConfiguration(
                     cell: name, workers: configuration.workersPerCell, jit: key.jit, hashSeed: configuration.hashSeed,
                     sliceMicroseconds: configuration.sliceMicroseconds, preempts: configuration.preempts,
-                    isolateLimit: configuration.isolatesPerCell, idleSeconds: configuration.idleSeconds, snapshot: snapshot))
+                    isolateLimit: configuration.isolatesPerCell, evictsLRU: configuration.evictsLRU, idleSeconds: configuration.idleSeconds,
+                    snapshot: snapshot))
             return cell
         } catch {
             logger.error("a cell cannot be started", metadata: ["cell": "\(name)", "reason": "\(error)"])

@@ -34,10 +34,12 @@ extension Supervisor: SupervisorControl {
             } else {
                 "registered"
             }
+        let snapshot = Self.describe(tenant.version?.snapshot ?? .unknown)
         return TenantReport(
             tenant: tenant.name, hosts: tenant.version?.policy.hosts ?? [],
             cordon: tenant.version?.policy.cordon.rawValue ?? "", state: state, errors: tenant.errors,
-            cell: tenant.version?.home?.name, quarantined: tenant.isQuarantined, inFlight: admission.running(of: tenant.place),
+            cell: tenant.version?.home?.name, quarantined: tenant.isQuarantined, snapshot: snapshot.state,
+            snapshotReason: snapshot.reason, inFlight: admission.running(of: tenant.place),
             queued: admission.waiting(of: tenant.place),
             requests: tenant.outcomes.merging(tenant.answers > 0 ? ["ok": tenant.answers] : [:]) { $1 },
             cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
@@ -70,6 +72,17 @@ extension Supervisor: SupervisorControl {
         try? await replaced.get()
         return names
     }
+
+    public func isolates() async -> [IsolateListing] {
+        let list: EventLoopFuture<[IsolateListing]> = eventLoop.flatSubmit { [self] in listIsolates() }
+        return (try? await list.get()) ?? []
+    }
+
+    public func evict(_ tenant: String?) async -> Bool { await onLoop { [self] in evict(tenant) } }
+
+    public func memoryBudget() async -> UInt64 { await onLoop { [self] in memoryBudgetBytes } }
+
+    public func setMemoryBudget(bytes: UInt64) async { await onLoop { [self] in setMemoryBudget(bytes) } }
 
     public func beginDraining() async { await onLoop { [self] in startDraining() } }
 

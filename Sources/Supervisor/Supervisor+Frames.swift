@@ -44,8 +44,12 @@ extension Supervisor {
                 cell.versions[header.id] = nil
             } else if !version.isRetired {
                 tenants[version.policy.tenant]?.hasIsolate = false
-                if version.openRequests == 0, version.home === cell { leaveHome(version) }
+                if version.openRequests == 0, version.home === cell, EvictionReason(rawValue: header.extra) == nil { leaveHome(version) }
             }
+        case .started: try takeStarted(header, payload, from: cell)
+        case .snapshotRefused: try takeSnapshotRefused(header, payload, from: cell)
+        case .isolates: try takeIsolates(header, payload, from: cell)
+        case .cold: try takeCold(header, from: cell)
         case .parked: try takeParked(header, payload, from: cell)
         case .poisoned: takePoisoned(header, payload, from: cell)
         default: throw ProtocolViolation("unexpected \(header.kind)")
@@ -255,8 +259,7 @@ extension Supervisor {
         metrics.preemptions.with([cell.name]).set(Double(cell.status.preemptions))
         metrics.migrations.with([cell.name]).set(Double(cell.status.migrations))
         metrics.handoffs.with([cell.name]).set(Double(cell.status.handoffs))
-        metrics.coldStarts.with([cell.name]).set(Double(cell.status.coldStarts))
-        metrics.coldStartSeconds.with([cell.name]).set(Double(cell.status.coldStartMicroseconds) / 1e6)
+        takeMemoryStatus(of: cell)
         metrics.cellAccounted.with([cell.name]).set(Double(cell.status.pageBytes))
     }
 

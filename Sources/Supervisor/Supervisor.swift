@@ -48,6 +48,14 @@ public final class Supervisor: @unchecked Sendable {
     /// For what blocks: reading policies, collecting ended processes, asking the kernel for memory.
     let blockingPool = NIOThreadPool.singleton
 
+    /// What all processes may take together, and the part of it that pressure leaves.
+    var memoryBudgetBytes: UInt64
+    var memoryFactor = 1.0
+    var ownMemoryBytes: UInt64 = 0
+    /// Builds snapshots, one at a time: its thread outlives the builders that it starts.
+    let snapshotPool = NIOThreadPool(numberOfThreads: 1)
+    var snapshotBuilds = 0
+
     struct StartFailures {
         var count = 0
         var retryAt: UInt64 = 0
@@ -69,8 +77,10 @@ public final class Supervisor: @unchecked Sendable {
             AdmissionLimits(
                 machineConcurrency: configuration.machineConcurrency, cellConcurrency: configuration.cellConcurrency,
                 machineQueue: configuration.machineQueue))
+        memoryBudgetBytes = configuration.memoryBudgetBytes
         self.clock = clock
         self.loadPolicies = loadPolicies
+        snapshotPool.start()
     }
 
     var now: UInt64 { clock() }
@@ -112,6 +122,7 @@ public final class Supervisor: @unchecked Sendable {
 
     private func everySecond() {
         for cell in allCells { checkHealth(of: cell) }
+        shareMemory()
         endOverdueLeavers()
         keepSharedCell()
         metrics.inFlight.set(Double(admission.running))

@@ -26,6 +26,14 @@ public struct SupervisorConfiguration: Sendable {
     public var snapshot: [UInt8] = []
     public var jitlessSnapshot: [UInt8] = []
     public var hashSeed: UInt32 = 0
+    /// Tenants' snapshots; nil: everything starts from its source.
+    public var snapshots: (any TenantSnapshots)?
+    /// What all processes may take together, in bytes.
+    public var memoryBudgetBytes = UInt64.max
+    /// Evict by least recent use alone.
+    public var evictsLRU = false
+    /// What the machine says of its memory; tests have their own.
+    public var memoryPressure: @Sendable () -> Double = { MachineMemory.pressure }
     /// Why requests may run without a sandbox; shown on `/readyz`.
     public var warnings: [String] = []
 

@@ -9,6 +9,14 @@ public protocol SupervisorControl: Sendable {
     /// Replaces every cell by a new one without losing a request; returns when each has its successor.
     /// - Returns: the cells that were replaced.
     func replaceCells() async -> [String]
+    /// Every tenant that a cell holds, and how much of it.
+    func isolates() async -> [IsolateListing]
+    /// Ends the isolates of a tenant (nil: of all) where they are idle.
+    /// - Returns: false when no tenant has the name.
+    func evict(_ tenant: String?) async -> Bool
+    /// The memory budget of all processes, in bytes.
+    func memoryBudget() async -> UInt64
+    func setMemoryBudget(bytes: UInt64) async
     /// Stops taking requests and ends when those in flight are answered.
     func beginDraining() async
 }
@@ -35,6 +43,9 @@ public struct TenantReport: Sendable, Codable {
     public var cell: String?
     /// It was to blame for the loss of a cell and has one of its own.
     public var quarantined: Bool
+    /// `off`, `none` (not yet), `building`, `kept`, `refused` or `failed`, and why.
+    public var snapshot: String
+    public var snapshotReason: String?
     public var inFlight: Int
     public var queued: Int
     /// Answers by outcome: `ok` or an error code.
@@ -42,7 +53,7 @@ public struct TenantReport: Sendable, Codable {
     public var cpuSeconds: Double
     public init(
         tenant: String, hosts: [String], cordon: String, state: String, errors: [String], cell: String?, quarantined: Bool,
-        inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
+        snapshot: String = "none", snapshotReason: String? = nil, inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
     ) {
         self.tenant = tenant
         self.hosts = hosts
@@ -51,10 +62,46 @@ public struct TenantReport: Sendable, Codable {
         self.errors = errors
         self.cell = cell
         self.quarantined = quarantined
+        self.snapshot = snapshot
+        self.snapshotReason = snapshotReason
         self.inFlight = inFlight
         self.queued = queued
         self.requests = requests
         self.cpuSeconds = cpuSeconds
+    }
+}
+
+/// One tenant in a cell as `/v1/isolates` shows it.
+public struct IsolateListing: Sendable, Codable {
+    public var tenant: String
+    public var cell: String
+    /// `hot`, `trimmed` (idle, gave back what it could), `warm` (no isolate, its snapshot in memory), `cold`.
+    public var state: String
+    /// V8's pages: heap, code, Wasm memories.
+    public var heapBytes: UInt64
+    public var arrayBufferBytes: UInt64
+    /// What the cell keeps also without an isolate.
+    public var bundleBytes: UInt64
+    public var snapshotBytes: UInt64
+    public var idleSeconds: Double
+    /// What it took the last time to make the isolate ready.
+    public var reviveMilliseconds: Double
+    public var inFlight: Int
+    public init(
+        tenant: String, cell: String, state: String, heapBytes: UInt64, arrayBufferBytes: UInt64, bundleBytes: UInt64,
+        snapshotBytes: UInt64,
+        idleSeconds: Double, reviveMilliseconds: Double, inFlight: Int
+    ) {
+        self.tenant = tenant
+        self.cell = cell
+        self.state = state
+        self.heapBytes = heapBytes
+        self.arrayBufferBytes = arrayBufferBytes
+        self.bundleBytes = bundleBytes
+        self.snapshotBytes = snapshotBytes
+        self.idleSeconds = idleSeconds
+        self.reviveMilliseconds = reviveMilliseconds
+        self.inFlight = inFlight
     }
 }
 

@@ -15,6 +15,20 @@ struct SupervisorMetrics {
     let coldStartSeconds: GaugeFamily
     let cellMemory: GaugeFamily
     let cellAccounted: GaugeFamily
+    let isolateBytes: GaugeFamily
+    let storedBytes: GaugeFamily
+    let warmTenants: GaugeFamily
+    let trims: GaugeFamily
+    let evictions: GaugeFamily
+    let evictedTooEarly: GaugeFamily
+    let coldStartDuration: Histogram
+    let revivalDuration: Histogram
+    let snapshotBuilds: CounterFamily
+    let snapshotStore: Gauge
+    let memoryUsed: Gauge
+    let memoryBudget: Gauge
+    let memoryPressure: Gauge
+    let cellsDrifted: Counter
     let cellsLost: Counter
     let cellsStarted: Counter
     let tenantsQuarantined: Counter
@@ -47,6 +61,33 @@ struct SupervisorMetrics {
             "cloister_cell_memory_bytes", help: "Proportional set size of the cell's process.", labels: ["cell"])
         cellAccounted = registry.gauge(
             "cloister_cell_accounted_bytes", help: "V8's committed pages as the cell counts them.", labels: ["cell"])
+        isolateBytes = registry.gauge(
+            "cloister_isolate_bytes", help: "Pages and array buffers of live isolates, as the cell counts them.", labels: ["cell"])
+        storedBytes = registry.gauge(
+            "cloister_stored_bytes", help: "Bundles and snapshots that the cell keeps in memory.", labels: ["cell"])
+        warmTenants = registry.gauge(
+            "cloister_warm_tenants", help: "Tenants without an isolate whose snapshot is in memory.", labels: ["cell"])
+        trims = registry.gauge("cloister_trims", help: "Idle isolates that gave memory back, since the cell's start.", labels: ["cell"])
+        evictions = registry.gauge(
+            "cloister_evictions", help: "Isolates that were evicted, since the cell's start.", labels: ["cell", "reason"])
+        evictedTooEarly = registry.gauge(
+            "cloister_evicted_too_early",
+            help: "Evicted isolates that were wanted again before one that was kept, since the cell's start.", labels: ["cell"])
+        coldStartDuration =
+            registry.histogram("cloister_cold_start_duration_seconds", help: "From a request to an isolate made from its source.").single
+        revivalDuration =
+            registry.histogram("cloister_revival_duration_seconds", help: "From a request to an isolate made from its snapshot.").single
+        snapshotBuilds = registry.counter(
+            "cloister_snapshot_builds_total", help: "Tenants' snapshots that were built, refused or failed.", labels: ["outcome"])
+        snapshotStore = registry.gauge("cloister_snapshot_store_bytes", help: "Tenants' snapshots on the disk.").single
+        memoryUsed = registry.gauge("cloister_memory_used_bytes", help: "Proportional set size of all processes.").single
+        memoryBudget = registry.gauge("cloister_memory_budget_bytes", help: "What all processes may take together.").single
+        memoryPressure =
+            registry.gauge("cloister_memory_pressure_ratio", help: "Part of the last ten seconds in which some task waited for memory.")
+            .single
+        cellsDrifted =
+            registry.counter("cloister_cells_drifted_total", help: "Cells replaced because they took more memory than they account for.")
+            .single
         cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
         cellsStarted = registry.counter("cloister_cells_started_total", help: "Cells that were started.").single
         tenantsQuarantined =
@@ -60,7 +101,10 @@ struct SupervisorMetrics {
     }
 
     func forget(cell: String) {
-        for family in [isolates, preemptions, migrations, handoffs, coldStarts, coldStartSeconds, cellMemory, cellAccounted] {
+        for family in [
+            isolates, preemptions, migrations, handoffs, coldStarts, coldStartSeconds, cellMemory, cellAccounted, isolateBytes, storedBytes,
+            warmTenants, trims, evictions, evictedTooEarly,
+        ] {
             family.remove(label: "cell", value: cell)
         }
     }

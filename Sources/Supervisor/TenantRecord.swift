@@ -1,6 +1,7 @@
 import Collections
 import Policy
 import Scheduling
+import Snapshots
 import Telemetry
 import Wire
 
@@ -17,6 +18,22 @@ final class TenantVersionRecord: @unchecked Sendable {
     /// Requests that began on it and are not over.
     var openRequests = 0
     var isRetired = false
+    var snapshot = SnapshotState.unknown
+    /// What its snapshot is kept as; made when it is first needed.
+    var snapshotKey: TenantSnapshotStore.Key?
+
+    enum SnapshotState {
+        /// The policy does not want one.
+        case off
+        case unknown
+        /// One is to be built.
+        case queued
+        case kept
+        /// None can be made of this version, or was taken by a cell, for this reason.
+        case refused(String)
+        /// None was made; it is tried again with the next version.
+        case failed(String)
+    }
 
     init(id: UInt64, policy: TenantPolicy, key: CellKey, bundle: TenantBundle) {
         self.id = id

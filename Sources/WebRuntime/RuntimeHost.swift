@@ -12,6 +12,9 @@ open class RuntimeHost: ModuleSource {
     /// When the isolate began, milliseconds since 1970.
     open var timeOriginMilliseconds: Double { 0 }
 
+    /// The main module is being evaluated: nothing may be begun or seen then that a snapshot could not keep.
+    open var isStarting: Bool { false }
+
     /// The default export can take requests.
     open func ready() {}
     /// The module cannot take requests; `message` is for the tenant's owner.

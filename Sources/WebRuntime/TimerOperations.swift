@@ -7,6 +7,7 @@ let timerOperations: [(name: String, function: Operation)] = [
         "setTimer",
         {
             let call = OperationCall($0)
+            guard !call.host.isStarting else { return call.throwAtTopLevel("timers cannot be set") }
             call.returnBool(
                 call.host.setTimer(
                     call.integer(0), delayMilliseconds: call.number(1), repeats: call.bool(2), request: call.request))
@@ -45,6 +46,7 @@ let timerOperations: [(name: String, function: Operation)] = [
         {
             let call = OperationCall($0)
             guard let bytes = call.bytes(0) else { return call.throwError(.typeError, "random fills bytes") }
+            guard !call.host.isStarting else { return call.throwAtTopLevel("there is no randomness") }
             var filled = 0
             while filled < bytes.count {
                 // getentropy(3) gives 256 bytes at the most.
@@ -57,3 +59,10 @@ let timerOperations: [(name: String, function: Operation)] = [
         }
     ),
 ]
+
+extension OperationCall {
+    /// While modules are evaluated; as in Workers.
+    fileprivate func throwAtTopLevel(_ what: String) {
+        throwError(.error, "\(what) at a module's top level: its state may be kept in a snapshot; do it in the handler")
+    }
+}

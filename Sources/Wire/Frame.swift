@@ -18,6 +18,14 @@ public enum FrameKind: UInt8, Sendable {
     case ping = 8
     /// Take no more requests, end when the last is done.
     case drain = 9
+    /// The snapshot of a version, made from the same bundle: `SnapshotFrame`. id: the version.
+    case tenantSnapshot = 10
+    /// What the cell's isolates may hold together, in bytes (u64); over it, idle ones are evicted.
+    case budget = 11
+    /// End the isolate of a version when it is idle. id: the version, 0: all of them.
+    case evict = 12
+    /// Answer with `isolates`. id: chosen by the supervisor, returned.
+    case list = 13
 
     /// The seal is complete and V8 is up. Payload: V8's version (string).
     case ready = 64
@@ -43,10 +51,18 @@ public enum FrameKind: UInt8, Sendable {
     case status = 74
     /// The cell cannot go on and must be replaced. Payload: why (string). id: the tenant's version it happened in, or 0.
     case poisoned = 75
-    /// The isolate of a version was ended: `ErrorCode` in `extra` (0: retired or idle). id: the version.
+    /// The isolate of a version was ended: `ErrorCode` or `EvictionReason` in `extra` (0: retired). id: the version.
     case isolateEnded = 76
     /// The tenant's CPU quota is used up: nothing of it runs for this long. Payload: nanoseconds (u64). id: the version.
     case parked = 77
+    /// From a builder: no snapshot can be made of this tenant; from a cell: the snapshot of version `id` cannot be used. Payload: why (string).
+    case snapshotRefused = 78
+    /// Isolates, an `IsolateReport` each; the last frame of an answer to `list` has the flag `end`. id: the query's.
+    case isolates = 79
+    /// The cell has no room for what it keeps of a version that is not used: retire it. id: the version.
+    case cold = 81
+    /// A version's isolate has become ready for its first request. `extra`: `StartKind`. Payload: nanoseconds it took (u64). id: the version.
+    case started = 80
 }
 
 /// Bits of a frame's flags.
@@ -61,6 +77,26 @@ public struct FrameFlags: OptionSet, Sendable {
     public static let hasBody = FrameFlags(rawValue: 4)
 }
 
+/// What an isolate was made from.
+public enum StartKind: UInt16, Sendable {
+    /// The bundle: its modules were evaluated.
+    case source = 0
+    /// A snapshot taken after that.
+    case snapshot = 1
+}
+
+/// Why an isolate was evicted; the tenant stays in its cell. Raw values are none of `ErrorCode`'s.
+public enum EvictionReason: UInt16, Sendable, CaseIterable {
+    /// Nobody used it for `idle_s`.
+    case idle = 256
+    /// The cell was over its budget.
+    case pressure
+    /// The cell had as many isolates as it may.
+    case limit
+    /// The operator asked for it.
+    case asked
+}
+
 /// Why the supervisor gave up on a request.
 public enum AbortReason: UInt16, Sendable {
     case clientGone = 0
@@ -71,7 +107,7 @@ public enum AbortReason: UInt16, Sendable {
 /// The sixteen bytes before each payload: `u32 length | u8 kind | u8 flags | u16 extra | u64 id`, little-endian.
 public struct FrameHeader: Sendable, Equatable {
     public static let size = 16
-    /// A payload is at most this long; only `configure`, `tenant` and `snapshot` may be this long, see `FrameKind.payloadBytesLimit`.
+    /// A payload is at most this long; only `configure`, `tenant` and snapshots may be this long, see `FrameKind.payloadBytesLimit`.
     public static let payloadBytesLimit = 64 << 20
     /// A body frame carries at most this much; larger bodies take several.
     public static let bodyBytesLimit = 64 << 10
@@ -125,7 +161,7 @@ extension FrameKind {
     /// The longest payload that this kind may have.
     public var payloadBytesLimit: Int {
         switch self {
-        case .configure, .tenant, .snapshot: FrameHeader.payloadBytesLimit
+        case .configure, .tenant, .snapshot, .tenantSnapshot: FrameHeader.payloadBytesLimit
         // The host of the longest head that can be configured is in the URL and in the headers.
         case .request: FrameHeader.bodyBytesLimit + 2 * FrameHeader.requestHeadBytesLimit + (64 << 10)
         case .response: FrameHeader.bodyBytesLimit + (256 << 10)

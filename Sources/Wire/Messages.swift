@@ -9,11 +9,13 @@ public struct CellConfiguration: Sendable {
     public var hashSeed: UInt32
     /// The longest a turn runs while another is runnable.
     public var sliceMicroseconds: Int
-    /// True: build the base snapshot, send it, end.
+    /// True: build a snapshot, send it, end: the base snapshot, or where `snapshot` is that, one of the tenant that follows.
     public var buildsSnapshot: Bool
     /// False only for measurements: turns run to completion.
     public var preempts: Bool
     public var isolateLimit: Int
+    /// Evict by least recent use alone.
+    public var evictsLRU: Bool
     /// An isolate without requests is ended after this long.
     public var idleSeconds: Int
     /// The base snapshot; empty for a builder.
@@ -23,7 +25,7 @@ public struct CellConfiguration: Sendable {
 
     public init(
         cell: String, workers: Int, jit: Bool, hashSeed: UInt32, sliceMicroseconds: Int = 2_000,
-        buildsSnapshot: Bool = false, preempts: Bool = true, isolateLimit: Int = 2_000, idleSeconds: Int = 3_600,
+        buildsSnapshot: Bool = false, preempts: Bool = true, isolateLimit: Int = 2_000, evictsLRU: Bool = false, idleSeconds: Int = 3_600,
         snapshot: [UInt8] = [], v8Flags: String = ""
     ) {
         self.cell = cell
@@ -34,6 +36,7 @@ public struct CellConfiguration: Sendable {
         self.buildsSnapshot = buildsSnapshot
         self.preempts = preempts
         self.isolateLimit = isolateLimit
+        self.evictsLRU = evictsLRU
         self.idleSeconds = idleSeconds
         self.snapshot = snapshot
         self.v8Flags = v8Flags
@@ -48,6 +51,7 @@ public struct CellConfiguration: Sendable {
         sink.append(integer: UInt8(buildsSnapshot ? 1 : 0))
         sink.append(integer: UInt8(preempts ? 1 : 0))
         sink.append(integer: UInt32(isolateLimit))
+        sink.append(integer: UInt8(evictsLRU ? 1 : 0))
         sink.append(integer: UInt32(idleSeconds))
         sink.append(bytes: snapshot)
         sink.append(string: v8Flags)
@@ -62,6 +66,7 @@ public struct CellConfiguration: Sendable {
         buildsSnapshot = try reader.integer(UInt8.self) != 0
         preempts = try reader.integer(UInt8.self) != 0
         isolateLimit = Int(try reader.integer(UInt32.self))
+        evictsLRU = try reader.integer(UInt8.self) != 0
         idleSeconds = Int(try reader.integer(UInt32.self))
         snapshot = [UInt8](try reader.bytes())
         v8Flags = try reader.string()
@@ -251,12 +256,26 @@ public struct CellStatus: Sendable, Equatable {
     public var pageBytes: UInt64 = 0
     public var arrayBufferBytes: UInt64 = 0
     public var droppedLogLines: UInt64 = 0
+    /// What the isolates hold: pages, array buffers.
+    public var isolateBytes: UInt64 = 0
+    /// Versions without an isolate whose snapshot is in memory, and what bundles and snapshots of all versions take.
+    public var warm: UInt64 = 0
+    public var storedBytes: UInt64 = 0
+    public var trims: UInt64 = 0
+    public var evictedIdle: UInt64 = 0
+    public var evictedByPressure: UInt64 = 0
+    public var evictedAtLimit: UInt64 = 0
+    public var evictedWhenAsked: UInt64 = 0
+    /// Evicted ones that were wanted again while what was kept in their place had not been used.
+    public var evictedTooEarly: UInt64 = 0
 
     public init() {}
 
     private static let fields: [WritableKeyPath<CellStatus, UInt64> & Sendable] = [
         \.isolates, \.runnable, \.runnableWeight, \.suspended, \.requests, \.preemptions, \.migrations, \.handoffs, \.coldStarts,
         \.coldStartMicroseconds, \.turns, \.cpuMicroseconds, \.pageBytes, \.arrayBufferBytes, \.droppedLogLines,
+        \.isolateBytes, \.warm, \.storedBytes, \.trims, \.evictedIdle, \.evictedByPressure, \.evictedAtLimit, \.evictedWhenAsked,
+        \.evictedTooEarly,
     ]
 
     public func encode(into sink: inout some ByteSink) {
@@ -265,5 +284,95 @@ public struct CellStatus: Sendable, Equatable {
 
     public init(from reader: inout ByteReader) throws(WireError) {
         for field in Self.fields { self[keyPath: field] = try reader.integer() }
+    }
+}
+
+/// The payload of `tenantSnapshot`: the blob's size (u32) and its delta against the base snapshot.
+public struct SnapshotFrame: Sendable {
+    /// A snapshot is at most this long.
+    public static let blobBytesLimit = 64 << 20
+    public var blobBytes: Int
+    public var delta: [UInt8]
+
+    public init(blobBytes: Int, delta: [UInt8]) {
+        self.blobBytes = blobBytes
+        self.delta = delta
+    }
+
+    public func encode(into sink: inout some ByteSink) {
+        sink.append(integer: UInt32(blobBytes))
+        sink.append(bytes: delta)
+    }
+
+    public init(from reader: inout ByteReader) throws(WireError) {
+        blobBytes = Int(try reader.integer(UInt32.self))
+        guard blobBytes <= Self.blobBytesLimit else { throw .invalid("a snapshot of \(blobBytes) bytes") }
+        delta = [UInt8](try reader.bytes())
+    }
+}
+
+/// How much of a tenant's isolate is there.
+public enum IsolateState: UInt8, Sendable, CaseIterable {
+    /// A live isolate.
+    case hot = 0
+    /// A live isolate that was idle and gave back what it could.
+    case trimmed = 1
+    /// No isolate; its snapshot is in memory.
+    case warm = 2
+    /// No isolate and no snapshot here.
+    case cold = 3
+
+    public var name: String { "\(self)" }
+}
+
+/// A tenant's isolate as its cell sees it.
+public struct IsolateReport: Sendable, Equatable {
+    public var version: UInt64
+    public var state: IsolateState
+    public var pageBytes: UInt64
+    public var arrayBufferBytes: UInt64
+    /// The bundle and the snapshot, which the cell keeps also without an isolate.
+    public var bundleBytes: UInt64
+    public var snapshotBytes: UInt64
+    public var idleMilliseconds: UInt64
+    /// What it took the last time to make it ready; 0 when it never was.
+    public var reviveMicroseconds: UInt64
+    public var openRequests: UInt32
+    public static let size = 8 * 7 + 4 + 1
+
+    public init(
+        version: UInt64, state: IsolateState, pageBytes: UInt64, arrayBufferBytes: UInt64, bundleBytes: UInt64, snapshotBytes: UInt64,
+        idleMilliseconds: UInt64, reviveMicroseconds: UInt64, openRequests: UInt32
+    ) {
+        self.version = version
+        self.state = state
+        self.pageBytes = pageBytes
+        self.arrayBufferBytes = arrayBufferBytes
+        self.bundleBytes = bundleBytes
+        self.snapshotBytes = snapshotBytes
+        self.idleMilliseconds = idleMilliseconds
+        self.reviveMicroseconds = reviveMicroseconds
+        self.openRequests = openRequests
+    }
+
+    public func encode(into sink: inout some ByteSink) {
+        for number in [version, pageBytes, arrayBufferBytes, bundleBytes, snapshotBytes, idleMilliseconds, reviveMicroseconds] {
+            sink.append(integer: number)
+        }
+        sink.append(integer: openRequests)
+        sink.append(integer: state.rawValue)
+    }
+
+    public init(from reader: inout ByteReader) throws(WireError) {
+        version = try reader.integer()
+        pageBytes = try reader.integer()
+        arrayBufferBytes = try reader.integer()
+        bundleBytes = try reader.integer()
+        snapshotBytes = try reader.integer()
+        idleMilliseconds = try reader.integer()
+        reviveMicroseconds = try reader.integer()
+        openRequests = try reader.integer()
+        guard let state = IsolateState(rawValue: try reader.integer()) else { throw .invalid("unknown state of an isolate") }
+        self.state = state
     }
 }

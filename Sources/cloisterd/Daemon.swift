@@ -73,18 +73,26 @@ struct Daemon {
         var snapshot: [UInt8]
         var jitlessSnapshot: [UInt8]
         var hashSeed: UInt32
+        var snapshots: BuiltTenantSnapshots
     }
 
     private func prepare(_ folder: StateFolder, _ logger: Logger) throws -> Prepared {
         do {
             let key = try HostKey(folder: folder.path)
             let store = BaseSnapshotStore(folder, key: key)
-            let launcher = try CellLauncher(executable: try CellExecutable(path: cell), isSandboxed: isSandboxed)
+            let executable = try CellExecutable(path: cell)
+            let launcher = try CellLauncher(executable: executable, isSandboxed: isSandboxed)
             for warning in launcher.warnings { logger.warning("\(warning)") }
-            let identity = try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"])
+            let identity =
+                try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"]) + executable.fingerprint
+            let base = try snapshot(store, launcher, identity, key, jit: true, logger)
+            let jitlessBase = try snapshot(store, launcher, identity, key, jit: false, logger)
+            let tenants = try TenantSnapshotStore(
+                folder, key: key, identity: identity, limitBytes: configuration.snapshotStoreMegabytes << 20)
             return Prepared(
-                launcher: launcher, snapshot: try snapshot(store, launcher, identity, key, jit: true, logger),
-                jitlessSnapshot: try snapshot(store, launcher, identity, key, jit: false, logger), hashSeed: key.hashSeed)
+                launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase, hashSeed: key.hashSeed,
+                snapshots: BuiltTenantSnapshots(
+                    store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
         } catch let error as SandboxFailure {
             complain("cells cannot be started: \(error)")
             throw error.errorNumber == EPERM || error.errorNumber == EACCES ? ExitStatus.permission : ExitStatus.unavailable
@@ -125,6 +133,9 @@ struct Daemon {
         settings.snapshot = prepared.snapshot
         settings.jitlessSnapshot = prepared.jitlessSnapshot
         settings.hashSeed = prepared.hashSeed
+        settings.snapshots = prepared.snapshots
+        settings.memoryBudgetBytes = Self.memoryBudget(configuration)
+        settings.evictsLRU = configuration.eviction == .lru
         if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }
         let folder = configuration.policies
         let load: @Sendable () -> PolicyLoad = { PolicyLoad(PolicyDirectory.load(folder)) }
@@ -137,6 +148,11 @@ struct Daemon {
             supervisor.start()
         }.get()
         return supervisor
+    }
+
+    /// What is configured, or four fifths of what there is.
+    static func memoryBudget(_ configuration: DaemonConfiguration) -> UInt64 {
+        configuration.memoryMegabytes.map { UInt64($0) << 20 } ?? MachineMemory.limitBytes / 5 * 4
     }
 
     private func startGateway(_ supervisor: Supervisor, _ eventLoop: any EventLoop, _ registry: MetricsRegistry) async throws

@@ -111,6 +111,22 @@ typedef struct cv8_isolate cv8_isolate;
 /// free of the isolate (exited) on return. The snapshot must outlive every isolate made from it.
 cv8_status cv8_isolate_new(const uint8_t *snapshot, size_t snapshot_length, cv8_isolate **out);
 
+/// Makes an isolate from a tenant's snapshot: its modules have been evaluated. `modules` is the bundle, in the order that its builder had; its
+/// texts must live as long as the isolate, the snapshot only until the call returns. CV8_INVALID: the blob cannot be used beside the base
+/// snapshot (see cv8_snapshot_fits). Otherwise as cv8_isolate_new.
+cv8_status cv8_isolate_revive(const uint8_t *snapshot, size_t snapshot_length, const cv8_module *modules, size_t module_count, cv8_isolate **out);
+
+/// Makes the isolate in which a tenant's snapshot is built, from the base snapshot; one a process, which makes no other isolate. It takes turns
+/// like any other.
+cv8_status cv8_builder_new(const uint8_t *base, size_t base_length, const cv8_module *modules, size_t module_count, cv8_isolate **out);
+/// Ends a builder's isolate and gives its snapshot, malloc'd by cv8. Whatever V8 cannot put into a snapshot ends the process (cv8_options.fatal).
+cv8_status cv8_builder_finish(cv8_isolate *builder, uint8_t **blob, size_t *length);
+/// Whether the tenant's code looked at the clock or at Math.random since a builder's isolate was made; its snapshot would keep what it saw. Needs
+/// the flag --random-seed. Once, before cv8_builder_finish.
+void cv8_builder_saw(cv8_isolate *builder, bool *time, bool *randomness);
+/// Whether isolates from a snapshot may live beside those of the base: V8 shares one read-only heap, and takes on trust that it is the same.
+bool cv8_snapshot_fits(const uint8_t *base, size_t base_length, const uint8_t *blob, size_t length);
+
 typedef struct cv8_owner {
   size_t memory_limit_bytes;  // heap + array buffers + Wasm memories + external strings
   void *user;                 // handed to operations and the resolver

@@ -75,7 +75,6 @@
       }
       entry.target = exported;
       entry.fetch = found;
-      entry.env = makeEnvironment();
     } catch (error) {
       startFailed(internal.describeError(error));
       return;
@@ -83,6 +82,8 @@
     ready();
   };
 
+  // Made for the first request: a snapshot, which is taken before it, holds no secrets.
+  internal.environment = () => { entry.env ??= makeEnvironment(); return entry.env; };
   internal.entry = entry;
   internal.describeKind = describeKind;
 })

@@ -6,7 +6,7 @@
     TypedArrayPrototypeGetSymbolToStringTag, Uint8Array,
   } = internal.primordials;
   const { configure, illegalConstructor, isObject, requireArguments } = internal.webidl;
-  const { DOMException, IncomingBody, RequestState, describeKind, entry, makeRequest } = internal;
+  const { DOMException, IncomingBody, RequestState, describeKind, entry, environment, makeRequest } = internal;
   const { cancelBody, isUnusable } = internal.body;
   const { headersText, isNullBodyStatus, stateOf } = internal.response;
   const { bodyBroken, bodyEnd, bodyWrite, fail, finished, log, respond } = internal.ops;
@@ -118,7 +118,7 @@
     const exchange = new Exchange(rid, request);
     entered = exchange;
     try {
-      const result = FunctionPrototypeCall(entry.fetch, entry.target, makeRequest(request), entry.env, new ExecutionContext(exchange));
+      const result = FunctionPrototypeCall(entry.fetch, entry.target, makeRequest(request), entry.env ?? environment(), new ExecutionContext(exchange));
       const response = stateOf(result);
       if (response !== undefined) answer(exchange, response);
       else if (isObject(result)) follow(exchange, result);

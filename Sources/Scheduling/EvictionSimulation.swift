@@ -1,0 +1,121 @@
+/// What a sequence of uses costs in cold starts when only so much fits: by the order that cells use, by plain LRU, and by Belady's rule, which
+/// knows the future and is the best there is for equal sizes and costs. With sizes and costs it is applied to the cost per byte and time until the
+/// next use, which is a good bound though not the optimum (that is NP-hard).
+public struct EvictionSimulation: Sendable {
+    /// What is used.
+    public struct Item: Sendable {
+        public var bytes: Int
+        public var costNanoseconds: UInt64
+        public init(bytes: Int, costNanoseconds: UInt64) {
+            self.bytes = bytes
+            self.costNanoseconds = costNanoseconds
+        }
+    }
+
+    public struct Use: Sendable {
+        public var nanoseconds: UInt64
+        public var item: Int
+        public init(nanoseconds: UInt64, item: Int) {
+            self.nanoseconds = nanoseconds
+            self.item = item
+        }
+    }
+
+    public enum Rule: Sendable {
+        case order(EvictionConfiguration.Choice)
+        case belady
+    }
+
+    public struct Result: Sendable {
+        public var misses = 0
+        /// The sum of what the misses cost, without the first use of each.
+        public var costNanoseconds: UInt64 = 0
+    }
+
+    private let items: [Item]
+    private let uses: [Use]
+    private let capacityBytes: Int
+
+    /// - Parameter uses: in order of time.
+    public init(items: [Item], uses: [Use], capacityBytes: Int) {
+        self.items = items
+        self.uses = uses
+        self.capacityBytes = capacityBytes
+    }
+
+    public func run(_ rule: Rule) -> Result {
+        switch rule {
+        case .order(let choice): runOrder(choice)
+        case .belady: runBelady()
+        }
+    }
+
+    private func runOrder(_ choice: EvictionConfiguration.Choice) -> Result {
+        var configuration = EvictionConfiguration()
+        configuration.choice = choice
+        var order = EvictionOrder(configuration)
+        let slots = items.map { _ in order.add(weight: 1) }
+        var items = [Int](repeating: 0, count: slots.count)
+        for (item, slot) in slots.enumerated() { items[slot] = item }
+        var isKnown = [Bool](repeating: false, count: slots.count)
+        var result = Result()
+        for use in uses {
+            let item = self.items[use.item]
+            let slot = slots[use.item]
+            if order.isResident(slot) {
+                order.use(slot, bytes: item.bytes, now: use.nanoseconds)
+                continue
+            }
+            result.count(item, isFirst: !isKnown[use.item])
+            isKnown[use.item] = true
+            while order.residentBytes + item.bytes > capacityBytes,
+                let victim = order.victim(now: use.nanoseconds, budgetBytes: capacityBytes, mayEvict: { _ in true })
+            { order.evict(victim, now: use.nanoseconds) }
+            order.admit(slot, bytes: item.bytes, costNanoseconds: item.costNanoseconds, now: use.nanoseconds)
+        }
+        return result
+    }
+
+    private func runBelady() -> Result {
+        // When each use's item is used next.
+        var next = [UInt64](repeating: .max, count: uses.count)
+        var upcoming = [UInt64](repeating: .max, count: items.count)
+        for index in uses.indices.reversed() {
+            next[index] = upcoming[uses[index].item]
+            upcoming[uses[index].item] = uses[index].nanoseconds
+        }
+        var resident: [Int: UInt64] = [:]
+        var bytes = 0
+        var isKnown = [Bool](repeating: false, count: items.count)
+        var result = Result()
+        for (index, use) in uses.enumerated() {
+            let item = items[use.item]
+            if resident[use.item] == nil {
+                result.count(item, isFirst: !isKnown[use.item])
+                isKnown[use.item] = true
+                bytes += item.bytes
+            }
+            resident[use.item] = next[index]
+            while bytes > capacityBytes, resident.count > 1 {
+                // Of the others, whose loss is cheapest for the room and the time it gives; who is not used again costs nothing.
+                let victim = resident.min { value($0, now: use.nanoseconds) < value($1, now: use.nanoseconds) }!
+                resident[victim.key] = nil
+                bytes -= items[victim.key].bytes
+            }
+        }
+        return result
+    }
+
+    private func value(_ resident: (key: Int, value: UInt64), now: UInt64) -> Double {
+        guard resident.value != .max else { return 0 }
+        let item = items[resident.key]
+        return Double(item.costNanoseconds) / Double(item.bytes) / Double(max(resident.value - now, 1))
+    }
+}
+
+extension EvictionSimulation.Result {
+    fileprivate mutating func count(_ item: EvictionSimulation.Item, isFirst: Bool) {
+        misses += 1
+        if !isFirst { costNanoseconds += item.costNanoseconds }
+    }
+}

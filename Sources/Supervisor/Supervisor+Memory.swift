@@ -1,0 +1,279 @@
+import Logging
+import NIOCore
+import Policy
+import Snapshots
+import Wire
+
+/// What cells may hold, tenants' snapshots, and what is to be seen of both.
+extension Supervisor {
+    // MARK: The budget
+
+    /// With tasks waiting for memory more than this part of the time, cells may hold less.
+    private static let pressureLimit = 0.1
+    /// How much less at once, how much more again when the pressure is over, and how little at least.
+    private static let (pressureStep, recoveryStep, smallestFactor) = (0.1, 0.02, 0.3)
+    /// Memory that a cell takes besides its isolates and what it keeps for them: V8, the base snapshot, stacks, the C library's heap.
+    private static let cellBaseBytes = 96.0 * 1_048_576
+    /// A cell that holds this much more than it accounts for, for this many seconds, is replaced.
+    private static let (driftFactor, driftSeconds) = (1.6, 30)
+
+    /// Once a second: tells each cell what its isolates may hold, so that all processes together stay within the budget.
+    func shareMemory() {
+        measureOwnMemory()
+        let pressure = configuration.memoryPressure()
+        metrics.memoryPressure.set(pressure)
+        if pressure > Self.pressureLimit {
+            memoryFactor = max(Self.smallestFactor, memoryFactor - Self.pressureStep)
+        } else {
+            memoryFactor = min(1, memoryFactor + Self.recoveryStep)
+        }
+        let running = allCells.filter { $0.state == .ready }
+        let used = running.reduce(Double(ownMemoryBytes)) { $0 + Double($1.memoryBytes) }
+        metrics.memoryUsed.set(used)
+        metrics.memoryBudget.set(Double(memoryBudgetBytes))
+        guard !running.isEmpty else { return }
+        // Under pressure from elsewhere what counts is not what they might hold but what they do.
+        let budget =
+            memoryFactor < 1
+            ? min(Double(memoryBudgetBytes), used / max(memoryFactor + Self.pressureStep, 0.1)) * memoryFactor : Double(memoryBudgetBytes)
+        let accounted = running.map { Double($0.status.isolateBytes) + Double($0.status.storedBytes) }
+        let overhead = zip(running, accounted).reduce(0) { $0 + max(Double($1.0.memoryBytes) - $1.1, 0) }
+        let available = max(budget - Double(ownMemoryBytes) - overhead, 0)
+        let total = accounted.reduce(0, +)
+        for (cell, bytes) in zip(running, accounted) {
+            // By what they hold; what nobody holds yet, equally, so that whoever grows can.
+            let share = total > 0 ? min(available, total) * bytes / total : 0
+            let spare = max(available - total, 0) / Double(running.count)
+            cell.budgetBytes = UInt64(min(share + spare, Double(UInt64.max / 2)))
+            cell.send(.budget) { $0.append(integer: cell.budgetBytes) }
+            watchDrift(of: cell, accounted: bytes)
+        }
+    }
+
+    private func measureOwnMemory() {
+        blockingPool.runIfActive(eventLoop: eventLoop) { ProcessMemory.proportionalBytes(of: ProcessMemory.ownPID) }
+            .whenSuccess { [weak self] in self?.ownMemoryBytes = $0 }
+    }
+
+    /// A cell is not nursed: when it takes much more than it can account for, another takes its place.
+    private func watchDrift(of cell: Cell, accounted: Double) {
+        guard Double(cell.memoryBytes) > (accounted + Self.cellBaseBytes) * Self.driftFactor, cell.takesRequests else {
+            cell.secondsOfDrift = 0
+            return
+        }
+        cell.secondsOfDrift += 1
+        guard cell.secondsOfDrift == Self.driftSeconds else { return }
+        logger.warning(
+            "a cell is replaced: it takes more memory than it accounts for",
+            metadata: ["cell": "\(cell.name)", "bytes": "\(cell.memoryBytes)", "accounted": "\(Int(accounted))"])
+        metrics.cellsDrifted.increment()
+        cellsToReplace.append(cell)
+        replaceNextCell()
+    }
+
+    /// Takes effect within a second.
+    public func setMemoryBudget(_ bytes: UInt64) {
+        eventLoop.preconditionInEventLoop()
+        guard bytes != memoryBudgetBytes else { return }
+        logger.notice("memory budget changed", metadata: ["bytes": "\(bytes)", "before": "\(memoryBudgetBytes)"])
+        memoryBudgetBytes = bytes
+        shareMemory()
+    }
+
+    // MARK: Snapshots
+
+    /// Snapshots that may wait to be built; tenants beyond that start from their source until they are used again.
+    private static let buildQueueLimit = 10_000
+
+    /// A cell was given a version: its snapshot goes with it, where there is one.
+    func sendSnapshot(of version: TenantVersionRecord, to cell: Cell) {
+        guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots) else { return }
+        if case .refused = version.snapshot { return }
+        // One small file that was written by this host; the request waits for it rather than for a start from the source.
+        guard let frame = snapshots.read(key) else { return }
+        version.snapshot = .kept
+        cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
+    }
+
+    private func snapshotKey(of version: TenantVersionRecord, _ snapshots: any TenantSnapshots) -> TenantSnapshotStore.Key? {
+        guard version.policy.snapshot == .auto else {
+            version.snapshot = .off
+            return nil
+        }
+        if version.snapshotKey == nil { version.snapshotKey = snapshots.key(of: version.bundle, jit: version.key.jit) }
+        return version.snapshotKey
+    }
+
+    /// A version has shown that it starts: now a snapshot of it is worth its while.
+    private func wantSnapshot(of version: TenantVersionRecord) {
+        guard let snapshots = configuration.snapshots, case .unknown = version.snapshot, !version.isRetired, !isDraining,
+            snapshotBuilds < Self.buildQueueLimit, let key = snapshotKey(of: version, snapshots)
+        else { return }
+        version.snapshot = .queued
+        snapshotBuilds += 1
+        let (bundle, jit) = (version.bundle, version.key.jit)
+        // One at a time, so that a wave of new tenants does not take the processors from those that are served.
+        snapshotPool.runIfActive(eventLoop: eventLoop) { snapshots.build(bundle, jit: jit, as: key) }
+            .whenComplete { [weak self] result in
+                guard let self else { return }
+                snapshotBuilds -= 1
+                takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
+            }
+    }
+
+    private func takeSnapshot(of version: TenantVersionRecord, _ outcome: SnapshotBuildOutcome) {
+        switch outcome {
+        case .built(let frame):
+            version.snapshot = .kept
+            metrics.snapshotBuilds.with(["built"]).increment()
+            for cell in version.cells.values where cell.state == .ready {
+                cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
+            }
+        case .refused(let why):
+            version.snapshot = .refused(why)
+            metrics.snapshotBuilds.with(["refused"]).increment()
+            logger.notice(
+                "no snapshot can be made; the tenant starts from its source",
+                metadata: ["tenant": "\(version.policy.tenant)", "reason": "\(why)"])
+        case .failed(let why):
+            version.snapshot = .failed(why)
+            metrics.snapshotBuilds.with(["failed"]).increment()
+            logger.warning("a snapshot was not made", metadata: ["tenant": "\(version.policy.tenant)", "reason": "\(why)"])
+        }
+        if let snapshots = configuration.snapshots { metrics.snapshotStore.set(Double(snapshots.storeBytes)) }
+    }
+
+    // MARK: What cells say
+
+    private func version(_ header: FrameHeader, of cell: Cell) throws -> TenantVersionRecord {
+        guard let version = cell.versions[header.id] else {
+            throw ProtocolViolation("\(header.kind) of version \(header.id), which it does not have")
+        }
+        return version
+    }
+
+    func takeStarted(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let nanoseconds = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
+            throw WireError.truncated
+        }
+        guard let kind = StartKind(rawValue: header.extra) else { throw ProtocolViolation("a start of the kind \(header.extra)") }
+        let version = try version(header, of: cell)
+        let seconds = Double(min(nanoseconds, 3_600_000_000_000)) / 1e9
+        switch kind {
+        case .source:
+            metrics.coldStartDuration.observe(seconds)
+            wantSnapshot(of: version)
+        case .snapshot: metrics.revivalDuration.observe(seconds)
+        }
+    }
+
+    func takeSnapshotRefused(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        let version = try version(header, of: cell)
+        takeSnapshot(
+            of: version, .refused("a cell cannot use it: \(String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self))"))
+    }
+
+    /// A cell has no room for a version that it was given: the version goes on under another number, in whatever cell it is placed in next.
+    func takeCold(_ header: FrameHeader, from cell: Cell) throws {
+        let old = try version(header, of: cell)
+        guard !old.isRetired, old.openRequests == 0, let tenant = tenants[old.policy.tenant], tenant.version === old else { return }
+        let new = TenantVersionRecord(id: makeVersionID(), policy: old.policy, key: old.key, bundle: old.bundle)
+        new.snapshot = old.snapshot
+        new.snapshotKey = old.snapshotKey
+        versionCounts[new.key, default: 0] += 1
+        tenant.version = new
+        tenant.hasIsolate = false
+        old.isRetired = true
+        retire(old)
+        updateAdmission(of: tenant)
+    }
+
+    func takeMemoryStatus(of cell: Cell) {
+        let status = cell.status
+        metrics.coldStarts.with([cell.name]).set(Double(status.coldStarts))
+        metrics.coldStartSeconds.with([cell.name]).set(Double(status.coldStartMicroseconds) / 1e6)
+        metrics.isolateBytes.with([cell.name]).set(Double(status.isolateBytes))
+        metrics.storedBytes.with([cell.name]).set(Double(status.storedBytes))
+        metrics.warmTenants.with([cell.name]).set(Double(status.warm))
+        metrics.trims.with([cell.name]).set(Double(status.trims))
+        for (reason, count) in [
+            ("idle", status.evictedIdle), ("pressure", status.evictedByPressure), ("limit", status.evictedAtLimit),
+            ("asked", status.evictedWhenAsked),
+        ] { metrics.evictions.with([cell.name, reason]).set(Double(count)) }
+        metrics.evictedTooEarly.with([cell.name]).set(Double(status.evictedTooEarly))
+    }
+
+    // MARK: Isolates
+
+    /// Asks all cells for their isolates.
+    func listIsolates() -> EventLoopFuture<[IsolateListing]> {
+        let queries = allCells.filter { $0.state == .ready }.map { cell in
+            pings += 1
+            let query = IsolateQuery(promise: eventLoop.makePromise())
+            cell.isolateQueries[pings] = query
+            cell.send(.list, id: pings)
+            return query.promise.futureResult
+        }
+        return EventLoopFuture.whenAllSucceed(queries, on: eventLoop).map { $0.flatMap { $0 }.sorted { $0.tenant < $1.tenant } }
+    }
+
+    func takeIsolates(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let query = cell.isolateQueries[header.id] else { throw ProtocolViolation("isolates that nobody asked for") }
+        try payload.withUnsafeReadableBytes { bytes throws(WireError) in
+            guard bytes.count % IsolateReport.size == 0, bytes.count / IsolateReport.size + query.found.count <= IsolateQuery.limit else {
+                throw .invalid("a list of isolates of \(bytes.count) bytes")
+            }
+            var reader = ByteReader(bytes)
+            for _ in 0..<(bytes.count / IsolateReport.size) {
+                let report = try IsolateReport(from: &reader)
+                // One that is retired by now has left the table.
+                guard let version = cell.versions[report.version], !version.isRetired else { continue }
+                query.found.append(IsolateListing(report, tenant: version.policy.tenant, cell: cell.name))
+            }
+        }
+        guard header.flags.contains(.end) else { return }
+        cell.isolateQueries[header.id] = nil
+        query.promise.succeed(query.found)
+    }
+
+    /// Ends the isolates of a tenant, or of all, where they are idle.
+    /// - Returns: false when no tenant has the name.
+    func evict(_ name: String?) -> Bool {
+        guard let name else {
+            for cell in allCells where cell.state == .ready { cell.send(.evict) }
+            return true
+        }
+        guard let version = tenants[name]?.version else { return false }
+        for cell in version.cells.values where cell.state == .ready { cell.send(.evict, id: version.id) }
+        return true
+    }
+
+    /// What `/v1/tenants` says of a tenant's snapshot.
+    static func describe(_ state: TenantVersionRecord.SnapshotState) -> (state: String, reason: String?) {
+        switch state {
+        case .off: ("off", nil)
+        case .unknown: ("none", nil)
+        case .queued: ("building", nil)
+        case .kept: ("kept", nil)
+        case .refused(let why): ("refused", why)
+        case .failed(let why): ("failed", why)
+        }
+    }
+}
+
+/// An answer to `list` that comes in pieces.
+final class IsolateQuery {
+    static let limit = 100_000
+    let promise: EventLoopPromise<[IsolateListing]>
+    var found: [IsolateListing] = []
+    init(promise: EventLoopPromise<[IsolateListing]>) { self.promise = promise }
+}
+
+extension IsolateListing {
+    init(_ report: IsolateReport, tenant: String, cell: String) {
+        self.init(
+            tenant: tenant, cell: cell, state: report.state.name, heapBytes: report.pageBytes, arrayBufferBytes: report.arrayBufferBytes,
+            bundleBytes: report.bundleBytes, snapshotBytes: report.snapshotBytes, idleSeconds: Double(report.idleMilliseconds) / 1000,
+            reviveMilliseconds: Double(report.reviveMicroseconds) / 1000, inFlight: Int(report.openRequests))
+    }
+}

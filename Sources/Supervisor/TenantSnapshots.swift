@@ -1,0 +1,73 @@
+import Sandbox
+import SnapshotDelta
+import Snapshots
+import Wire
+
+/// Where tenants' snapshots come from; tests put their own in its place. Any thread.
+public protocol TenantSnapshots: Sendable {
+    /// What the snapshot of a bundle is kept as.
+    func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key
+    func contains(_ key: TenantSnapshotStore.Key) -> Bool
+    /// The snapshot, if it is kept and whole. Reads one small file.
+    func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame?
+    /// Builds and keeps a snapshot. Blocks for as long as the tenant's code takes to start, at most.
+    func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome
+    /// What all kept snapshots take on the disk.
+    var storeBytes: Int { get }
+}
+
+public enum SnapshotBuildOutcome: Sendable {
+    case built(SnapshotFrame)
+    /// None can be made of this bundle, for this reason.
+    case refused(String)
+    /// None was made this time.
+    case failed(String)
+}
+
+/// Builds snapshots in throw-away cells and keeps them in the state folder.
+public struct BuiltTenantSnapshots: TenantSnapshots {
+    private let store: TenantSnapshotStore
+    private let launcher: CellLauncher
+    private let base: [UInt8]
+    private let jitlessBase: [UInt8]
+    private let hashSeed: UInt32
+
+    public init(store: TenantSnapshotStore, launcher: CellLauncher, base: [UInt8], jitlessBase: [UInt8], hashSeed: UInt32) {
+        self.store = store
+        self.launcher = launcher
+        self.base = base
+        self.jitlessBase = jitlessBase
+        self.hashSeed = hashSeed
+    }
+
+    public func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key {
+        var parts: [[UInt8]] = [[bundle.eval ? 1 : 0]]
+        for module in bundle.modules { parts += [Array(module.name.utf8), [module.kind.rawValue], module.data] }
+        return store.key(jit: jit, parts: parts)
+    }
+
+    public func contains(_ key: TenantSnapshotStore.Key) -> Bool { store.contains(key) }
+    public func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? {
+        store.read(key).map { SnapshotFrame(blobBytes: $0.blobBytes, delta: $0.delta) }
+    }
+    public var storeBytes: Int { store.totalBytes }
+
+    public func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {
+        let base = jit ? base : jitlessBase
+        do {
+            let blob: [UInt8]
+            switch try SnapshotBuilder.build(bundle, launcher: launcher, jit: jit, hashSeed: hashSeed, base: base) {
+            case .success(let bytes): blob = bytes
+            case .failure(let refusal): return .refused(refusal.why)
+            }
+            guard blob.count <= SnapshotFrame.blobBytesLimit else { return .refused("the snapshot would take \(blob.count) bytes") }
+            let delta = try blob.withUnsafeBytes { blob in try base.withUnsafeBytes { try SnapshotDelta.compress(blob, base: $0) } }
+            // Without a place on the disk it serves until the daemon ends.
+            try? store.write(TenantSnapshotStore.Entry(blobBytes: blob.count, delta: delta), as: key)
+            return .built(SnapshotFrame(blobBytes: blob.count, delta: delta))
+        } catch let failure as SnapshotBuilder.Failure {
+            // It was there and ended: what V8 cannot put into a snapshot ends its process.
+            return .refused("\(failure)")
+        } catch { return .failed("\(error)") }
+    }
+}
