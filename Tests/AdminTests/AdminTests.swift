@@ -220,5 +220,22 @@ private final class FakeControl: SupervisorControl {
         return ["standard#0"]
     }
 
+    func isolates() async -> [IsolateListing] {
+        [
+            IsolateListing(
+                tenant: "a", cell: "standard#0", state: "warm", heapBytes: 0, arrayBufferBytes: 0, bundleBytes: 100, snapshotBytes: 30_000,
+                idleSeconds: 2, reviveMilliseconds: 1.5, inFlight: 0)
+        ]
+    }
+
+    func evict(_ tenant: String?) async -> Bool {
+        calls.withLock { $0.append("evict \(tenant ?? "all")") }
+        return tenant != "nobody"
+    }
+
+    func memoryBudget() async -> UInt64 { 1 << 30 }
+
+    func setMemoryBudget(bytes: UInt64) async { calls.withLock { $0.append("budget \(bytes >> 20)") } }
+
     func beginDraining() async { calls.withLock { $0.append("drain") } }
 }
