@@ -54,6 +54,8 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], path: String? = 
 let nio = Target.Dependency.product(name: "NIOCore", package: "swift-nio")
 let nioPosix = Target.Dependency.product(name: "NIOPosix", package: "swift-nio")
 let nioHTTP1 = Target.Dependency.product(name: "NIOHTTP1", package: "swift-nio")
+let nioSSL = Target.Dependency.product(name: "NIOSSL", package: "swift-nio-ssl")
+let nioTLS = Target.Dependency.product(name: "NIOTLS", package: "swift-nio")
 let nioEmbedded = Target.Dependency.product(name: "NIOEmbedded", package: "swift-nio")
 let lifecycle = Target.Dependency.product(name: "ServiceLifecycle", package: "swift-service-lifecycle")
 let unixSignals = Target.Dependency.product(name: "UnixSignals", package: "swift-service-lifecycle")
@@ -75,6 +77,7 @@ let package = Package(
     ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
         .package(url: "https://github.com/apple/swift-crypto", from: "3.12.0"),
         .package(url: "https://github.com/apple/swift-collections", from: "1.1.0"),
@@ -116,7 +119,7 @@ let package = Package(
         target(
             "Supervisor",
             ["Sandbox", "Snapshots", "Scheduling", "Wire", "Policy", "PolicyFiles", "Telemetry", nio, nioPosix]),
-        target("Gateway", ["Supervisor", "Telemetry", "Policy", "Wire", nio, nioPosix]),
+        target("Gateway", ["Supervisor", "Telemetry", "Policy", "Wire", nio, nioPosix, nioTLS, nioSSL]),
         target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
         executable(
             "cloisterd",
@@ -145,10 +148,12 @@ let package = Package(
         tests("SnapshotsTests", ["Snapshots"]),
         tests("TelemetryTests", ["Telemetry"]),
         tests("SupervisorTests", ["Supervisor", nio, nioPosix]),
-        tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1]),
+        tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1, nioSSL]),
         tests("AdminTests", ["Admin"]),
         tests("LoadHarnessTests", ["LoadHarness"]),
-        tests("EndToEndTests", [nio, nioPosix], path: "Integration/EndToEnd"),
+        target("IntegrationHarness", path: "Integration/Harness"),
+        tests("EndToEndTests", ["IntegrationHarness"], path: "Integration/EndToEnd"),
+        tests("HostileTests", ["IntegrationHarness"], path: "Integration/Hostile", exclude: ["cases"]),
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx20

@@ -1,4 +1,5 @@
 import Foundation
+import IntegrationHarness
 import Testing
 
 extension EndToEndTests {

@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import IntegrationHarness
 import Testing
 
 extension EndToEndTests {

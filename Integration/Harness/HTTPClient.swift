@@ -2,28 +2,28 @@ import Foundation
 import Glibc
 
 /// What went wrong with a connection under test.
-struct ClientError: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
+package struct ClientError: Error, CustomStringConvertible {
+    package var description: String
+    package init(_ description: String) { self.description = description }
 }
 
 /// One answer.
-struct Response {
-    var status: Int
-    var headers: [String: String]
-    var body: [UInt8]
-    var text: String { String(decoding: body, as: UTF8.self) }
+package struct Response {
+    package var status: Int
+    package var headers: [String: String]
+    package var body: [UInt8]
+    package var text: String { String(decoding: body, as: UTF8.self) }
     /// The code of a refusal.
-    var code: String? { headers["cloister-error"] }
+    package var code: String? { headers["cloister-error"] }
 }
 
 /// A blocking HTTP/1.1 client over one connection, so that tests say exactly what goes over the wire. Every wait ends after twenty seconds.
-final class Connection {
-    static let timeoutSeconds = 20
+package final class Connection {
+    package static let timeoutSeconds = 20
     private let descriptor: Int32
     private var buffer: [UInt8] = []
 
-    init(port: Int) throws {
+    package init(port: Int) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         var timeout = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
@@ -40,14 +40,14 @@ final class Connection {
 
     deinit { close(descriptor) }
 
-    func setReceiveBuffer(_ bytes: Int32) {
+    package func setReceiveBuffer(_ bytes: Int32) {
         var bytes = bytes
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &bytes, socklen_t(MemoryLayout<Int32>.size))
     }
 
-    func send(_ text: String) throws { try send(Array(text.utf8)) }
+    package func send(_ text: String) throws { try send(Array(text.utf8)) }
 
-    func send(_ bytes: [UInt8]) throws {
+    package func send(_ bytes: [UInt8]) throws {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL)) }
@@ -57,11 +57,11 @@ final class Connection {
     }
 
     /// Sends what fits without waiting; returns how much that was.
-    func sendWithoutWaiting(_ bytes: [UInt8]) -> Int {
+    package func sendWithoutWaiting(_ bytes: [UInt8]) -> Int {
         max(0, bytes.withUnsafeBytes { Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)) })
     }
 
-    func request(
+    package func request(
         _ host: String, _ path: String = "/", method: String = "GET", headers: [String: String] = [:], body: [UInt8]? = nil
     ) throws {
         var head = "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\n"
@@ -79,7 +79,7 @@ final class Connection {
         return count > 0
     }
 
-    func readLine() throws -> String {
+    package func readLine() throws -> String {
         while true {
             if let end = buffer.firstIndex(of: UInt8(ascii: "\n")) {
                 let line = String(decoding: buffer[..<end], as: UTF8.self)
@@ -90,7 +90,7 @@ final class Connection {
         }
     }
 
-    func read(_ count: Int) throws -> [UInt8] {
+    package func read(_ count: Int) throws -> [UInt8] {
         while buffer.count < count {
             guard try fill() else { throw ClientError("the connection ended \(count - buffer.count) bytes early") }
         }
@@ -98,7 +98,7 @@ final class Connection {
         return Array(buffer[..<count])
     }
 
-    func readHead() throws -> (status: Int, headers: [String: String]) {
+    package func readHead() throws -> (status: Int, headers: [String: String]) {
         let line = try readLine()
         guard line.hasPrefix("HTTP/1.1 "), let status = Int(line.dropFirst(9).prefix(3)) else {
             throw ClientError("not a status line: \(line)")
@@ -113,14 +113,14 @@ final class Connection {
     }
 
     /// The next piece of a chunked body; nil at its end.
-    func readChunk() throws -> [UInt8]? {
+    package func readChunk() throws -> [UInt8]? {
         guard let size = Int(try readLine(), radix: 16) else { throw ClientError("not a chunk's size") }
         let bytes = try read(size)
         _ = try readLine()
         return size == 0 ? nil : bytes
     }
 
-    func readResponse(toHead isHead: Bool = false) throws -> Response {
+    package func readResponse(toHead isHead: Bool = false) throws -> Response {
         var (status, headers) = try readHead()
         while status == 100 { (status, headers) = try readHead() }
         var body: [UInt8] = []
@@ -138,7 +138,7 @@ final class Connection {
     }
 
     /// Whether the other side closes within the timeout.
-    func isClosed() -> Bool {
+    package func isClosed() -> Bool {
         do {
             while try fill() {}
             return true
@@ -147,7 +147,7 @@ final class Connection {
 }
 
 /// Runs `body` on `count` threads and waits for all of them.
-func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+package func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     let group = DispatchGroup()
     for index in 0..<count {
         group.enter()
@@ -162,11 +162,12 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
 }
 
 /// Counts by key, from any thread.
-final class Tally: @unchecked Sendable {
+package final class Tally: @unchecked Sendable {
     private let lock = NSLock()
     private var counts: [String: Int] = [:]
-    func add(_ key: String) { lock.withLock { counts[key, default: 0] += 1 } }
-    subscript(_ key: String) -> Int { lock.withLock { counts[key] ?? 0 } }
-    var total: Int { lock.withLock { counts.values.reduce(0, +) } }
-    var description: String { lock.withLock { "\(counts)" } }
+    package init() {}
+    package func add(_ key: String) { lock.withLock { counts[key, default: 0] += 1 } }
+    package subscript(_ key: String) -> Int { lock.withLock { counts[key] ?? 0 } }
+    package var total: Int { lock.withLock { counts.values.reduce(0, +) } }
+    package var description: String { lock.withLock { "\(counts)" } }
 }

@@ -2,15 +2,15 @@ import Foundation
 import Glibc
 
 /// A tenant of a test: one module and what its policy says besides.
-struct TestTenant {
-    var name: String
-    var source: String
+package struct TestTenant {
+    package var name: String
+    package var source: String
     /// Further lines of the policy.
-    var policy = ""
+    package var policy = ""
     /// Further files of the bundle.
-    var files: [String: String] = [:]
+    package var files: [String: String] = [:]
 
-    init(_ name: String, _ source: String, policy: String = "", files: [String: String] = [:]) {
+    package init(_ name: String, _ source: String, policy: String = "", files: [String: String] = [:]) {
         self.name = name
         self.source = source
         self.policy = policy
@@ -18,26 +18,26 @@ struct TestTenant {
     }
 
     /// Answers with its name.
-    static func plain(_ name: String, policy: String = "") -> TestTenant {
+    package static func plain(_ name: String, policy: String = "") -> TestTenant {
         TestTenant(name, "export default { fetch() { return new Response('\(name)'); } };", policy: policy)
     }
 }
 
 /// The real daemon with the sandbox on, listening on free ports of loopback, with policies in a folder of its own.
-final class TestDaemon: @unchecked Sendable {
-    let folder: URL
-    let process = Process()
-    private(set) var port = 0
-    private(set) var adminPort = 0
+package final class TestDaemon: @unchecked Sendable {
+    package let folder: URL
+    package let process = Process()
+    package private(set) var port = 0
+    package private(set) var adminPort = 0
     private let log: URL
 
     /// Where the executables under test lie: beside the test's own, or where CLOISTER_BIN says.
-    static var binaries: URL {
+    package static var binaries: URL {
         if let path = ProcessInfo.processInfo.environment["CLOISTER_BIN"] { return URL(fileURLWithPath: path) }
         return URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     }
 
-    init(_ tenants: [TestTenant], configuration: String = "", workers: Int = 1) throws {
+    package init(_ tenants: [TestTenant], configuration: String = "", workers: Int = 1) throws {
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-test-\(UUID().uuidString)")
         log = folder.appendingPathComponent("log")
         try FileManager.default.createDirectory(at: folder.appendingPathComponent("policies"), withIntermediateDirectories: true)
@@ -62,7 +62,7 @@ final class TestDaemon: @unchecked Sendable {
     deinit { end() }
 
     /// Ends the daemon if it still runs, and removes the folder.
-    func end() {
+    package func end() {
         if process.isRunning {
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
@@ -70,7 +70,7 @@ final class TestDaemon: @unchecked Sendable {
         try? FileManager.default.removeItem(at: folder)
     }
 
-    func write(_ tenant: TestTenant) throws {
+    package func write(_ tenant: TestTenant) throws {
         let bundle = folder.appendingPathComponent("bundles/\(tenant.name)")
         try FileManager.default.createDirectory(at: bundle, withIntermediateDirectories: true)
         for (name, content) in tenant.files.merging(["worker.js": tenant.source], uniquingKeysWith: { $1 }) {
@@ -79,17 +79,17 @@ final class TestDaemon: @unchecked Sendable {
         try writePolicy(tenant.name, "tenant: \(tenant.name)\nmain: ../bundles/\(tenant.name)/worker.js\n\(tenant.policy)\n")
     }
 
-    func writePolicy(_ name: String, _ text: String) throws {
+    package func writePolicy(_ name: String, _ text: String) throws {
         try text.write(to: folder.appendingPathComponent("policies/\(name).yaml"), atomically: true, encoding: .utf8)
     }
 
-    func removePolicy(_ name: String) throws {
+    package func removePolicy(_ name: String) throws {
         try FileManager.default.removeItem(at: folder.appendingPathComponent("policies/\(name).yaml"))
     }
 
     // MARK: Asking
 
-    var logLines: [[String: String]] {
+    package var logLines: [[String: String]] {
         let text = (try? String(contentsOf: log, encoding: .utf8)) ?? ""
         return text.split(separator: "\n").compactMap {
             (try? JSONSerialization.jsonObject(with: Data($0.utf8)) as? [String: Any])?.mapValues { "\($0)" }
@@ -97,7 +97,7 @@ final class TestDaemon: @unchecked Sendable {
     }
 
     /// Waits for a log line that `isRight` accepts.
-    func waitForLog(seconds: Double = 20, _ isRight: ([String: String]) -> Bool) throws -> [String: String] {
+    package func waitForLog(seconds: Double = 20, _ isRight: ([String: String]) -> Bool) throws -> [String: String] {
         try eventually(seconds: seconds, "a log line") { self.logLines.first(where: isRight) }
     }
 
@@ -109,10 +109,10 @@ final class TestDaemon: @unchecked Sendable {
         return Int(line[field]!.split(separator: ":").last!)!
     }
 
-    func connect() throws -> Connection { try Connection(port: port) }
+    package func connect() throws -> Connection { try Connection(port: port) }
 
     /// One request on a connection of its own.
-    func get(
+    package func get(
         _ tenant: String, _ path: String = "/", method: String = "GET", headers: [String: String] = [:], body: [UInt8]? = nil
     ) throws -> Response {
         let connection = try connect()
@@ -120,30 +120,39 @@ final class TestDaemon: @unchecked Sendable {
         return try connection.readResponse(toHead: method == "HEAD")
     }
 
-    func admin(_ path: String, method: String = "GET") throws -> Response {
+    package func admin(_ path: String, method: String = "GET") throws -> Response {
         let connection = try Connection(port: adminPort)
-        try connection.request("127.0.0.1", path, method: method, headers: ["cloister-admin": "1"], body: method == "POST" ? [] : nil)
+        try connection.request(
+            "127.0.0.1", path, method: method, headers: ["authorization": "Bearer \(try adminToken)"], body: method == "POST" ? [] : nil)
         return try connection.readResponse()
     }
 
-    func list(_ path: String) throws -> [[String: Any]] {
+    /// What the admin API wants to see.
+    package var adminToken: String {
+        get throws {
+            try String(contentsOf: folder.appendingPathComponent("state/admin.token"), encoding: .utf8)
+                .trimmingCharacters(in: .whitespacesAndNewlines)
+        }
+    }
+
+    package func list(_ path: String) throws -> [[String: Any]] {
         try JSONSerialization.jsonObject(with: Data(try admin(path).body)) as? [[String: Any]] ?? []
     }
 
     /// The pids of the cells that are ready.
-    func cells() throws -> [Int32] {
+    package func cells() throws -> [Int32] {
         try list("/v1/cells").filter { $0["state"] as? String == "ready" }.compactMap { ($0["pid"] as? Int).map { Int32($0) } }
     }
 
-    func metric(_ line: String) throws -> Double {
+    package func metric(_ line: String) throws -> Double {
         let text = try admin("/metrics").text
         return text.split(separator: "\n").first { $0.hasPrefix(line + " ") }.flatMap { Double($0.dropFirst(line.count + 1)) } ?? 0
     }
 
-    func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
+    package func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// Reloads by SIGHUP and waits until the policies are in force.
-    func reload() throws {
+    package func reload() throws {
         let before = logLines.filter { $0["message"] == "policies loaded" }.count
         signal(SIGHUP)
         _ = try eventually(seconds: 20, "the reload") {
@@ -153,7 +162,7 @@ final class TestDaemon: @unchecked Sendable {
 }
 
 /// Asks again until there is an answer; a test's waits end.
-func eventually<T>(seconds: Double = 20, _ what: String, _ ask: () throws -> T?) throws -> T {
+package func eventually<T>(seconds: Double = 20, _ what: String, _ ask: () throws -> T?) throws -> T {
     let end = Date().addingTimeInterval(seconds)
     while Date() < end {
         if let answer = try ask() { return answer }

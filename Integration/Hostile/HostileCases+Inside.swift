@@ -1,0 +1,7 @@
+import Foundation
+import IntegrationHarness
+import Testing
+
+extension HostileCase {
+    static let inside: [HostileCase] = []
+}

@@ -1,0 +1,61 @@
+import Foundation
+import Glibc
+import IntegrationHarness
+import Testing
+
+/// Where one case is played: a daemon, the offender's tenant in it and its neighbour in the same cell.
+final class HostileStage: @unchecked Sendable {
+    let hostile: HostileCase
+    let session: HostileSession
+    let neighbour: Neighbour
+    /// The offender's tenant, whose host is `offender.localhost`.
+    let offender: String
+
+    var daemon: TestDaemon { session.daemon }
+
+    init(_ hostile: HostileCase, _ session: HostileSession, _ neighbour: Neighbour) {
+        self.hostile = hostile
+        self.session = session
+        self.neighbour = neighbour
+        offender = "case-\(hostile.number)"
+    }
+
+    /// One request to the offender, on a connection of its own. The answer must not hold what only the neighbour knows.
+    func get(
+        _ path: String = "/", method: String = "GET", headers: [String: String] = [:], body: [UInt8]? = nil
+    ) throws -> Response {
+        let response = try daemon.get(offender, path, method: method, headers: headers, body: body)
+        #expect(!response.text.contains(neighbour.secret) && !"\(response.headers)".contains(neighbour.secret), "\(hostile): \(path)")
+        return response
+    }
+
+    func take(_ step: Step) throws {
+        if step.times == 1 { return expect(try get(step.path, method: step.method, body: step.body.map { Array($0.utf8) }), step) }
+        let answers = Collected()
+        onThreads(step.times) { _ in answers.add(Result { try self.get(step.path, method: step.method) }) }
+        for answer in answers.all { expect(try answer.get(), step) }
+    }
+
+    private func expect(_ response: Response, _ step: Step) {
+        #expect(
+            step.outcome.isMet(by: response),
+            "\(hostile), \(step.path): wanted \(step.outcome), got \(response.status) \(response.text.prefix(300))")
+    }
+
+    /// The offender as `/v1/tenants` shows it.
+    func report() throws -> [String: Any] {
+        try JSONSerialization.jsonObject(with: Data(try daemon.admin("/v1/tenants/\(offender)").body)) as? [String: Any] ?? [:]
+    }
+
+    /// The name of a tenant's cell.
+    func cell(of tenant: String) throws -> String? {
+        (try JSONSerialization.jsonObject(with: Data(try daemon.admin("/v1/tenants/\(tenant)").body)) as? [String: Any])?["cell"] as? String
+    }
+
+    private final class Collected: @unchecked Sendable {
+        private let lock = NSLock()
+        private var answers: [Result<Response, any Error>] = []
+        var all: [Result<Response, any Error>] { lock.withLock { answers } }
+        func add(_ answer: Result<Response, any Error>) { lock.withLock { answers.append(answer) } }
+    }
+}
