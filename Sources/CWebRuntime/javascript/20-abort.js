@@ -22,7 +22,7 @@
     #heldDependents = undefined;
     #sweepAt = 16;
 
-    constructor(key) {
+    constructor(key = undefined) {
       if (key !== secret) throw illegalConstructor();
       super();
     }

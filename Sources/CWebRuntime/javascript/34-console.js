@@ -155,7 +155,9 @@
     return internal.primordials.ArrayPrototypeJoin(lines, '\n');
   };
 
+  // https://console.spec.whatwg.org/#console-namespace: its prototype is an empty object of its own.
   const console = {
+    __proto__: {},
     debug(...values) { write(DEBUG, format(values)); },
     error(...values) { write(ERROR, format(values)); },
     info(...values) { write(INFO, format(values)); },

@@ -35,7 +35,7 @@
 
   class ReadableStreamDefaultController {
     #state;
-    constructor(key, state) {
+    constructor(key = undefined, state = undefined) {
       if (key !== secret) throw illegalConstructor();
       this.#state = state;
     }

@@ -22,7 +22,7 @@
 
   class ReadableStreamBYOBRequest {
     #state;
-    constructor(key, state) {
+    constructor(key = undefined, state = undefined) {
       if (key !== secret) throw illegalConstructor();
       this.#state = state;
     }
@@ -50,7 +50,7 @@
 
   class ReadableByteStreamController {
     #state;
-    constructor(key, state) {
+    constructor(key = undefined, state = undefined) {
       if (key !== secret) throw illegalConstructor();
       this.#state = state;
     }

@@ -23,7 +23,7 @@
 
   class WritableStreamDefaultController {
     #state;
-    constructor(key, state) {
+    constructor(key = undefined, state = undefined) {
       if (key !== secret) throw illegalConstructor();
       this.#state = state;
     }

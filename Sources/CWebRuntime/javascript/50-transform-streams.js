@@ -135,7 +135,7 @@
 
   class TransformStreamDefaultController {
     #state;
-    constructor(key, state) {
+    constructor(key = undefined, state = undefined) {
       if (key !== secret) throw illegalConstructor();
       this.#state = state;
     }

@@ -22,7 +22,7 @@
 
   class SubtleCrypto {
     #brand;
-    constructor(key) { if (key !== secret) throw illegalConstructor(); }
+    constructor(key = undefined) { if (key !== secret) throw illegalConstructor(); }
 
     async digest(algorithm, data) {
       this.#brand;
@@ -57,7 +57,7 @@
 
   class Crypto {
     #subtle = new SubtleCrypto(secret);
-    constructor(key) { if (key !== secret) throw illegalConstructor(); }
+    constructor(key = undefined) { if (key !== secret) throw illegalConstructor(); }
 
     get subtle() { return this.#subtle; }
 

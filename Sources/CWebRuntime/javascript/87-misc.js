@@ -10,7 +10,7 @@
   // Time stands still in a turn.
   class Performance extends internal.EventTarget {
     #brand;
-    constructor(key) {
+    constructor(key = undefined) {
       if (key !== secret) throw illegalConstructor();
       super();
     }
@@ -31,7 +31,7 @@
 
   class Navigator {
     #brand;
-    constructor(key) { if (key !== secret) throw illegalConstructor(); }
+    constructor(key = undefined) { if (key !== secret) throw illegalConstructor(); }
     get userAgent() {
       this.#brand;
       return 'Cloister';

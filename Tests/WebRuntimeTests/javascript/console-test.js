@@ -199,3 +199,8 @@ test('labels are strings, and converting them is the tenant\'s affair', () => {
   console.count({ toString() { return 'made'; } });
   assertEquals(takeLogs(), [[2, 'made: 1']]);
 });
+test("console's prototype is an empty object of its own", () => {
+  const prototype = Object.getPrototypeOf(console);
+  assert(prototype !== Object.prototype && Object.getPrototypeOf(prototype) === Object.prototype);
+  assertEquals(Reflect.ownKeys(prototype).length, 0);
+});

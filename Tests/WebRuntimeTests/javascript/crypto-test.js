@@ -62,3 +62,9 @@ test('what subtle lacks rejects and says its name', async () => {
     await assertRejects(crypto.subtle[name](), 'NotSupportedError', new RegExp(`SubtleCrypto.${name} is not supported`));
   }
 });
+test('crypto\'s interfaces cannot be constructed and expect no argument', () => {
+  for (const name of ['Crypto', 'CryptoKey', 'SubtleCrypto']) {
+    assertThrows(() => new globalThis[name](), TypeError, /Illegal constructor/);
+    assertEquals(globalThis[name].length, 0, name);
+  }
+});

@@ -21,6 +21,16 @@ test('interfaces have a tag and enumerable members', () => {
     }
   }
 });
+test('interfaces that cannot be constructed say so, and expect no argument', () => {
+  const names = [
+    'AbortSignal', 'Navigator', 'Performance', 'ReadableByteStreamController', 'ReadableStreamBYOBRequest', 'ReadableStreamDefaultController',
+    'TransformStreamDefaultController', 'WritableStreamDefaultController',
+  ];
+  for (const name of names) {
+    assertThrows(() => new globalThis[name](), TypeError, /Illegal constructor/);
+    assertEquals(globalThis[name].length, 0, name);
+  }
+});
 test('self, navigator and the clock', () => {
   assert(self === globalThis);
   assertEquals(navigator.userAgent, 'Cloister');
