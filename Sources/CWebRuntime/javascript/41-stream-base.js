@@ -21,10 +21,10 @@
     return made;
   };
 
-  // Calls a function of the tenant; what it throws is a rejection.
+  // Calls a function of the tenant that returns a promise; what it throws is a rejection.
   const promiseCall = (callback, self, list) => {
     try {
-      return PromiseResolve(ReflectApply(callback, self, list));
+      return resolvedWith(ReflectApply(callback, self, list));
     } catch (error) {
       return PromiseReject(error);
     }

@@ -10,6 +10,8 @@
   const { createStream } = internal.source('readable-streams');
   const writables = internal.source('writable-states');
 
+  const done = PromiseResolve(undefined);
+
   // Both of two promises; the first that rejects tells why.
   const both = (first, second) => then(first, () => second);
 
@@ -86,9 +88,14 @@
       };
       const request = {
         __proto__: null,
+        // Not at once: who enqueues a chunk must not find the sink called before it is done.
         chunk: (value) => {
-          currentWrite = then(writables.write(writer, value), undefined, nothing);
-          step();
+          currentWrite = then(done, () => {
+            if (writer.stream === undefined) return undefined;
+            const written = then(writables.write(writer, value), undefined, nothing);
+            step();
+            return written;
+          });
         },
         close: nothing,
         error: nothing,

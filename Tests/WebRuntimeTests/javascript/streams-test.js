@@ -374,3 +374,44 @@ test('a long stream of chunks that are there needs no stack', async () => {
   });
   assertEquals((await new Response(stream).arrayBuffer()).byteLength, count);
 });
+test('a pipe does not write while the source still enqueues', async () => {
+  let controller;
+  const seen = [];
+  const source = new ReadableStream({ start(given) { controller = given; } }, { highWaterMark: 0 });
+  const piped = source.pipeTo(new WritableStream({ write(chunk) { seen.push(chunk); } }));
+  await nextTurn();
+  controller.enqueue('a');
+  assertEquals(seen, []);
+  controller.enqueue('b');
+  controller.close();
+  await piped;
+  assertEquals(seen, ['a', 'b']);
+});
+test('a chunk that a pipe has read is written before the destination is closed or aborted', async () => {
+  for (const end of ['close', 'error']) {
+    let controller;
+    const seen = [];
+    const source = new ReadableStream({ start(given) { controller = given; } }, { highWaterMark: 0 });
+    const sink = { write(chunk) { seen.push(chunk); }, close() { seen.push('close'); }, abort(reason) { seen.push(`error ${reason}`); } };
+    const piped = source.pipeTo(new WritableStream(sink));
+    await nextTurn();
+    controller.enqueue('a');
+    if (end === 'close') controller.close();
+    else controller.error('why');
+    await piped.catch((reason) => { seen.push(`rejected ${reason}`); });
+    assertEquals(seen, end === 'close' ? ['a', 'close'] : ['a', 'error why', 'rejected why']);
+  }
+});
+test("what a transformer's cancel does to its stream decides what cancel() and close() become", async () => {
+  const failure = new Error('from cancel');
+  let controller;
+  const { readable, writable } = new TransformStream({
+    start(given) { controller = given; },
+    async cancel() { controller.error(failure); },
+  });
+  const outcomes = await Promise.allSettled([readable.cancel('reason'), writable.close()]);
+  for (const { status, reason } of outcomes) {
+    assertEquals(status, 'rejected');
+    assert(reason === failure);
+  }
+});
