@@ -203,6 +203,8 @@
   };
 
   internal.utf8Encode = utf8Encode;
+  // "UTF-8 decode without BOM": invalid sequences become U+FFFD, a byte order mark stays.
+  internal.utf8DecodeAll = (bytes) => utf8Decode(bytes, false);
   // "UTF-8 decode": invalid sequences become U+FFFD, a byte order mark is dropped.
   internal.utf8Decode = (bytes) => {
     const text = utf8Decode(bytes, false);

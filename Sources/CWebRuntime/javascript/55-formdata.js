@@ -7,7 +7,7 @@
     TypedArrayPrototypeGetByteOffset, TypedArrayPrototypeIndexOf, TypedArrayPrototypeSet, Uint8Array,
   } = internal.primordials;
   const { configure, converters, isObject, pairIterable, requireArguments, trim } = internal.webidl;
-  const { utf8Decode, utf8Encode } = internal;
+  const { utf8DecodeAll, utf8Encode } = internal;
   const { fileStateOf, makeFile } = internal.source('blob');
   const { find, normalized, parse: parseType } = internal.source('mime');
   const { isHTTPSpace } = internal.headers;
@@ -197,7 +197,7 @@
         const end = find13(bytes, lineEnd, position);
         if (end < 0) throw malformed("a part's headers have no end");
         if (end === position) break;
-        const line = utf8Decode(part(bytes, position, end));
+        const line = utf8DecodeAll(part(bytes, position, end));
         position = end + 2;
         const colon = StringPrototypeIndexOf(line, ':');
         if (colon < 0) throw malformed('a line of headers has no colon');
@@ -217,7 +217,7 @@
       const end = find13(bytes, delimiter, position - 2);
       if (end < 0) throw malformed('a part has no end');
       const content = part(bytes, position, end < position ? position : end);
-      const value = fileName === undefined ? utf8Decode(content)
+      const value = fileName === undefined ? utf8DecodeAll(content)
         : makeFile(internal.body.copyOf(content), normalized(type), unescaped(fileName));
       ArrayPrototypePush(entries, [unescaped(name), value]);
       position = end + TypedArrayPrototypeGetByteLength(delimiter);
@@ -236,7 +236,7 @@
     if (type !== null && type.essence === 'application/x-www-form-urlencoded') {
       const data = new FormData();
       const entries = internal.formDataEntriesOf(data);
-      const pairs = internal.parseSearchParams(utf8Decode(bytes));
+      const pairs = internal.parseSearchParams(utf8DecodeAll(bytes));
       for (let index = 0; index < pairs.length; index++) ArrayPrototypePush(entries, pairs[index]);
       return data;
     }

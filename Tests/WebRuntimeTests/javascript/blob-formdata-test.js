@@ -109,3 +109,10 @@ test("a blob's type is its response's", async () => {
   for (const [header, type] of cases) assertEquals((await new Response('x', { headers: { 'content-type': header } }).blob()).type, type);
   assertEquals((await new Response(bytes('x')).blob()).type, '');
 });
+test('a byte order mark in a form is part of its names and values', async () => {
+  const mark = '\uFEFF';
+  const url = await parse(`${mark}a=${mark}1`, 'application/x-www-form-urlencoded');
+  assertEquals([...url], [[`${mark}a`, `${mark}1`]]);
+  const multipart = await parse(`--X\r\nContent-Disposition: form-data; name="${mark}a"\r\n\r\n${mark}1\r\n--X--`);
+  assertEquals([...multipart], [[`${mark}a`, `${mark}1`]]);
+});
