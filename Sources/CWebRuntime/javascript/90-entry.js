@@ -86,8 +86,13 @@
       this.#exchange = exchange;
     }
 
+    static #of(context, name) {
+      if (isObject(context) && #exchange in context) return context.#exchange;
+      throw new TypeError(`ctx.${name}: call it as a method of ctx, not taken out of it`);
+    }
+
     waitUntil(promise) {
-      const exchange = this.#exchange;
+      const exchange = ExecutionContext.#of(this, 'waitUntil');
       requireArguments(arguments.length, 1, 'ctx.waitUntil');
       if (exchange.isOver) return;
       exchange.waitingCount++;
@@ -95,7 +100,7 @@
     }
 
     passThroughOnException() {
-      this.#exchange;
+      ExecutionContext.#of(this, 'passThroughOnException');
       throw new Error('ctx.passThroughOnException is not supported: there is no origin behind the tenant to pass the request to');
     }
   }
