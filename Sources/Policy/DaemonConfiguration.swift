@@ -2,6 +2,11 @@
 public struct DaemonConfiguration: Sendable, Equatable {
     /// Where tenants' clients connect: `HOST:PORT`.
     public var listen = "127.0.0.1:8080"
+    /// Where they connect with TLS: `HOST:PORT`; nil: nowhere.
+    public var listenTLS: String?
+    /// PEM files of the certificate chain and its key; both where `listenTLS` is.
+    public var certificateFile: String?
+    public var keyFile: String?
     /// The admin API: `HOST:PORT` on loopback, or `unix:PATH`.
     public var admin = "127.0.0.1:9090"
     /// Folder of tenants' policy files.
@@ -30,6 +35,19 @@ public struct DaemonConfiguration: Sendable, Equatable {
         case greedyDual = "greedy_dual"
     }
 
+    /// Limits a tenant may break within a window before it has a cell of its own; 0: any number, and any part of the CPU time.
+    public var quarantineAfter = 10
+    public var quarantineWindowSeconds = 60
+    /// Without anything new for this long it is back among the others.
+    public var quarantineQuietSeconds = 3_600
+    /// Tenants that may have a cell of their own for what they did; more share one.
+    public var quarantineCells = 16
+    /// The lost cell that a tenant is suspended after; 0: none.
+    public var suspendAfter = 2
+
+    /// A cell that leaves a question unanswered for this long is ended.
+    public var cellSilenceSeconds = 10
+
     /// How long draining may take.
     public var drainSeconds = 30
     /// Measurements only: false lets every turn run to its end.
@@ -38,9 +56,40 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     public init() {}
 
+    /// The state folder of a daemon that is told none.
+    public static func defaultState(isRoot: Bool, environment: [String: String]) -> String {
+        if isRoot { return "/var/lib/cloister" }
+        return (environment["XDG_STATE_HOME"] ?? (environment["HOME"] ?? "") + "/.local/state") + "/cloister"
+    }
+
     /// Limits of the HTTP front.
     public struct HTTPLimits: Sendable, Equatable {
         public var connections = 10_000
+        /// Of one client address, or IPv6 network of 64 bits.
+        public var connectionsPerAddress = 5_000
+        /// Requests a second of one client address; 0: any number.
+        public var requestsPerSecondPerAddress = 0
+        /// TLS connections whose handshake is not over.
+        public var handshakes = 1_000
+        /// What all connections together may hold of unfinished requests and unread answers, in MiB.
+        public var bufferedMegabytes = 256
+        public var targetBytes = 8 << 10
+        /// A request's body, whatever the tenant's policy allows, in MiB.
+        public var bodyMegabytes = 1_024
+        /// Chunk extensions of one body.
+        public var chunkExtensionBytes = 4 << 10
+        /// Of a body whose answer is complete, before the connection is closed.
+        public var discardedBodyBytes = 64 << 10
+        /// From the connection to the end of TLS's handshake.
+        public var handshakeTimeoutMilliseconds = 5_000
+        /// Each second that a body is waited for has to be earned with so many bytes.
+        public var bodyBytesPerSecond = 256
+        /// How long an answer may take after the client shut its sending side.
+        public var halfClosedMilliseconds = 1_000
+        /// How long a refused connection is kept open for reading.
+        public var lingerMilliseconds = 2_000
+        /// Passes the client's `forwarded` and `x-forwarded-*` fields on.
+        public var trustsForwardedHeaders = false
         public var headBytes = 64 << 10
         public var headers = 128
         /// From the connection, or the first byte of a further request, to the end of the head.

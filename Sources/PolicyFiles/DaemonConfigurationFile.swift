@@ -11,6 +11,19 @@ public enum DaemonConfigurationFile {
             if let (value, node) = root.string("listen") {
                 if isAddress(value) { configuration.listen = value } else { file.fail(node, "'listen' must be HOST:PORT") }
             }
+            if let (value, node) = root.string("listen_tls") {
+                if isAddress(value) { configuration.listenTLS = value } else { file.fail(node, "'listen_tls' must be HOST:PORT") }
+            }
+            if var tls = root.mapping("tls") {
+                if let (value, _) = tls.string("certificate") {
+                    configuration.certificateFile = TenantPolicyDecoder.absolute(value, besides: path)
+                }
+                if let (value, _) = tls.string("key") { configuration.keyFile = TenantPolicyDecoder.absolute(value, besides: path) }
+                if (configuration.certificateFile == nil) != (configuration.keyFile == nil) {
+                    file.fail(tls.node, "'tls' needs both 'certificate' and 'key'")
+                }
+                tls.finish()
+            }
             if let (value, node) = root.string("admin") {
                 if isAddress(value) || value.hasPrefix("unix:/") {
                     configuration.admin = value
@@ -37,6 +50,7 @@ public enum DaemonConfigurationFile {
                 for (name, range, field) in httpKeys {
                     if let value = http.integer(name, in: range) { configuration.http[keyPath: field] = value }
                 }
+                if let value = http.bool("trust_forwarded") { configuration.http.trustsForwardedHeaders = value }
                 http.finish()
             }
             root.finish()
@@ -54,11 +68,29 @@ public enum DaemonConfigurationFile {
         ("machine_concurrency", 1...1_000_000, \.machineConcurrency),
         ("machine_queue", 0...1_000_000, \.machineQueue),
         ("snapshot_store_mb", 16...(1 << 20), \.snapshotStoreMegabytes),
+        ("cell_silence_s", 1...600, \.cellSilenceSeconds),
+        ("quarantine_after", 0...100, \.quarantineAfter),
+        ("quarantine_window_s", 1...86_400, \.quarantineWindowSeconds),
+        ("quarantine_quiet_s", 1...31_536_000, \.quarantineQuietSeconds),
+        ("quarantine_cells", 0...256, \.quarantineCells),
+        ("suspend_after", 0...1_000, \.suspendAfter),
         ("drain_s", 0...3_600, \.drainSeconds),
     ]
 
     static let httpKeys: [(String, ClosedRange<Int>, WritableKeyPath<DaemonConfiguration.HTTPLimits, Int> & Sendable)] = [
         ("connections", 1...1_000_000, \.connections),
+        ("connections_per_address", 1...1_000_000, \.connectionsPerAddress),
+        ("requests_per_s_per_address", 0...1_000_000, \.requestsPerSecondPerAddress),
+        ("handshakes", 1...1_000_000, \.handshakes),
+        ("buffered_mb", 1...65_536, \.bufferedMegabytes),
+        ("target_bytes", 64...64 << 10, \.targetBytes),
+        ("body_mb", 1...65_536, \.bodyMegabytes),
+        ("chunk_extension_bytes", 0...64 << 10, \.chunkExtensionBytes),
+        ("discarded_body_bytes", 0...16 << 20, \.discardedBodyBytes),
+        ("handshake_timeout_ms", 100...600_000, \.handshakeTimeoutMilliseconds),
+        ("body_bytes_per_s", 1...1_000_000_000, \.bodyBytesPerSecond),
+        ("half_closed_ms", 0...600_000, \.halfClosedMilliseconds),
+        ("linger_ms", 0...600_000, \.lingerMilliseconds),
         ("head_bytes", 1_024...128 << 10, \.headBytes),
         ("headers", 8...2_000, \.headers),
         ("head_timeout_ms", 100...600_000, \.headTimeoutMilliseconds),

@@ -1,7 +1,8 @@
-/// Suspends a tenant that loses cells: from the second loss within a window on, for a time that doubles with each further one. Pure.
+/// Suspends a tenant that loses cells: from the second loss within a window on, unless told otherwise, for a time that doubles with each
+/// further one. Pure.
 public struct LossBackoff: Sendable {
-    /// Losses before the first suspension.
-    public static let toleratedLosses = 2
+    /// The loss that the first suspension comes with, unless told otherwise.
+    public static let usualLosses = 2
     public static let windowNanoseconds: UInt64 = 60_000_000_000
     public static let firstSuspensionNanoseconds: UInt64 = 1_000_000_000
     public static let longestSuspensionNanoseconds: UInt64 = 300_000_000_000
@@ -13,7 +14,8 @@ public struct LossBackoff: Sendable {
     public init() {}
 
     /// A cell died while a request of the tenant was being handled in it.
-    public mutating func recordLoss(now: UInt64) {
+    /// - Parameter after: the loss that the first suspension comes with; 0: none does.
+    public mutating func recordLoss(now: UInt64, after: Int = usualLosses) {
         // A quiet window forgives one loss after another, not all at once.
         if losses > 0 {
             let quietWindows = Int((now - lastLossNanoseconds) / Self.windowNanoseconds)
@@ -21,8 +23,8 @@ public struct LossBackoff: Sendable {
         }
         losses += 1
         lastLossNanoseconds = now
-        let over = losses - Self.toleratedLosses
-        guard over >= 0 else { return }
+        let over = losses - after
+        guard after > 0, over >= 0 else { return }
         let doubled = Self.firstSuspensionNanoseconds << UInt64(min(over, 20))
         suspendedUntilNanoseconds = now + min(doubled, Self.longestSuspensionNanoseconds)
     }

@@ -17,7 +17,8 @@ final class RequestRecord: DispatchedRequest, @unchecked Sendable {
     let id: UInt64
     unowned let supervisor: Supervisor
     let tenant: TenantRecord
-    let version: TenantVersionRecord
+    /// Another one only where the tenant was moved before a cell had the request.
+    var version: TenantVersionRecord
     private(set) var exchange: (any ResponseExchange)?
     private(set) var clientState = ClientState.open
     let startedNanoseconds: UInt64

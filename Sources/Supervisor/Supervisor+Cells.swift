@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import Policy
+import Sandbox
 import Wire
 
 /// The life of cells: made when they are needed, watched, replaced when they are lost.
@@ -66,15 +67,11 @@ extension Supervisor {
         reap(cell, reason, isExpected: isExpected)
         if wasStarting, !isExpected { noteStartFailure(cell.key, reason) }
         if !isExpected { metrics.cellsLost.increment() }
-        let suspects: LossSuspects = cell.blamedTenant.map { .one($0) } ?? .everyoneInvolved
-        if case .one(let name) = suspects, let tenant = tenants[name] {
-            tenant.backoff.recordLoss(now: now)
-            quarantine(tenant)
-        }
-        var struck: Set<String> = []
-        for record in records where record.cell === cell || record.cell == nil {
+        let lost = records.filter { $0.cell === cell || $0.cell == nil }
+        // Nothing of theirs ran in a cell that did not get ready.
+        if !isExpected, !wasStarting { blame(for: cell, lost) }
+        for record in lost {
             record.cell = nil
-            if suspects == .everyoneInvolved { strike(record, &struck) }
             giveUpOrRetry(record)
         }
         for tenant in tenants.values where tenant.version?.home === cell {
@@ -85,23 +82,16 @@ extension Supervisor {
         if !cellsToReplace.isEmpty { replaceNextCell() }
     }
 
-    private enum LossSuspects: Equatable {
-        case one(String)
-        case everyoneInvolved
-    }
-
-    /// Once a cell and tenant: its handler ran when the cell was lost, or this is the second cell that was lost with its request.
-    private func strike(_ record: RequestRecord, _ struck: inout Set<String>) {
-        guard openRequests[record.id] != nil, record.isEntered || record.isRetry, struck.insert(record.tenant.name).inserted else { return }
-        record.tenant.backoff.recordLoss(now: now)
-    }
-
     private func giveUpOrRetry(_ record: RequestRecord) {
         guard record.clientState == .open else {
             record.refuse(.cellLost, "the cell was lost")
             return conclude(record, cpuNanoseconds: 0)
         }
         if !record.isEntered, !record.isRetry, !record.bodyWasStreamed, record.request != nil, !isDraining {
+            if let seconds = suspension(of: record.tenant) {
+                refuse(record, .suspended, Self.suspended, retryAfterSeconds: seconds)
+                return conclude(record, cpuNanoseconds: 0)
+            }
             record.isRetry = true
             record.requestWindowBytes = FrameHeader.windowBytes
             metrics.retries.increment()
@@ -111,14 +101,27 @@ extension Supervisor {
         conclude(record, cpuNanoseconds: 0)
     }
 
+    /// A filter has ended a cell: which call it was for, and which thread made it. On any thread.
+    private static func note(_ call: DeniedCall, cell name: String, pid: Int32, _ logger: Logger, _ metrics: SupervisorMetrics) {
+        metrics.deniedCalls.with([call.label]).increment()
+        logger.error(
+            "a cell was ended for a call that it may not make",
+            metadata: [
+                "cell": "\(name)", "pid": "\(pid)", "call": "\(call.name)", "thread": "\(call.threadName)", "thread_id": "\(call.thread)",
+                "arguments": "\(call.arguments.map { "0x" + String($0, radix: 16) }.joined(separator: " "))",
+            ])
+    }
+
     /// Collects the process on another thread, since it may take a moment to end.
     private func reap(_ cell: Cell, _ reason: String, isExpected: Bool) {
         let process = cell.process
         let name = cell.name
         let logger = logger
+        let metrics = metrics
         process.kill()
         blockingPool.runIfActive(eventLoop: eventLoop) {
             let (status, diagnostics) = process.reap()
+            if let call = process.deniedCall { Self.note(call, cell: name, pid: process.pid, logger, metrics) }
             var metadata: Logger.Metadata = ["cell": "\(name)", "pid": "\(process.pid)", "reason": "\(reason)", "status": "\(status)"]
             if !diagnostics.isEmpty { metadata["diagnostics"] = "\(diagnostics)" }
             logger.log(level: isExpected ? .info : .error, "cell ended", metadata: metadata)

@@ -27,8 +27,10 @@ extension Supervisor: SupervisorControl {
         let state =
             if tenant.version == nil {
                 "failed"
-            } else if tenant.backoff.remainingNanoseconds(now: now) != nil {
+            } else if suspension(of: tenant) != nil {
                 "suspended"
+            } else if tenant.isQuarantined {
+                "quarantined"
             } else if tenant.hasIsolate || admission.running(of: tenant.place) > 0 {
                 "active"
             } else {
@@ -38,7 +40,10 @@ extension Supervisor: SupervisorControl {
         return TenantReport(
             tenant: tenant.name, hosts: tenant.version?.policy.hosts ?? [],
             cordon: tenant.version?.policy.cordon.rawValue ?? "", state: state, errors: tenant.errors,
-            cell: tenant.version?.home?.name, quarantined: tenant.isQuarantined, snapshot: snapshot.state,
+            cell: tenant.version?.home?.name, quarantined: tenant.isQuarantined,
+            quarantineReason: tenant.isQuarantined ? tenant.quarantine.reason?.rawValue : nil,
+            quarantinedAt: tenant.isQuarantined ? tenant.quarantinedAtSeconds : nil, suspendedSeconds: suspension(of: tenant),
+            snapshot: snapshot.state,
             snapshotReason: snapshot.reason, inFlight: admission.running(of: tenant.place),
             queued: admission.waiting(of: tenant.place),
             requests: tenant.outcomes.merging(tenant.answers > 0 ? ["ok": tenant.answers] : [:]) { $1 },

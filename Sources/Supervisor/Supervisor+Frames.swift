@@ -40,10 +40,15 @@ extension Supervisor {
             guard let version = cell.versions[header.id] else {
                 throw ProtocolViolation("an isolate of version \(header.id) ended, which it does not have")
             }
+            // Nothing is sent to it again, and it may yet end.
+            if cell.abandonedVersions.contains(header.id) { return }
             if version.isRetired, version.openRequests == 0 {
                 cell.versions[header.id] = nil
             } else if !version.isRetired {
                 tenants[version.policy.tenant]?.hasIsolate = false
+                if header.extra == ErrorCode.cpuLimit.rawValue || header.extra == ErrorCode.memoryLimit.rawValue {
+                    tenants[version.policy.tenant].map(noteBreach)
+                }
                 if version.openRequests == 0, version.home === cell, EvictionReason(rawValue: header.extra) == nil { leaveHome(version) }
             }
         case .started: try takeStarted(header, payload, from: cell)
@@ -52,12 +57,14 @@ extension Supervisor {
         case .cold: try takeCold(header, from: cell)
         case .parked: try takeParked(header, payload, from: cell)
         case .poisoned: takePoisoned(header, payload, from: cell)
+        case .abandoned: try takeAbandoned(header, payload, from: cell)
         default: throw ProtocolViolation("unexpected \(header.kind)")
         }
     }
 
     private func takeReady(_ cell: Cell) throws {
         if cell.process.isSandboxed {
+            watchDeniedCalls(of: cell)
             do { try cell.process.verifySealed() } catch {
                 logger.critical("a cell's seal is not in force", metadata: ["cell": "\(cell.name)", "reason": "\(error)"])
                 return cell.end("its seal is not in force: \(error)")
@@ -67,6 +74,15 @@ extension Supervisor {
         logger.info("cell ready", metadata: ["cell": "\(cell.name)", "pid": "\(cell.process.pid)"])
         cell.becomeReady()
         succeed(cell)
+    }
+
+    /// Cells can be watched or not on a machine: it is said once.
+    private func watchDeniedCalls(of cell: Cell) {
+        do { try cell.process.watchDeniedCalls() } catch {
+            guard !hasSaidUnwatched else { return }
+            hasSaidUnwatched = true
+            logger.warning("denied calls end their cell, but cannot be named here", metadata: ["reason": "\(error)"])
+        }
     }
 
     // MARK: Responses
@@ -284,6 +300,29 @@ extension Supervisor {
             "a cell cannot go on",
             metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(cell.blamedTenant ?? "")"])
         cell.end("poisoned: \(why)")
+    }
+
+    /// A turn hangs in the cell, or its isolate is out of memory in the midst of something, and the others go on: its tenant's requests get
+    /// their answer here, its next ones a cell of their own, and the cell is replaced.
+    private func takeAbandoned(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        guard let version = cell.versions[header.id] else {
+            throw ProtocolViolation("a turn of version \(header.id) was given up, which it does not have")
+        }
+        guard let code = ErrorCode(rawValue: header.extra), code == .cpuLimit || code == .memoryLimit else {
+            throw ProtocolViolation("a turn was given up because of \(header.extra)")
+        }
+        let why = String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self)
+        logger.error(
+            "a turn was given up; its cell is replaced",
+            metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(version.policy.tenant)", "code": "\(code.code)"])
+        cell.abandonedVersions.insert(header.id)
+        if let tenant = tenants[version.policy.tenant] { noteLoss(of: tenant, isCertain: true) }
+        if version.home === cell { leaveHome(version) }
+        for record in cell.requests.values where record.version === version {
+            refuse(record, code, "a request did not end within the tenant's limits")
+            conclude(record, cpuNanoseconds: 0)
+        }
+        replaceBehind(cell)
     }
 
     static func metadata(_ record: RequestRecord) -> Logger.Metadata {

@@ -177,15 +177,7 @@ extension Supervisor {
     func takeCold(_ header: FrameHeader, from cell: Cell) throws {
         let old = try version(header, of: cell)
         guard !old.isRetired, old.openRequests == 0, let tenant = tenants[old.policy.tenant], tenant.version === old else { return }
-        let new = TenantVersionRecord(id: makeVersionID(), policy: old.policy, key: old.key, bundle: old.bundle)
-        new.snapshot = old.snapshot
-        new.snapshotKey = old.snapshotKey
-        versionCounts[new.key, default: 0] += 1
-        tenant.version = new
-        tenant.hasIsolate = false
-        old.isRetired = true
-        retire(old)
-        updateAdmission(of: tenant)
+        move(tenant, to: old.key)
     }
 
     func takeMemoryStatus(of cell: Cell) {

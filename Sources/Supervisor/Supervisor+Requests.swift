@@ -13,10 +13,8 @@ extension Supervisor: RequestDispatcher {
             return refused(request, exchange, .startupFailed, "the tenant's policy or bundle does not load", tenant: tenant)
         }
         if isDraining { return refused(request, exchange, .draining, "the server is shutting down", retryAfter: 5, tenant: tenant) }
-        if let remaining = tenant.backoff.remainingNanoseconds(now: now) {
-            return refused(
-                request, exchange, .suspended, "the tenant has lost cells repeatedly and is suspended for a while",
-                retryAfter: Int(remaining / 1_000_000_000) + 1, tenant: tenant)
+        if let seconds = suspension(of: tenant) {
+            return refused(request, exchange, .suspended, Self.suspended, retryAfter: seconds, tenant: tenant)
         }
         let limits = version.policy.limits
         if let length = request.contentLength, length > limits.requestBodyMegabytes << 20 {
@@ -110,11 +108,16 @@ extension Supervisor: RequestDispatcher {
     private func run(_ record: RequestRecord, in place: Admission.CellSlot) {
         record.isRunning = true
         record.place = place
+        // It has waited since before.
+        if let seconds = suspension(of: record.tenant) {
+            return finish(record, refusing: .suspended, Self.suspended, retryAfterSeconds: seconds)
+        }
         self.place(record)
     }
 
     /// Hands a request to the cell its tenant belongs to.
     func place(_ record: RequestRecord) {
+        follow(record)
         guard let cell = home(of: record.version) else {
             let reason = startFailures[record.version.key]?.reason ?? ""
             finish(record, refusing: .overloaded, "no cell can be started: \(reason)", retryAfterSeconds: 5)

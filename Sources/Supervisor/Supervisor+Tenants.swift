@@ -18,10 +18,13 @@ public struct PolicyLoad: Sendable {
     public var tenants: [Tenant]
     /// What did not load, by tenant (its file's name where the name itself could not be read), as FILE:LINE:COLUMN: message.
     public var failures: [String: [String]]
+    /// False when the policies could not be read at all: then nothing changes.
+    public var isComplete: Bool
 
-    public init(tenants: [Tenant], failures: [String: [String]]) {
+    public init(tenants: [Tenant], failures: [String: [String]], isComplete: Bool = true) {
         self.tenants = tenants
         self.failures = failures
+        self.isComplete = isComplete
     }
 }
 
@@ -32,6 +35,12 @@ extension Supervisor {
     public func apply(_ load: PolicyLoad) -> ReloadReport {
         eventLoop.preconditionInEventLoop()
         var report = ReloadReport(added: [], changed: [], removed: [], errors: load.failures.values.flatMap { $0 }.sorted())
+        guard load.isComplete else {
+            for error in report.errors {
+                logger.error("the policies cannot be read; those in force stay", metadata: ["reason": "\(error)"])
+            }
+            return report
+        }
         for loaded in load.tenants {
             let name = loaded.policy.tenant
             let tenant = tenants[name] ?? makeTenant(name)
@@ -50,6 +59,7 @@ extension Supervisor {
             versionCounts[version.key, default: 0] += 1
             tenant.hasIsolate = false
             tenant.isQuarantined = false
+            tenant.quarantine = Quarantine()
             unpark(tenant)
             updateAdmission(of: tenant)
         }
@@ -84,7 +94,7 @@ extension Supervisor {
         return TenantRecord(name: name, place: admission.addTenant(limits, in: Admission.nowhere), metrics: metrics)
     }
 
-    private func supersede(_ version: TenantVersionRecord) {
+    func supersede(_ version: TenantVersionRecord) {
         version.isRetired = true
         if version.openRequests == 0 { retire(version) }
     }
@@ -112,21 +122,6 @@ extension Supervisor {
             for cell in unneeded { cell.endUnneeded("no tenant needs it") }
         }
         startFailures = startFailures.filter { versionCounts[$0.key] != nil }
-    }
-
-    // MARK: Quarantine
-
-    /// A tenant that cost a cell has its next isolates in one of its own, until its policy or code changes.
-    func quarantine(_ tenant: TenantRecord) {
-        guard let version = tenant.version, !tenant.isQuarantined, version.policy.cordon != .private else { return }
-        tenant.isQuarantined = true
-        metrics.tenantsQuarantined.increment()
-        logger.warning("a tenant has a cell of its own from now on: it cost one", metadata: ["tenant": "\(tenant.name)"])
-        leaveHome(version)
-        let old = version.key
-        version.key = CellKey(cordon: "quarantine:\(tenant.name)", jit: old.jit)
-        countVersion(version.key, 1)
-        countVersion(old, -1)
     }
 
     // MARK: CPU quotas

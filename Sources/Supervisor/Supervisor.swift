@@ -44,9 +44,13 @@ public final class Supervisor: @unchecked Sendable {
     var drained: [EventLoopPromise<Void>] = []
     private var nextOverdueNanoseconds: UInt64 = 0
     private var nextSecondNanoseconds: UInt64 = 0
+    /// When the tenants' conduct in the current window is looked at.
+    var nextConductNanoseconds: UInt64 = 0
     var pings: UInt64 = 0
     /// For what blocks: reading policies, collecting ended processes, asking the kernel for memory.
     let blockingPool = NIOThreadPool.singleton
+    /// That this machine does not let cells be watched was in the log.
+    var hasSaidUnwatched = false
 
     /// What all processes may take together, and the part of it that pressure leaves.
     var memoryBudgetBytes: UInt64
@@ -123,6 +127,7 @@ public final class Supervisor: @unchecked Sendable {
     private func everySecond() {
         for cell in allCells { checkHealth(of: cell) }
         shareMemory()
+        watchConduct()
         endOverdueLeavers()
         keepSharedCell()
         metrics.inFlight.set(Double(admission.running))

@@ -1,4 +1,5 @@
 import NIOCore
+import Scheduling
 
 /// What the supervisor is started with.
 public struct SupervisorConfiguration: Sendable {
@@ -21,6 +22,11 @@ public struct SupervisorConfiguration: Sendable {
     public var cellStartSeconds = 20
     /// A cell that leaves a ping unanswered this long is ended.
     public var cellSilenceSeconds = 10
+    /// When tenants get cells of their own for what they do, and how many may; more share one.
+    public var quarantine = Quarantine.Rules()
+    public var quarantineCells = 16
+    /// Cells that a tenant may lose within a window before it is suspended; 0: any number.
+    public var suspendAfter = LossBackoff.usualLosses
     public var preempts = true
     /// The base snapshots, without and with JIT; nil: no such cell can be started.
     public var snapshot: [UInt8] = []

@@ -36,13 +36,17 @@ public struct TenantReport: Sendable, Codable {
     public var tenant: String
     public var hosts: [String]
     public var cordon: String
-    /// `active` (has an isolate), `registered` (has none), `suspended`, `failed` (its policy or bundle does not load).
+    /// `active` (has an isolate), `registered` (has none), `quarantined`, `suspended`, `failed` (its policy or bundle does not load).
     public var state: String
     /// Of a failed tenant: every error as `FILE:LINE:COLUMN: message`.
     public var errors: [String]
     public var cell: String?
-    /// It was to blame for the loss of a cell and has one of its own.
+    /// It has a cell of its own for what it did: `cell_lost`, `limits` or `cpu`; since when, in seconds since 1970.
     public var quarantined: Bool
+    public var quarantineReason: String?
+    public var quarantinedAt: UInt64?
+    /// For how long it stays suspended.
+    public var suspendedSeconds: Int?
     /// `off`, `none` (not yet), `building`, `kept`, `refused` or `failed`, and why.
     public var snapshot: String
     public var snapshotReason: String?
@@ -53,7 +57,8 @@ public struct TenantReport: Sendable, Codable {
     public var cpuSeconds: Double
     public init(
         tenant: String, hosts: [String], cordon: String, state: String, errors: [String], cell: String?, quarantined: Bool,
-        snapshot: String = "none", snapshotReason: String? = nil, inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
+        quarantineReason: String? = nil, quarantinedAt: UInt64? = nil, suspendedSeconds: Int? = nil, snapshot: String = "none",
+        snapshotReason: String? = nil, inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
     ) {
         self.tenant = tenant
         self.hosts = hosts
@@ -62,6 +67,9 @@ public struct TenantReport: Sendable, Codable {
         self.errors = errors
         self.cell = cell
         self.quarantined = quarantined
+        self.quarantineReason = quarantineReason
+        self.quarantinedAt = quarantinedAt
+        self.suspendedSeconds = suspendedSeconds
         self.snapshot = snapshot
         self.snapshotReason = snapshotReason
         self.inFlight = inFlight

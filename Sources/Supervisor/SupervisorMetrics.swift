@@ -30,8 +30,9 @@ struct SupervisorMetrics {
     let memoryPressure: Gauge
     let cellsDrifted: Counter
     let cellsLost: Counter
+    let deniedCalls: CounterFamily
     let cellsStarted: Counter
-    let tenantsQuarantined: Counter
+    let tenantsQuarantined: CounterFamily
     let retries: Counter
 
     init(_ registry: MetricsRegistry) {
@@ -89,11 +90,13 @@ struct SupervisorMetrics {
             registry.counter("cloister_cells_drifted_total", help: "Cells replaced because they took more memory than they account for.")
             .single
         cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
+        deniedCalls = registry.counter(
+            "cloister_denied_calls_total", help: "Cells that a seccomp filter has ended, by the system call they made.", labels: ["call"])
         cellsStarted = registry.counter("cloister_cells_started_total", help: "Cells that were started.").single
         tenantsQuarantined =
             registry.counter(
-                "cloister_tenants_quarantined_total", help: "Tenants that were moved to a cell of their own because theirs was lost."
-            ).single
+                "cloister_tenants_quarantined_total", help: "Tenants that were moved to a cell of their own, by what they did.",
+                labels: ["reason"])
         retries =
             registry.counter(
                 "cloister_requests_retried_total", help: "Requests tried again after their cell was lost."

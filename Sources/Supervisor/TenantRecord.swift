@@ -10,7 +10,7 @@ final class TenantVersionRecord: @unchecked Sendable {
     let id: UInt64
     let policy: TenantPolicy
     /// The cells it may run in, and the one it lives in.
-    var key: CellKey
+    let key: CellKey
     var home: Cell?
     let bundle: TenantBundle
     /// Cells that hold it.
@@ -18,6 +18,8 @@ final class TenantVersionRecord: @unchecked Sendable {
     /// Requests that began on it and are not over.
     var openRequests = 0
     var isRetired = false
+    /// The same policy and code under another number, since the tenant was moved to other cells.
+    var successor: TenantVersionRecord?
     var snapshot = SnapshotState.unknown
     /// What its snapshot is kept as; made when it is first needed.
     var snapshotKey: TenantSnapshotStore.Key?
@@ -51,8 +53,10 @@ final class TenantRecord: @unchecked Sendable {
     var errors: [String] = []
     /// Its place in the admission.
     let place: Admission.TenantSlot
-    /// It was to blame for the loss of a cell, and has one of its own until its policy or code changes.
+    /// What it did that may earn it a cell of its own; whether it has one for that, and since when by the wall clock.
+    var quarantine = Quarantine()
     var isQuarantined = false
+    var quarantinedAtSeconds: UInt64 = 0
     /// Its CPU quota has filled again then, as its cell says.
     var parkedUntilNanoseconds: UInt64 = 0
     var backoff = LossBackoff()
@@ -62,6 +66,8 @@ final class TenantRecord: @unchecked Sendable {
     var answers: UInt64 = 0
     let answersMetric: Counter
     var cpuNanoseconds: UInt64 = 0
+    /// The same when the current window began.
+    var cpuBeforeWindowNanoseconds: UInt64 = 0
     let cpuMetric: Counter
     /// Log lines passed on in the current second, and what was dropped.
     var logSecond: UInt64 = 0

@@ -25,6 +25,10 @@ struct Daemon {
     func run() async throws {
         // A client or a cell that goes away is an error of a write, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
+        // So is a write over a limit on the size of files.
+        signal(SIGXFSZ, SIG_IGN)
+        // Nobody else has any business with the files it makes, the admin API's socket least of all. Cells set their own.
+        umask(0o077)
         // Trapped from here on: a signal during the start is not lost.
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
         let output = LogOutput()
@@ -34,13 +38,18 @@ struct Daemon {
         let registry = MetricsRegistry()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let supervisor = try await startSupervisor(prepared, group.next(), registry, logger)
-        let gateway = try await startGateway(supervisor, group.next(), registry)
-        let admin = try startAdmin(supervisor, registry, logger)
+        let certificate = FrontCertificate(configuration)
+        let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)
+        let reload = Reloading(supervisor: supervisor, gateway: gateway, certificate: certificate, logger: logger)
+        let admin = try startAdmin(folder, supervisor, reload, registry, logger)
         logger.info(
             "listening",
-            metadata: ["gateway": "\(Self.text(gateway.address))", "admin": "\(configuration.admin)", "pid": "\(getpid())"])
+            metadata: [
+                "gateway": "\(Self.text(gateway.address))", "tls": "\(gateway.tlsAddress.map(Self.text) ?? "off")",
+                "admin": "\(configuration.admin)", "pid": "\(getpid())",
+            ])
 
-        await serve(signals, supervisor, gateway, logger, output)
+        await serve(signals, supervisor, gateway, reload, logger, output)
         withExtendedLifetime((folder, admin)) {}
     }
 
@@ -58,12 +67,10 @@ struct Daemon {
     private func state() throws -> StateFolder {
         let path =
             configuration.state
-            ?? (geteuid() == 0
-                ? "/var/lib/cloister"
-                : (ProcessInfo.processInfo.environment["XDG_STATE_HOME"] ?? NSHomeDirectory() + "/.local/state") + "/cloister")
+            ?? DaemonConfiguration.defaultState(isRoot: geteuid() == 0, environment: ProcessInfo.processInfo.environment)
         do { return try StateFolder(path: path) } catch {
             complain("\(error)")
-            throw ExitStatus.unavailable
+            throw error.isPermission ? ExitStatus.permission : ExitStatus.unavailable
         }
     }
 
@@ -81,7 +88,9 @@ struct Daemon {
             let key = try HostKey(folder: folder.path)
             let store = BaseSnapshotStore(folder, key: key)
             let executable = try CellExecutable(path: cell)
-            let launcher = try CellLauncher(executable: executable, isSandboxed: isSandboxed)
+            let launcher = try CellLauncher(
+                executable: executable, isSandboxed: isSandboxed,
+                memoryLimitBytes: Self.memoryBudget(configuration) + Self.cellMemoryMarginBytes)
             for warning in launcher.warnings { logger.warning("\(warning)") }
             let identity =
                 try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"]) + executable.fingerprint
@@ -130,6 +139,12 @@ struct Daemon {
         settings.machineConcurrency = configuration.machineConcurrency
         settings.machineQueue = configuration.machineQueue
         settings.preempts = configuration.preempt
+        settings.cellSilenceSeconds = configuration.cellSilenceSeconds
+        settings.quarantine.limitBreaches = configuration.quarantineAfter
+        settings.quarantine.windowNanoseconds = UInt64(configuration.quarantineWindowSeconds) * 1_000_000_000
+        settings.quarantine.quietNanoseconds = UInt64(configuration.quarantineQuietSeconds) * 1_000_000_000
+        settings.quarantineCells = configuration.quarantineCells
+        settings.suspendAfter = configuration.suspendAfter
         settings.snapshot = prepared.snapshot
         settings.jitlessSnapshot = prepared.jitlessSnapshot
         settings.hashSeed = prepared.hashSeed
@@ -137,12 +152,15 @@ struct Daemon {
         settings.memoryBudgetBytes = Self.memoryBudget(configuration)
         settings.evictsLRU = configuration.eviction == .lru
         if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }
-        let folder = configuration.policies
-        let load: @Sendable () -> PolicyLoad = { PolicyLoad(PolicyDirectory.load(folder)) }
+        let load = PolicyReader(folder: configuration.policies)
         let supervisor = Supervisor(
             eventLoop: eventLoop, configuration: settings, spawner: SandboxSpawner(prepared.launcher), logger: logger,
-            registry: registry, loadPolicies: load)
+            registry: registry, loadPolicies: { load() })
         let policies = load()
+        guard policies.isComplete else {
+            policies.failures.values.joined().forEach { complain($0) }
+            throw ExitStatus.configuration
+        }
         try await eventLoop.submit {
             supervisor.apply(policies)
             supervisor.start()
@@ -150,40 +168,65 @@ struct Daemon {
         return supervisor
     }
 
+    /// What the kernel lets one cell have beyond what all of them may take by the supervisor's own count: who goes over that is out of control.
+    private static let cellMemoryMarginBytes: UInt64 = 512 << 20
+
     /// What is configured, or four fifths of what there is.
     static func memoryBudget(_ configuration: DaemonConfiguration) -> UInt64 {
         configuration.memoryMegabytes.map { UInt64($0) << 20 } ?? MachineMemory.limitBytes / 5 * 4
     }
 
-    private func startGateway(_ supervisor: Supervisor, _ eventLoop: any EventLoop, _ registry: MetricsRegistry) async throws
-        -> GatewayServer
-    {
+    private func startGateway(
+        _ supervisor: Supervisor, _ certificate: FrontCertificate?, _ eventLoop: any EventLoop, _ registry: MetricsRegistry,
+        _ logger: Logger
+    ) async throws -> GatewayServer {
         let (host, port) = DaemonConfigurationFile.split(configuration.listen)!
-        var limits = GatewayLimits()
-        limits.connections = configuration.http.connections
-        limits.headBytes = configuration.http.headBytes
-        limits.headerCount = configuration.http.headers
-        limits.headTimeoutMilliseconds = configuration.http.headTimeoutMilliseconds
-        limits.bodyTimeoutMilliseconds = configuration.http.bodyTimeoutMilliseconds
-        limits.idleTimeoutMilliseconds = configuration.http.idleTimeoutMilliseconds
-        limits.writeTimeoutMilliseconds = configuration.http.writeTimeoutMilliseconds
+        let tls = try tls(certificate, logger)
+        var limits = GatewayLimits(configuration.http)
+        limits.connections = OpenFiles.makeRoom(connections: limits.connections)
+        if limits.connections < configuration.http.connections {
+            logger.warning(
+                "the limit of open files (RLIMIT_NOFILE) allows fewer connections than are configured",
+                metadata: ["configured": "\(configuration.http.connections)", "allowed": "\(limits.connections)"])
+        }
         do {
             return try await GatewayServer.start(
-                host: host, port: port, eventLoop: eventLoop, limits: limits, metrics: registry, dispatcher: { supervisor })
+                host: host, port: port, tls: tls, eventLoop: eventLoop, limits: limits, metrics: registry, dispatcher: { supervisor })
         } catch {
-            complain("cannot listen on \(configuration.listen): \(error)")
-            throw ExitStatus.unavailable
+            complain("cannot listen on \(([configuration.listen] + [configuration.listenTLS].compactMap { $0 }).joined(separator: " and ")): \(error)")
+            throw (error as? IOError)?.errnoCode == EACCES ? ExitStatus.permission : ExitStatus.unavailable
         }
     }
 
-    private func startAdmin(_ supervisor: Supervisor, _ registry: MetricsRegistry, _ logger: Logger) throws -> Task<Void, Never> {
+    private func tls(_ certificate: FrontCertificate?, _ logger: Logger) throws -> GatewayTLS? {
+        guard let certificate, let (host, port) = configuration.listenTLS.flatMap(DaemonConfigurationFile.split) else { return nil }
+        do throws(PolicyErrors) {
+            let loaded = try certificate.load()
+            certificate.announce(loaded, logger)
+            return GatewayTLS(host: host, port: port, certificate: loaded)
+        } catch {
+            error.errors.forEach { complain($0.description) }
+            throw ExitStatus.configuration
+        }
+    }
+
+    private func startAdmin(
+        _ folder: StateFolder, _ supervisor: Supervisor, _ reload: Reloading, _ registry: MetricsRegistry, _ logger: Logger
+    ) throws -> Task<Void, Never> {
         let address: AdminAddress
         do throws(AdminAddressError) { address = try AdminAddress(parsing: configuration.admin) } catch {
             complain("\(error)")
             throw ExitStatus.configuration
         }
-        let server = AdminServer(address: address, control: supervisor, metrics: registry, logger: logger) { bound in
-            logger.info("admin listening", metadata: ["admin": "\(bound.map(Self.text) ?? "")"])
+        let token: AdminToken
+        do throws(AdminTokenError) { token = try AdminToken(folder: folder.path) } catch {
+            complain("\(error)")
+            throw ExitStatus.unavailable
+        }
+        let server = AdminServer(
+            address: address, token: token, control: supervisor, metrics: registry, logger: logger, reload: { await reload() }
+        ) { bound in
+            logger.info("admin listening", metadata: ["admin": "\(bound.map(Self.text) ?? "")", "token": "\(token.path)"])
         }
         return Task {
             do { try await server.run() } catch is CancellationError {} catch {
@@ -203,12 +246,13 @@ struct Daemon {
 
     /// HUP reloads; TERM and INT drain and end; a second one ends at once. Never returns.
     private func serve(
-        _ signals: UnixSignalsSequence, _ supervisor: Supervisor, _ gateway: GatewayServer, _ logger: Logger, _ output: LogOutput
+        _ signals: UnixSignalsSequence, _ supervisor: Supervisor, _ gateway: GatewayServer, _ reload: Reloading, _ logger: Logger,
+        _ output: LogOutput
     ) async {
         var isDraining = false
         for await signal in signals {
             if signal == .sighup {
-                _ = await supervisor.reload()
+                _ = await reload()
             } else if isDraining {
                 logger.warning("ending at once")
                 await end(supervisor, logger, output)
@@ -259,6 +303,6 @@ extension PolicyLoad {
                     bundle: TenantBundle(
                         tenant: loaded.policy.tenant, limits: loaded.policy.limits, eval: loaded.policy.eval,
                         weight: loaded.policy.weight, vars: loaded.vars, secrets: loaded.secrets, modules: loaded.modules))
-            }, failures: failures)
+            }, failures: failures, isComplete: contents.isComplete)
     }
 }

@@ -32,6 +32,8 @@ import Testing
         let read = try read(
             """
             listen: "[::1]:80"
+            listen_tls: "0.0.0.0:443"
+            tls: { certificate: c.pem, key: /k.pem }
             admin: unix:/run/cloister/admin.sock
             policies: p
             state: /var/lib/x
@@ -43,6 +45,12 @@ import Testing
             idle_s: 103
             machine_concurrency: 104
             machine_queue: 105
+            cell_silence_s: 90
+            quarantine_after: 91
+            quarantine_window_s: 92
+            quarantine_quiet_s: 93
+            quarantine_cells: 94
+            suspend_after: 95
             drain_s: 106
             preempt: false
             http:
@@ -53,9 +61,25 @@ import Testing
               body_timeout_ms: 111
               idle_timeout_ms: 112
               write_timeout_ms: 113
+              connections_per_address: 201
+              requests_per_s_per_address: 202
+              handshakes: 203
+              buffered_mb: 204
+              target_bytes: 205
+              body_mb: 206
+              chunk_extension_bytes: 207
+              discarded_body_bytes: 208
+              handshake_timeout_ms: 209
+              body_bytes_per_s: 210
+              half_closed_ms: 211
+              linger_ms: 212
+              trust_forwarded: true
             """)
         var wanted = DaemonConfiguration()
         wanted.listen = "[::1]:80"
+        wanted.listenTLS = "0.0.0.0:443"
+        wanted.certificateFile = folder.path + "/c.pem"
+        wanted.keyFile = "/k.pem"
         wanted.admin = "unix:/run/cloister/admin.sock"
         wanted.policies = folder.path + "/p"
         wanted.state = "/var/lib/x"
@@ -67,6 +91,12 @@ import Testing
         wanted.idleSeconds = 103
         wanted.machineConcurrency = 104
         wanted.machineQueue = 105
+        wanted.cellSilenceSeconds = 90
+        wanted.quarantineAfter = 91
+        wanted.quarantineWindowSeconds = 92
+        wanted.quarantineQuietSeconds = 93
+        wanted.quarantineCells = 94
+        wanted.suspendAfter = 95
         wanted.drainSeconds = 106
         wanted.preempt = false
         wanted.http.connections = 107
@@ -76,6 +106,19 @@ import Testing
         wanted.http.bodyTimeoutMilliseconds = 111
         wanted.http.idleTimeoutMilliseconds = 112
         wanted.http.writeTimeoutMilliseconds = 113
+        wanted.http.connectionsPerAddress = 201
+        wanted.http.requestsPerSecondPerAddress = 202
+        wanted.http.handshakes = 203
+        wanted.http.bufferedMegabytes = 204
+        wanted.http.targetBytes = 205
+        wanted.http.bodyMegabytes = 206
+        wanted.http.chunkExtensionBytes = 207
+        wanted.http.discardedBodyBytes = 208
+        wanted.http.handshakeTimeoutMilliseconds = 209
+        wanted.http.bodyBytesPerSecond = 210
+        wanted.http.halfClosedMilliseconds = 211
+        wanted.http.lingerMilliseconds = 212
+        wanted.http.trustsForwardedHeaders = true
         #expect(read == wanted)
     }
 
@@ -100,9 +143,10 @@ import Testing
     }
 
     @Test func everyFieldHasItsKey() {
-        // listen, admin, policies, state, workers, preempt and http stand in no table.
-        #expect(Mirror(reflecting: DaemonConfiguration()).children.count == DaemonConfigurationFile.keys.count + 7)
-        #expect(Mirror(reflecting: DaemonConfiguration().http).children.count == DaemonConfigurationFile.httpKeys.count)
+        // listen, listen_tls, tls (two fields), admin, policies, state, workers, memory_mb, eviction, preempt and http stand in no table.
+        #expect(Mirror(reflecting: DaemonConfiguration()).children.count == DaemonConfigurationFile.keys.count + 12)
+        // Nor does trust_forwarded.
+        #expect(Mirror(reflecting: DaemonConfiguration().http).children.count == DaemonConfigurationFile.httpKeys.count + 1)
     }
 
     @Test(arguments: [
@@ -116,6 +160,9 @@ import Testing
         ("policies: [a]", "1:11: 'policies' must be text"),
         ("listen: 8080", "1:9: 'listen' must be HOST:PORT"),
         ("listen: unix:/a", "1:9: 'listen' must be HOST:PORT"),
+        ("listen_tls: 443", "1:13: 'listen_tls' must be HOST:PORT"),
+        ("tls: { certificate: a }", "1:6: 'tls' needs both 'certificate' and 'key'"),
+        ("tls: { certificate: a, key: b, kee: c }", "1:32: unknown key 'kee'; did you mean 'key'?"),
         ("admin: unix:a", "1:8: 'admin' must be HOST:PORT or unix:/PATH"),
         ("admin: localhost", "1:8: 'admin' must be HOST:PORT or unix:/PATH"),
         ("a: [", "2:1: not YAML: did not find expected node content"),

@@ -48,6 +48,17 @@ import Testing
         #expect(backoff.remainingNanoseconds(now: Self.window - 1) == 2 * Self.second)
     }
 
+    @Test func theFirstSuspensionComesWithTheLossThatIsSaid() {
+        var backoff = LossBackoff()
+        for _ in 0..<100 { backoff.recordLoss(now: 0, after: 0) }
+        #expect(backoff.remainingNanoseconds(now: 0) == nil)
+        backoff = LossBackoff()
+        for _ in 0..<3 { backoff.recordLoss(now: 0, after: 4) }
+        #expect(backoff.remainingNanoseconds(now: 0) == nil)
+        backoff.recordLoss(now: 0, after: 4)
+        #expect(backoff.remainingNanoseconds(now: 0) == Self.second)
+    }
+
     @Test func rareLossesNeverSuspend() {
         var backoff = LossBackoff()
         for step in 0..<1_000 as Range<UInt64> {

@@ -21,7 +21,7 @@ final class FakeCell: SpawnedCell, Sendable {
     let pid: Int32 = 0
     let isSandboxed: Bool
     let seal: (any Error)?
-    /// All frames but pings.
+    /// All frames but pings and budgets.
     let frames = Mailbox<Received>()
     let pings = Mailbox<UInt64>()
     private let supervisorEnd: Int32
@@ -191,7 +191,7 @@ private final class FrameReader: ChannelInboundHandler, Sendable {
                 let payload = rest.readSlice(length: header.length)!
                 if header.kind == .ping {
                     pings.put(header.id)
-                } else {
+                } else if header.kind != .budget {
                     frames.put(FakeCell.Received(header: header, payload: payload))
                 }
             }
