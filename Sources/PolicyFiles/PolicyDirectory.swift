@@ -19,25 +19,30 @@ public enum PolicyDirectory {
     public struct Contents: Sendable {
         public var tenants: [LoadedTenant] = []
         public var errors: [PolicyError] = []
+        /// False when the folder itself could not be read: nothing is known of its tenants then.
+        public var isComplete = true
         /// The name of a tenant for each file with errors, as far as the file tells; else the file's name without its extension.
         public var tenantOfFile: [String: String] = [:]
     }
 
     /// Reads all `*.yaml` and `*.yml` in `folder`. A file with errors takes none of the others with it; of two that claim the same name or
     /// host, the first in the order of file names keeps it.
-    public static func load(_ folder: String) -> Contents {
+    /// - Parameter known: the tenant of each file as it was read before, for files that cannot even tell their tenant's name any more.
+    public static func load(_ folder: String, known: [String: String] = [:]) -> Contents {
         var contents = Contents()
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
             contents.errors.append(PolicyError(file: folder, "the folder of policies cannot be read"))
+            contents.isComplete = false
             return contents
         }
         let files = names.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.filter { !$0.hasPrefix(".") }.sorted()
         guard files.count <= filesLimit else {
             contents.errors.append(PolicyError(file: folder, "\(files.count) policies; at most \(filesLimit) are read"))
+            contents.isComplete = false
             return contents
         }
         var owners = Owners()
-        for name in files { read((folder as NSString).appendingPathComponent(name), into: &contents, &owners) }
+        for name in files { read((folder as NSString).appendingPathComponent(name), into: &contents, &owners, known) }
         return contents
     }
 
@@ -46,12 +51,12 @@ public enum PolicyDirectory {
         var hosts: [String: String] = [:]
     }
 
-    private static func read(_ path: String, into contents: inout Contents, _ owners: inout Owners) {
+    private static func read(_ path: String, into contents: inout Contents, _ owners: inout Owners, _ known: [String: String]) {
         let file = YAMLFile(path: path)
         let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
         guard let decoded = TenantPolicyDecoder.decode(file) else {
             contents.errors += file.errors
-            contents.tenantOfFile[path] = declaredName(path) ?? stem
+            contents.tenantOfFile[path] = declaredName(path) ?? known[path] ?? stem
             return
         }
         let policy = decoded.policy

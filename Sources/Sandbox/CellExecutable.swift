@@ -9,6 +9,8 @@ public struct CellExecutable: Sendable {
 
     /// Asks the dynamic loader what `path` needs. Runs it once and waits.
     public init(path: String) throws(SandboxFailure) {
+        // Absolute: the cell's child looks for it from within a root of its own.
+        let path = path.hasPrefix("/") ? path : Self.currentFolder + "/" + path
         self.path = path
         guard access(path, X_OK) == 0 else { throw SandboxFailure(stage: "find \(path)", errorNumber: errno) }
         let output = try Self.run(path, [], environment: ["LD_TRACE_LOADED_OBJECTS=1"])
@@ -19,6 +21,12 @@ public struct CellExecutable: Sendable {
         guard libraries.contains(where: { $0.contains("/libc.so") }) else {
             throw SandboxFailure(stage: "find the libraries of \(path)", errorNumber: ENOEXEC)
         }
+    }
+
+    private static var currentFolder: String {
+        guard let folder = getcwd(nil, 0) else { return "" }
+        defer { free(folder) }
+        return String(cString: folder)
     }
 
     /// Tells this executable and its libraries from others, also from an update that carries the same version: path, size and time of change of

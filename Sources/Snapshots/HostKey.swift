@@ -36,7 +36,14 @@ public struct HostKey: @unchecked Sendable {
 /// Why the state folder cannot be used.
 public struct StateError: Error, CustomStringConvertible {
     public var description: String
-    public init(_ description: String) { self.description = description }
+    /// The kernel's reason, if it is one.
+    public var errorNumber: Int32
+    public init(_ description: String, errorNumber: Int32 = 0) {
+        self.description = description
+        self.errorNumber = errorNumber
+    }
+    /// The user has not the right.
+    public var isPermission: Bool { errorNumber == EACCES || errorNumber == EPERM }
 }
 
 /// Files that are there in full or not at all.
@@ -75,6 +82,6 @@ enum AtomicFile {
     }
 
     private static func failure(_ what: String, _ path: String) -> StateError {
-        StateError("cannot \(what) \(path): \(String(cString: strerror(errno)))")
+        StateError("cannot \(what) \(path): \(String(cString: strerror(errno)))", errorNumber: errno)
     }
 }

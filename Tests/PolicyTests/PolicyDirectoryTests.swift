@@ -47,11 +47,12 @@ import Testing
 
     @Test func anEmptyFolderHasNoTenants() throws {
         try FileManager.default.createDirectory(atPath: path(""), withIntermediateDirectories: true)
-        #expect(load().tenants.isEmpty && load().errors.isEmpty)
+        #expect(load().tenants.isEmpty && load().errors.isEmpty && load().isComplete)
     }
 
     @Test func aFolderThatIsNotThereIsTold() {
         #expect(told(load()) == ["policies:1:1: the folder of policies cannot be read"])
+        #expect(!load().isComplete)
     }
 
     @Test func aFileWithErrorsTakesNoOtherDown() throws {
@@ -90,6 +91,16 @@ import Testing
         #expect(load().tenantOfFile == [path("x.yaml"): "y"])
         try folder.write("policies/x.yaml", Data(repeating: 0x20, count: YAMLFile.bytesLimit) + Data("\ntenant: y\n".utf8))
         #expect(load().tenantOfFile == [path("x.yaml"): "x"])
+    }
+
+    @Test func aFileThatSaysNothingAnyMoreIsKnownAsBefore() throws {
+        try FileManager.default.createDirectory(atPath: path(""), withIntermediateDirectories: true)
+        try FileManager.default.createSymbolicLink(atPath: path("10-x.yaml"), withDestinationPath: path("nowhere"))
+        try write("20-y.yaml", "main: [")
+        try write("30-z.yaml", "tenant: other\nmain: [")
+        let known = [path("10-x.yaml"): "x", path("20-y.yaml"): "y", path("30-z.yaml"): "z"]
+        let contents = PolicyDirectory.load(folder.path + "/policies", known: known)
+        #expect(contents.tenantOfFile == [path("10-x.yaml"): "x", path("20-y.yaml"): "y", path("30-z.yaml"): "other"])
     }
 
     @Test func theFirstOfTwoKeepsTheNameAndTheSecondIsTold() throws {

@@ -40,6 +40,14 @@ import Testing
         #expect(lines.contains("write \(EROFS)"))
     }
 
+    @Test func aCellIsStartedFromARelativePathToo() throws {
+        let folder = FileManager.default.currentDirectoryPath
+        let relative = String(repeating: "../", count: folder.split(separator: "/").count) + FixtureCells.path.dropFirst()
+        let executable = try CellExecutable(path: relative)
+        #expect(executable.path.hasPrefix("/"))
+        #expect(try report(CellLauncher(executable: executable)).contains("pid 1"))
+    }
+
     @Test func theLibrariesOfAnExecutableAreFoundAtTheirPaths() throws {
         let libraries = try CellExecutable(path: FixtureCells.path).libraries
         #expect(libraries.contains { $0.contains("/ld-linux") })

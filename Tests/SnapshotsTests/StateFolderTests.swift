@@ -37,6 +37,20 @@ import Testing
         #expect(error?.description.hasPrefix("the state folder \(path) cannot be made: ") == true)
     }
 
+    /// The user's rights are another exit code of the daemon than anything else.
+    @Test func whatTheKernelSaidIsKnown() {
+        let kernel = NSError(domain: NSPOSIXErrorDomain, code: Int(EPERM))
+        let errors: [(NSError, Int32)] = [
+            (NSError(domain: NSCocoaErrorDomain, code: CocoaError.Code.fileWriteNoPermission.rawValue), EACCES),
+            (NSError(domain: NSCocoaErrorDomain, code: 4, userInfo: [NSUnderlyingErrorKey: kernel]), EPERM),
+            (NSError(domain: NSCocoaErrorDomain, code: CocoaError.Code.fileWriteVolumeReadOnly.rawValue), EROFS),
+            (NSError(domain: "other", code: 1), 0),
+        ]
+        for (error, number) in errors { #expect(StateFolder.errorNumber(of: error) == number) }
+        #expect(StateError("", errorNumber: EACCES).isPermission && StateError("", errorNumber: EPERM).isPermission)
+        #expect(!StateError("").isPermission && !StateError("", errorNumber: ENOENT).isPermission)
+    }
+
     @Test func aLinkInTheLocksPlaceIsNotFollowed() throws {
         let target = folder.path + "/target"
         try FileManager.default.createDirectory(atPath: folder.path + "/state", withIntermediateDirectories: true)
