@@ -61,6 +61,8 @@ class TaskQueue;
 
 struct LoadedModule {
   v8::Global<v8::Module> module;
+  /// Of data: what it exports, until it is evaluated.
+  v8::Global<v8::Value> value;
   std::string name;
   cv8_module source;
 };
@@ -68,6 +70,8 @@ struct LoadedModule {
 struct Rejection {
   v8::Global<v8::Promise> promise;
   v8::Global<v8::Value> reason;
+  /// Whose code was running.
+  double request = 0;
 };
 
 }  // namespace cv8

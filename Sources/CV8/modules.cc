@@ -22,22 +22,48 @@ v8::Local<v8::String> SourceString(cv8_isolate *state, const cv8_module &module)
   return v8::String::Empty(state->isolate);
 }
 
-v8::MaybeLocal<v8::Value> ValueOf(cv8_isolate *state, v8::Local<v8::Context> context, const LoadedModule &loaded) {
+/// What V8 says of an exception: its text without "Uncaught ", and where in a module it comes from; both may be empty.
+struct Place {
+  std::string text;
+  std::string position;
+};
+
+Place Where(v8::Isolate *isolate, v8::Local<v8::Context> context, v8::Local<v8::Message> message) {
+  Place place;
+  if (message.IsEmpty()) return place;
+  v8::String::Utf8Value text(isolate, message->Get());
+  if (*text) place.text = std::string(*text, static_cast<size_t>(text.length()));
+  if (place.text.rfind("Uncaught ", 0) == 0) place.text.erase(0, 9);
+  v8::String::Utf8Value name(isolate, message->GetScriptResourceName());
+  int line = message->GetLineNumber(context).FromMaybe(0);
+  if (line > 0 && *name) place.position = std::string(*name) + ":" + std::to_string(line) + ":" + std::to_string(message->GetStartColumn(context).FromMaybe(0) + 1);
+  return place;
+}
+
+/// Throws what is caught anew as "NAME is not KIND: why", unless the execution is being terminated.
+void ThrowUnreadable(cv8_isolate *state, v8::Local<v8::Context> context, v8::TryCatch &caught, const std::string &what,
+                     v8::Local<v8::Value> (*make)(v8::Local<v8::String>)) {
+  if (!caught.HasTerminated()) {
+    std::string why = Where(state->isolate, context, caught.Message()).text;
+    for (const char *known : {"SyntaxError: ", "CompileError: ", "WasmModuleObject::Compile(): "}) {
+      if (why.rfind(known, 0) == 0) why.erase(0, std::string(known).size());
+    }
+    caught.Reset();
+    state->isolate->ThrowException(make(Text(state->isolate, what + ": " + why)));
+  }
+  caught.ReThrow();
+}
+
+v8::MaybeLocal<v8::Value> ValueOf(cv8_isolate *state, v8::Local<v8::Context> context, const cv8_module &source) {
   v8::Isolate *isolate = state->isolate;
-  const cv8_module &source = loaded.source;
+  std::string name(source.name, source.name_length);
+  // Thrown from within, as in Resolve.
+  v8::TryCatch caught(isolate);
   switch (source.kind) {
     case CV8_MODULE_JSON: {
-      v8::TryCatch caught(isolate);
       v8::Local<v8::Value> value;
       if (v8::JSON::Parse(context, SourceString(state, source)).ToLocal(&value)) return value;
-      if (caught.HasTerminated()) {
-        caught.ReThrow();
-        return {};
-      }
-      v8::String::Utf8Value why(isolate, caught.Message().IsEmpty() ? v8::Local<v8::String>() : caught.Message()->Get());
-      caught.Reset();
-      isolate->ThrowException(v8::Exception::SyntaxError(Text(isolate, loaded.name + " is not JSON: " + (*why ? *why : ""))));
-      caught.ReThrow();
+      ThrowUnreadable(state, context, caught, name + " is not JSON", [](v8::Local<v8::String> text) { return v8::Exception::SyntaxError(text); });
       return {};
     }
     case CV8_MODULE_TEXT:
@@ -46,7 +72,8 @@ v8::MaybeLocal<v8::Value> ValueOf(cv8_isolate *state, v8::Local<v8::Context> con
       std::unique_ptr<v8::BackingStore> store;
       void *data = state->buffers->Allocate(source.length);
       if (!data) {
-        isolate->ThrowException(v8::Exception::RangeError(Text(isolate, loaded.name + ": no memory for its bytes")));
+        isolate->ThrowException(v8::Exception::RangeError(Text(isolate, name + ": no memory for its bytes")));
+        caught.ReThrow();
         return {};
       }
       memcpy(data, source.data, source.length);
@@ -57,12 +84,15 @@ v8::MaybeLocal<v8::Value> ValueOf(cv8_isolate *state, v8::Local<v8::Context> con
     }
     case CV8_MODULE_WASM: {
       if (jitless) {
-        isolate->ThrowException(v8::Exception::Error(Text(isolate, loaded.name + ": this tenant runs without a JIT, where there is no WebAssembly")));
+        isolate->ThrowException(v8::Exception::Error(Text(isolate, name + ": this tenant runs without a JIT, where there is no WebAssembly")));
+        caught.ReThrow();
         return {};
       }
       v8::Local<v8::WasmModuleObject> module;
-      if (!v8::WasmModuleObject::Compile(isolate, v8::MemorySpan<const uint8_t>(source.data, source.length)).ToLocal(&module)) return {};
-      return module;
+      if (v8::WasmModuleObject::Compile(isolate, v8::MemorySpan<const uint8_t>(source.data, source.length)).ToLocal(&module)) return module;
+      ThrowUnreadable(state, context, caught, name + " is not WebAssembly",
+                      [](v8::Local<v8::String> text) { return v8::Exception::WasmCompileError(text); });
+      return {};
     }
     default:
       return {};
@@ -86,7 +116,14 @@ v8::MaybeLocal<v8::Value> EvaluateData(v8::Local<v8::Context> context, v8::Local
   int32_t index;
   LoadedModule *loaded = Find(state, module, &index);
   v8::Local<v8::Value> value;
-  if (!loaded || !ValueOf(state, context, *loaded).ToLocal(&value)) return {};
+  if (!loaded) return {};
+  if (!loaded->value.IsEmpty()) {
+    value = loaded->value.Get(state->isolate);
+    loaded->value.Reset();
+  } else if (!ValueOf(state, context, loaded->source).ToLocal(&value)) {
+    // Of a tenant's snapshot that holds it linked and not evaluated.
+    return {};
+  }
   if (module->SetSyntheticModuleExport(state->isolate, Text(state->isolate, "default"), value).IsNothing()) return {};
   v8::Local<v8::Promise::Resolver> resolver;
   if (!v8::Promise::Resolver::New(context).ToLocal(&resolver)) return {};
@@ -130,11 +167,15 @@ v8::MaybeLocal<v8::Module> Get(cv8_isolate *state, const std::string &specifier,
   if (found != state->modules.end()) return found->second->module.Get(state->isolate);
   std::string name(source.name, source.name_length);
   v8::Local<v8::Module> module;
+  v8::Local<v8::Value> value;
+  // Data that cannot be read is a mistake of the module, as a syntax error is: found before anything is evaluated, whoever imports it.
+  if (source.kind != CV8_MODULE_JAVASCRIPT && !ValueOf(state, state->isolate->GetCurrentContext(), source).ToLocal(&value)) return {};
   if (!Compile(state, source, name).ToLocal(&module)) return {};
   auto loaded = std::make_unique<LoadedModule>();
   loaded->module.Reset(state->isolate, module);
   loaded->name = name;
   loaded->source = source;
+  if (!value.IsEmpty()) loaded->value.Reset(state->isolate, value);
   state->modules[index] = std::move(loaded);
   state->module_indices[name] = index;
   return module;
@@ -156,7 +197,9 @@ v8::MaybeLocal<v8::Module> Resolve(v8::Local<v8::Context> context, v8::Local<v8:
   return module;
 }
 
-v8::MaybeLocal<v8::Value> Import(cv8_isolate *state, v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier) {
+/// `is_linked`: whether the module and what it imports were found, compiled and linked.
+v8::MaybeLocal<v8::Value> Import(cv8_isolate *state, v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier,
+                                 bool *is_linked) {
   v8::Isolate *isolate = state->isolate;
   v8::String::Utf8Value name(isolate, referrer);
   auto found = state->module_indices.find(*name ? *name : "");
@@ -168,6 +211,7 @@ v8::MaybeLocal<v8::Value> Import(cv8_isolate *state, v8::Local<v8::Context> cont
   v8::Local<v8::Module> module;
   if (!Get(state, std::string(*text ? *text : "", static_cast<size_t>(text.length())), found->second).ToLocal(&module)) return {};
   if (module->GetStatus() < v8::Module::kInstantiated && module->InstantiateModule(context, Resolve).IsNothing()) return {};
+  *is_linked = true;
   v8::Local<v8::Value> evaluated;
   if (!module->Evaluate(context).ToLocal(&evaluated)) return {};
   v8::Local<v8::Function> then;
@@ -175,6 +219,17 @@ v8::MaybeLocal<v8::Value> Import(cv8_isolate *state, v8::Local<v8::Context> cont
   v8::Local<v8::Promise> promise;
   if (!evaluated.As<v8::Promise>()->Then(context, then).ToLocal(&promise)) return {};
   return promise;
+}
+
+/// What an import of something that cannot be read is rejected with. The stack only shows who imported it: the message names the place.
+v8::Local<v8::Value> Located(v8::Isolate *isolate, v8::Local<v8::Context> context, v8::TryCatch &caught) {
+  v8::Local<v8::Value> error = caught.Exception();
+  if (!error->IsNativeError()) return error;
+  v8::String::Utf8Value kind(isolate, error.As<v8::Object>()->GetConstructorName());
+  Place place = Where(isolate, context, caught.Message());
+  if (!*kind || std::string(*kind) != "SyntaxError" || place.position.empty()) return error;
+  if (place.text.rfind("SyntaxError: ", 0) == 0) place.text.erase(0, 13);
+  return v8::Exception::SyntaxError(Text(isolate, place.text + " (" + place.position + ")"));
 }
 
 }  // namespace
@@ -189,14 +244,15 @@ v8::MaybeLocal<v8::Promise> ImportDynamically(v8::Local<v8::Context> context, v8
   if (!v8::Promise::Resolver::New(context).ToLocal(&resolver)) return {};
   v8::TryCatch caught(isolate);
   v8::Local<v8::Value> result;
-  if (Import(state, context, referrer, specifier).ToLocal(&result)) {
+  bool is_linked = false;
+  if (Import(state, context, referrer, specifier, &is_linked).ToLocal(&result)) {
     if (resolver->Resolve(context, result).IsNothing()) return {};
   } else {
     if (caught.HasTerminated() || !caught.CanContinue()) {
       caught.ReThrow();
       return {};
     }
-    if (resolver->Reject(context, caught.Exception()).IsNothing()) return {};
+    if (resolver->Reject(context, is_linked ? caught.Exception() : Located(isolate, context, caught)).IsNothing()) return {};
   }
   return scope.Escape(resolver->GetPromise());
 }

@@ -131,6 +131,7 @@ void ReportRejections(cv8_isolate *state, v8::Local<v8::Context> context) {
       v8::HandleScope handles(state->isolate);
       v8::TryCatch caught(state->isolate);
       v8::Local<v8::Value> arguments[] = {rejection.reason.Get(state->isolate), rejection.promise.Get(state->isolate)};
+      SetRequest(state, context, rejection.request);
       Call(state, context, 0, 2, arguments);
     }
     Drain(state);
@@ -164,6 +165,7 @@ void OnPromiseRejection(v8::PromiseRejectMessage message) {
     Rejection &rejection = state->rejections.emplace_back();
     rejection.promise.Reset(isolate, promise);
     rejection.reason.Reset(isolate, message.GetValue());
+    rejection.request = CurrentRequest(isolate);
   } else if (message.GetEvent() == v8::kPromiseHandlerAddedAfterReject) {
     for (auto entry = state->rejections.begin(); entry != state->rejections.end(); ++entry) {
       if (entry->promise == promise) {

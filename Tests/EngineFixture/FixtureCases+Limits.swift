@@ -1,0 +1,174 @@
+import Engine
+import Glibc
+
+@Sendable func accounts() {
+    let tenant = FixtureTenant(
+        """
+        let kept;
+        export const cases = [() => { kept = new ArrayBuffer(8 << 20); return kept.byteLength; }, () => { kept = undefined; return 'dropped'; }];
+        """)
+    tenant.start()
+    sayLine(tenant.isolate.memory.text)
+    tenant.call(0)
+    sayLine(tenant.isolate.memory.text)
+    tenant.call(1)
+    tenant.isolate.trim()
+    sayLine(tenant.isolate.memory.text)
+}
+
+@Sendable func bufferQuota() {
+    let tenant = FixtureTenant(
+        """
+        const all = [];
+        export const cases = [
+          () => { try { for (;;) all.push(new ArrayBuffer(1 << 20)); } catch (error) { return error.name + ' ' + (all.length > 20 && all.length < 64); } },
+          () => { all.push(new Uint8Array(64)); try { new ArrayBuffer(1 << 20); } catch (error) { return error.name; } },
+          ({ ops }) => { try { ops.make(1 << 20); } catch (error) { return error.name; } },
+          () => { all.length = 0; return 'dropped'; },
+          () => new ArrayBuffer(16 << 20).byteLength,
+        ];
+        """)
+    tenant.start()
+    for index in 0..<4 { tenant.call(Double(index)) }
+    tenant.isolate.trim()
+    sayLine(tenant.call(4).text)
+    sayLine(tenant.isolate.memory.isOverLimit ? "over its limit" : "within its limit")
+}
+
+@Sendable func wasmMemories() {
+    let tenant = FixtureTenant(
+        """
+        const memory = new WebAssembly.Memory({ initial: 1 });
+        export const cases = [
+          () => { try { for (;;) memory.grow(16); } catch (error) { const pages = memory.buffer.byteLength >> 16; return error.name + ' ' + (pages > 256 && pages < 1024); } },
+          () => { try { return new WebAssembly.Memory({ initial: 1024 }) && 'made'; } catch (error) { return error.name; } },
+        ];
+        """)
+    tenant.start()
+    let before = tenant.isolate.memory.pageBytes
+    tenant.call(0)
+    sayLine(
+        "counted \(tenant.isolate.memory.pageBytes - before > 16 << 20), within the limit \(tenant.isolate.memory.pageBytes <= 64 << 20)")
+    tenant.call(1)
+}
+
+@Sendable func nearHeapLimit() {
+    do {
+        let hog = FixtureTenant(
+            "const all = []; export const cases = [() => { for (;;) try { all.push({ text: 'x' + all.length }); } catch {} }, () => 'again'];",
+            memoryLimitBytes: 32 << 20)
+        hog.start()
+        sayLine(hog.call(0).text)
+        sayLine(hog.isolate.memory.text)
+        // Never used again.
+        sayLine(hog.call(1).text)
+    }
+    let other = FixtureTenant("export const cases = [() => 'the next one']")
+    other.start()
+    other.call()
+    sayLine("isolates \(V8.processMemory.isolateCount)")
+}
+
+/// Sources in ASCII are shared: isolates do not pay for them.
+@Sendable func sharedTexts() {
+    let text = "export const cases = [() => 'ran']; /*" + String(repeating: "x", count: 4 << 20) + "*/"
+    let bundle = FixtureBundle(text)
+    let tenant = FixtureTenant(bundle)
+    tenant.start()
+    tenant.call()
+    sayLine("below the text's size \(tenant.isolate.memory.pageBytes < 4 << 20)")
+}
+
+// MARK: Turns
+
+@Sendable func termination() {
+    let tenant = FixtureTenant(
+        "export const cases = [() => { for (;;) try { for (;;); } catch {} finally { continue; } }, () => 'again'];")
+    tenant.start()
+    tenant.prepareCall(0)
+    while !tenant.resume(while: { $0.isolate.terminate() }) {}
+    sayLine(tenant.outcome.text)
+    sayLine(tenant.isolate.memory.text)
+    sayLine(tenant.call(1).text)
+}
+
+@Sendable func terminationInMicrotasks() {
+    let tenant = FixtureTenant(
+        "export const cases = [() => { (function again() { Promise.resolve().then(again); })(); return new Promise(() => {}); }];")
+    tenant.start()
+    tenant.prepareCall(0)
+    while !tenant.resume(while: { $0.isolate.terminate() }) {}
+    sayLine(tenant.outcome.text)
+}
+
+/// Suspended in the midst of a loop, the turn goes on, each time on another thread, and its result is that of an undisturbed one.
+@Sendable func preemption() {
+    let main =
+        """
+        const work = () => { let sum = 0; const map = new Map();
+          for (let i = 0; i < 3000000; i++) { sum = (sum * 31 + i) % 1000003; if (i % 1000 === 0) map.set('k' + i, [i, { sum }]); }
+          return sum + map.size; };
+        export const cases = [work];
+        """
+    let alone = FixtureTenant(main)
+    alone.start()
+    alone.call(0)
+    let tenant = FixtureTenant(main)
+    tenant.start()
+    var suspensions = 0
+    tenant.prepareCall(0, request: 7)
+    var requests: Set<UInt64> = []
+    while !tenant.resumeElsewhere(while: { $0.isolate.preempt() }) {
+        suspensions += 1
+        requests.insert(tenant.currentRequest)
+    }
+    sayLine("suspended \(suspensions > 0), \(tenant.outcome.text), for \(requests.sorted())")
+}
+
+@Sendable func latePreemption() {
+    let tenant = FixtureTenant("export const cases = [() => { let sum = 0; for (let i = 0; i < 1e6; i++) sum += i; return sum; }];")
+    tenant.start()
+    tenant.isolate.preempt()
+    tenant.prepareCall(0)
+    var suspensions = 0
+    while !tenant.resume() { suspensions += 1 }
+    sayLine("suspended \(suspensions) times")
+}
+
+@Sendable func frozenClock() {
+    let tenant = FixtureTenant(
+        "export const cases = [({ ops }) => { const first = Date.now(); for (let i = 0; i < 3e6; i++); return [first, Date.now(), +new Date(), ops.clock()].join(); }];"
+    )
+    tenant.start()
+    tenant.call(0)
+    tenant.timeMilliseconds = 2_000_000.5
+    tenant.call(0)
+}
+
+/// Whose code runs is known across awaits, and of a rejection that nobody handles.
+@Sendable func requests() {
+    let tenant = FixtureTenant(
+        """
+        const waiting = [];
+        export const cases = [
+          async ({ ops }) => { const before = ops.request(); await new Promise((resolve) => { waiting.push(resolve); }); return before + ' ' + ops.request(); },
+          () => { for (const resolve of waiting) resolve(); return 'resolved'; },
+          () => { Promise.reject(new Error('nobody')); return 'rejected'; },
+          () => { const promise = Promise.reject(1); Promise.resolve().then(() => promise.catch(() => {})); return 'handled in time'; },
+        ];
+        """)
+    tenant.start()
+    tenant.call(0, request: 11)
+    tenant.call(0, request: 12)
+    tenant.call(1, request: 13)
+    tenant.call(2, request: 14)
+    tenant.call(3, request: 15)
+}
+
+/// An event whose bytes do not fit in the tenant's limit is an exception of that turn.
+@Sendable func eventOverQuota() {
+    let tenant = FixtureTenant("export const cases = [() => 'called']", memoryLimitBytes: 8 << 20)
+    tenant.start()
+    sayLine(tenant.callWithBytes(count: 16 << 20).text)
+    sayLine(tenant.call(0).text)
+}

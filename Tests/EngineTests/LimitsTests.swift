@@ -1,0 +1,47 @@
+import Testing
+
+/// What an isolate may hold, and how its execution ends.
+@Suite struct LimitsTests {
+    private func check(_ name: String, _ expected: [String], _ location: SourceLocation = #_sourceLocation) throws {
+        let lines = try EngineFixture.lines(of: name)
+        #expect(isAsExpected(lines, expected), "\(lines)", sourceLocation: location)
+    }
+
+    @Test func accountsFollowWhatIsHeld() throws {
+        try check(
+            "accounts",
+            [
+                "started", "pages true buffers 0 limit 64 over false", "8388608", "pages true buffers 8 limit 64 over false", "dropped",
+                "pages true buffers 0 limit 64 over false",
+            ])
+    }
+
+    /// The smallest are never refused, and the isolate lives on.
+    @Test func buffersOverTheQuotaAreARangeError() throws {
+        try check(
+            "buffers", ["started", "RangeError true", "RangeError", "RangeError", "dropped", "16777216", "completed", "within its limit"])
+    }
+
+    @Test func wasmMemoriesAreCountedAndRefusedOverTheLimit() throws {
+        try check("wasm-memory", ["started", "RangeError true", "counted true, within the limit true", "RangeError"])
+    }
+
+    @Test func anEventThatDoesNotFitIsAnExceptionOfItsTurn() throws {
+        try check(
+            "event-over-quota", ["started", "threw RangeError: no memory for the event within the tenant's limit", "called", "completed"])
+    }
+
+    @Test func goingOverTheHeapLimitEndsTheIsolateAndNoOther() throws {
+        try check(
+            "near-heap-limit",
+            ["started", "terminated", "pages true buffers 0 limit 32 over true", "terminated", "started", "the next one", "isolates 1"])
+    }
+
+    @Test func sourcesInASCIIAreShared() throws { try check("texts", ["started", "ran", "below the text's size true"]) }
+
+    @Test func terminationCannotBeCaughtAndIsForGood() throws {
+        try check("terminate", ["started", "terminated", "pages true buffers 0 limit 64 over false", "terminated"])
+    }
+
+    @Test func terminationReachesMicrotasks() throws { try check("terminate-microtasks", ["started", "terminated"]) }
+}
