@@ -2,6 +2,7 @@
 //
 //     runtime-fixture snapshot OUT                      builds the base snapshot and writes it to OUT
 //     runtime-fixture run SNAPSHOT HARNESS TEST         runs TEST; writes a line per case: "ok NAME" or "fail NAME: WHY", then "done COUNT"
+//     runtime-fixture wpt SNAPSHOT ROOT FILE            runs a file of the web platform tests in ROOT, likewise (see scripts/wpt)
 //
 // Exit codes: 0 the file ran to its end (cases may have failed), 1 it did not, 64 usage.
 import CFiber
@@ -38,6 +39,15 @@ let fixtureOperations: [(name: String, function: Operation)] = [
     ("fixtureNotes", { OperationCall($0).withFixture { call, host in call.returnText(host.takeNotes()) } }),
     ("fixtureWindow", { OperationCall($0).withFixture { call, host in host.windowIsOpen = call.bool(0) } }),
     (
+        "fixtureFile",
+        {
+            let call = OperationCall($0)
+            // A URL's path: it does not leave the root.
+            let path = WebPlatformTest.root + call.text(0)
+            if access(path, R_OK) == 0 { call.returnText(String(decoding: readFile(path), as: UTF8.self)) } else { call.returnNull() }
+        }
+    ),
+    (
         "fixtureSources",
         { OperationCall($0).returnText(WebRuntime.sources.map { String(cString: $0.text) }.joined(separator: "\n")) }
     ),
@@ -71,10 +81,10 @@ extension OperationCall {
 let fixtureSource: StaticString = """
     (function (internal) {
       'use strict';
-      const { fixtureDone, fixtureNotes, fixtureReport, fixtureSources, fixtureWindow } = internal.ops;
+      const { fixtureDone, fixtureFile, fixtureNotes, fixtureReport, fixtureSources, fixtureWindow } = internal.ops;
       const { parse } = JSON;
       internal.expose('fixture', {
-        internal, done: fixtureDone, report: fixtureReport, setWindow: fixtureWindow, sources: fixtureSources, takeNotes: () => parse(fixtureNotes()),
+        internal, done: fixtureDone, readFile: fixtureFile, report: fixtureReport, setWindow: fixtureWindow, sources: fixtureSources, takeNotes: () => parse(fixtureNotes()),
       });
     })
     """
@@ -101,9 +111,9 @@ func startV8() {
     }
 }
 
-func run(snapshot: [UInt8], harness: [UInt8], test: [UInt8]) throws {
-    let main = "import './harness.js'; import './test.js'; runTests(); export default { fetch() { return new Response('fixture'); } };"
-    let host = FixtureHost(texts: [Array(main.utf8), harness, test])
+/// - Parameter texts: of the main module, and of `./harness.js` and `./test.js` if it imports them.
+func run(snapshot: [UInt8], texts: [[UInt8]]) throws {
+    let host = FixtureHost(texts: texts)
     let blob = UnsafeMutableRawBufferPointer.allocate(byteCount: snapshot.count, alignment: 4096)
     blob.copyBytes(from: snapshot)
     let isolate = try Isolate(snapshot: UnsafeRawBufferPointer(blob))
@@ -146,8 +156,14 @@ case (3, "snapshot"):
     _exit(0)
 case (5, "run"):
     startV8()
-    try run(snapshot: readFile(arguments[2]), harness: readFile(arguments[3]), test: readFile(arguments[4]))
+    let main = "import './harness.js'; import './test.js'; runTests(); export default { fetch() { return new Response('fixture'); } };"
+    try run(snapshot: readFile(arguments[2]), texts: [Array(main.utf8), readFile(arguments[3]), readFile(arguments[4])])
+    _exit(0)
+case (5, "wpt"):
+    startV8()
+    let test = WebPlatformTest(root: arguments[3], path: arguments[4])
+    try run(snapshot: readFile(arguments[2]), texts: [Array(test.module.utf8)])
     _exit(0)
 default:
-    die("usage: runtime-fixture snapshot OUT | run SNAPSHOT HARNESS TEST", 64)
+    die("usage: runtime-fixture snapshot OUT | run SNAPSHOT HARNESS TEST | wpt SNAPSHOT ROOT FILE", 64)
 }
