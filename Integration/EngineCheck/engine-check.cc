@@ -66,6 +66,7 @@ function mixed() {
 export const cases = {
   modules: () => [own, cyclic(), data.list[1], text].join(' '),
   dynamic: async () => (await import('./cycle.js')).cyclic() + ' ' + await import('../outside.js').catch((error) => error.constructor.name),
+  unreadable: async () => (await Promise.all(['./bad.wasm', './bad.json'].map((name) => import(name).catch((error) => error.name)))).join(' '),
   frozen: () => { const first = Date.now(); for (let i = 0; i < 3e6; i++); return [first, Date.now()].join(' '); },
   eval: () => [nameOf(() => eval('1')), nameOf(() => new Function('return 1')())].join(' '),
   shared: () => typeof SharedArrayBuffer,
@@ -94,6 +95,8 @@ const File kFiles[] = {
     {"cycle.js", "import { own } from './worker.js'; export const cyclic = () => own + 2;", CV8_MODULE_JAVASCRIPT},
     {"data.json", "{\"list\":[1,2,3]}", CV8_MODULE_JSON},
     {"text.txt", "text", CV8_MODULE_TEXT},
+    {"bad.wasm", "junk", CV8_MODULE_WASM},
+    {"bad.json", "{", CV8_MODULE_JSON},
 };
 
 /// What one isolate's JavaScript said.
@@ -251,6 +254,7 @@ struct Case {
 const Case kCases[] = {
     {"modules", "40 42 2 text", CV8_OK, kCaseLimitMs},
     {"dynamic", "42 Error", CV8_OK, kCaseLimitMs},
+    {"unreadable", "CompileError SyntaxError", CV8_OK, kCaseLimitMs},
     {"frozen", "12345 12345", CV8_OK, kCaseLimitMs},
     {"eval", "EvalError EvalError", CV8_OK, kCaseLimitMs},
     {"shared", "undefined", CV8_OK, kCaseLimitMs},
