@@ -1,47 +1,23 @@
 // engine-check — drives cv8.h alone, without Swift, so that the engine can be tried against any release's V8 (scripts/test-debian).
 // Prints a line per case and ends with 0 when all of them hold.
 #include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <atomic>
-#include <chrono>
 #include <deque>
 #include <memory>
 #include <mutex>
-#include <string>
-#include <thread>
-#include <vector>
 
-#include "cv8.h"
-extern "C" {
-#include "fiber.h"
-}
+#include "engine-driver.h"
+
+using driver::NowMs;
+using driver::Tenant;
 
 namespace {
 
-constexpr double kFrozenTimeMs = 12345;
-constexpr size_t kStackBytes = 512 << 10;
 constexpr size_t kMemoryLimitBytes = 64 << 20;
 constexpr int kCaseLimitMs = 20000;
 constexpr int kWorkers = 3;
 constexpr int kMovingIsolates = 24;
 constexpr int kSliceMs = 2;
-
-const char kRuntime[] = R"js((function (internal) {
-  'use strict';
-  internal.hooks[0] = (reason) => internal.ops.say('unhandled ' + reason.message);
-  internal.hooks[1] = (promise, namespace) => {
-    promise.then(() => { internal.cases = namespace.cases; }, (error) => internal.ops.say('startup: ' + error.message));
-  };
-  internal.hooks[2] = async (name) => {
-    const said = internal.cases[name]();
-    internal.ops.say(String(said instanceof Promise ? await said : said));
-  };
-}))js";
 
 const char kWorker[] = R"js(
 import { cyclic } from './cycle.js';
@@ -85,151 +61,13 @@ export const cases = {
 };
 )js";
 
-struct File {
-  const char *name;
-  const char *text;
-  cv8_module_kind kind;
-};
-const File kFiles[] = {
-    {"worker.js", kWorker, CV8_MODULE_JAVASCRIPT},
-    {"cycle.js", "import { own } from './worker.js'; export const cyclic = () => own + 2;", CV8_MODULE_JAVASCRIPT},
+const std::vector<driver::File> kFiles = {
+    {"worker.js", kWorker},
+    {"cycle.js", "import { own } from './worker.js'; export const cyclic = () => own + 2;"},
     {"data.json", "{\"list\":[1,2,3]}", CV8_MODULE_JSON},
     {"text.txt", "text", CV8_MODULE_TEXT},
     {"bad.wasm", "junk", CV8_MODULE_WASM},
     {"bad.json", "{", CV8_MODULE_JSON},
-};
-
-/// What one isolate's JavaScript said.
-struct Host {
-  std::string said;
-};
-
-void Say(cv8_call *call) {
-  char text[4096];
-  size_t length = cv8_call_write_utf8(call, 0, reinterpret_cast<uint8_t *>(text), sizeof text, nullptr);
-  std::string &said = static_cast<Host *>(cv8_call_user(call))->said;
-  if (!said.empty()) said += "; ";
-  said.append(text, length);
-}
-
-int32_t Resolve(void *, const char *specifier, size_t length, int32_t referrer, cv8_module *out, char *error, size_t capacity,
-                size_t *error_length) {
-  std::string wanted(specifier, length);
-  for (size_t i = 0; i < sizeof kFiles / sizeof kFiles[0]; i++) {
-    const File &file = kFiles[i];
-    if (referrer < 0 ? i == 0 : wanted == std::string("./") + file.name) {
-      *out = {file.name, strlen(file.name), reinterpret_cast<const uint8_t *>(file.text), strlen(file.text), file.kind, true};
-      return static_cast<int32_t>(i);
-    }
-  }
-  int count = snprintf(error, capacity, "no module %s", wanted.c_str());
-  *error_length = static_cast<size_t>(count) < capacity ? static_cast<size_t>(count) : capacity;
-  return -1;
-}
-
-void Fatal(void *, bool out_of_memory, const char *location, const char *message) {
-  fprintf(stderr, "engine-check: V8 gave up%s: %s: %s\n", out_of_memory ? " (memory)" : "", location ? location : "", message ? message : "");
-  _exit(3);
-}
-
-cv8_status Start() {
-  static const char flags[] = "--hash-seed=4711";
-  static const cv8_source sources[] = {{"runtime", kRuntime, sizeof kRuntime - 1, false}};
-  static const cv8_operation_entry operations[] = {{"say", Say}};
-  static const cv8_options options = {flags, sizeof flags - 1, sources, 1, operations, 1, Resolve, cfiber_suspend, Fatal};
-  return cv8_start(&options);
-}
-
-/// The base snapshot, from a process of its own.
-std::vector<uint8_t> BuildSnapshot() {
-  int pipes[2];
-  if (pipe(pipes) != 0) exit(1);
-  pid_t child = fork();
-  if (child == 0) {
-    uint8_t *blob = nullptr;
-    size_t length = 0;
-    cv8_error error = {};
-    if (Start() != CV8_OK || cv8_snapshot_build(&blob, &length, &error) != CV8_OK) {
-      fprintf(stderr, "engine-check: no snapshot: %s\n", error.text ? error.text : "");
-      _exit(1);
-    }
-    for (size_t at = 0; at < length;) {
-      ssize_t count = write(pipes[1], blob + at, length - at);
-      if (count <= 0) _exit(1);
-      at += static_cast<size_t>(count);
-    }
-    _exit(0);
-  }
-  close(pipes[1]);
-  std::vector<uint8_t> blob;
-  uint8_t buffer[1 << 16];
-  for (ssize_t count; (count = read(pipes[0], buffer, sizeof buffer)) > 0;) blob.insert(blob.end(), buffer, buffer + count);
-  close(pipes[0]);
-  int status = 0;
-  waitpid(child, &status, 0);
-  if (status != 0) exit(1);
-  return blob;
-}
-
-int64_t NowMs() {
-  return std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// An isolate with the turn it is in.
-class Tenant {
- public:
-  explicit Tenant(const std::vector<uint8_t> &snapshot) {
-    if (cv8_isolate_new(snapshot.data(), snapshot.size(), &isolate) != CV8_OK) exit(1);
-    cv8_owner owner = {kMemoryLimitBytes, &host, false};
-    cv8_isolate_assign(isolate, &owner);
-    fiber = cfiber_new(kStackBytes);
-  }
-  ~Tenant() {
-    cv8_error_clear(&turn.error);
-    cv8_isolate_dispose(isolate);
-    cfiber_free(fiber);
-  }
-
-  void Begin(cv8_turn_kind kind, uint32_t hook, const char *name) {
-    argument = {CV8_LATIN1, 0, name, name ? strlen(name) : 0};
-    cv8_error_clear(&turn.error);
-    turn = {};
-    turn.isolate = isolate;
-    turn.kind = kind;
-    turn.hook = hook;
-    turn.arguments = &argument;
-    turn.argument_count = name ? 1 : 0;
-    turn.time_ms = kFrozenTimeMs;
-    turn.fiber = fiber;
-    turn.stack_low = cfiber_stack_low(fiber);
-    turn.stack_high = cfiber_stack_high(fiber);
-    cfiber_prepare(fiber, cv8_turn_run, &turn);
-  }
-
-  /// Runs the turn to its end; terminated after `limit_ms`.
-  cv8_status Run(int limit_ms) {
-    std::atomic<bool> is_over{false};
-    std::thread watch([&] {
-      int64_t end = NowMs() + limit_ms;
-      while (!is_over && NowMs() < end) std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      while (!is_over) {
-        cv8_isolate_terminate(isolate);
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-      }
-    });
-    while (!cfiber_resume(fiber)) {
-    }
-    is_over = true;
-    watch.join();
-    return turn.status;
-  }
-
-  Host host;
-  cv8_isolate *isolate = nullptr;
-  cfiber *fiber = nullptr;
-  cv8_turn turn = {};
-  cv8_value argument = {};
-  int slices = 0;
 };
 
 int failures = 0;
@@ -273,10 +111,10 @@ const Case kCases[] = {
 
 void RunCases(const std::vector<uint8_t> &snapshot) {
   for (const Case &entry : kCases) {
-    Tenant tenant(snapshot);
-    tenant.Begin(CV8_TURN_START, 1, nullptr);
+    Tenant tenant(snapshot, kFiles, kMemoryLimitBytes);
+    tenant.BeginStart();
     cv8_status started = tenant.Run(kCaseLimitMs);
-    tenant.Begin(CV8_TURN_CALL, 2, entry.name);
+    tenant.BeginCase(entry.name);
     cv8_status status = tenant.Run(entry.limit_ms);
     bool holds = started == CV8_OK && status == entry.status && (!entry.said || tenant.host.said == entry.said);
     cv8_memory memory;
@@ -291,20 +129,20 @@ void RunCases(const std::vector<uint8_t> &snapshot) {
 void RunMoving(const std::vector<uint8_t> &snapshot) {
   std::string expected;
   {
-    Tenant alone(snapshot);
-    alone.Begin(CV8_TURN_START, 1, nullptr);
+    Tenant alone(snapshot, kFiles, kMemoryLimitBytes);
+    alone.BeginStart();
     alone.Run(kCaseLimitMs);
-    alone.Begin(CV8_TURN_CALL, 2, "mixed");
+    alone.BeginCase("mixed");
     alone.Run(kCaseLimitMs);
     expected = alone.host.said;
   }
   std::vector<std::unique_ptr<Tenant>> tenants;
   std::deque<Tenant *> queue;
   for (int i = 0; i < kMovingIsolates; i++) {
-    tenants.push_back(std::make_unique<Tenant>(snapshot));
-    tenants.back()->Begin(CV8_TURN_START, 1, nullptr);
+    tenants.push_back(std::make_unique<Tenant>(snapshot, kFiles, kMemoryLimitBytes));
+    tenants.back()->BeginStart();
     tenants.back()->Run(kCaseLimitMs);
-    tenants.back()->Begin(CV8_TURN_CALL, 2, "mixed");
+    tenants.back()->BeginCase("mixed");
     queue.push_back(tenants.back().get());
   }
   struct Slot {
@@ -370,9 +208,9 @@ void RunMoving(const std::vector<uint8_t> &snapshot) {
 }  // namespace
 
 int main() {
-  std::vector<uint8_t> snapshot = BuildSnapshot();
+  std::vector<uint8_t> snapshot = driver::BuildSnapshot();
   printf("V8 %s, base snapshot of %zu bytes\n", cv8_version(), snapshot.size());
-  if (Start() != CV8_OK) return 1;
+  if (driver::Start() != CV8_OK) return 1;
   RunCases(snapshot);
   RunMoving(snapshot);
   cv8_process_memory memory;
