@@ -53,18 +53,18 @@ public enum CellMain {
         let ticker = Ticker(cell: cell, workers: workers)
         for worker in workers {
             try startThread(stackBytes: threadStackBytes) {
-                // The ticker must not wait for those it watches.
-                Clock.lowerPriorityOfThread(by: 5)
+                CellThreads.worker.apply()
                 gate.pass()
                 worker.run()
             }
         }
         try startThread(stackBytes: threadStackBytes) {
+            CellThreads.ticker.apply()
             gate.pass()
             ticker.run()
         }
         try startThread(stackBytes: threadStackBytes) {
-            Clock.lowerPriorityOfThread(by: 10)
+            CellThreads.reserve.apply()
             gate.pass()
             cell.reserve.run()
         }
@@ -159,6 +159,17 @@ public enum CellMain {
         guard let isolate = host as? TenantIsolate else { _exit(1) }
         isolate.cell.poison(text, version: isolate.version.id)
     }
+}
+
+/// How the kernel schedules the cell's threads beside each other.
+enum CellThreads {
+    private static let nice = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
+    /// It must not wait for those it watches.
+    static let ticker = ThreadSchedule(nice: nice, sliceNanoseconds: 100_000)
+    static let worker = ThreadSchedule(nice: nice + 5, sliceNanoseconds: 400_000)
+    /// A worker that is stuck in a builtin: whoever took its place goes first. The same nice value, since an ordinary user may not lower it again.
+    static let stuck = ThreadSchedule(nice: nice + 5, sliceNanoseconds: 4_000_000)
+    static let reserve = ThreadSchedule(nice: nice + 10, sliceNanoseconds: 4_000_000)
 }
 
 /// Holds threads back until the seal is complete.

@@ -6,16 +6,22 @@ import Wire
 /// the turn is over the request's CPU or the isolate's memory, and it is ended. With nothing running it sleeps until a worker starts a turn.
 final class Ticker: @unchecked Sendable {
     static let tickNanoseconds: UInt64 = 1_000_000
+    /// While a turn has not heeded its interrupt yet, so that a hand-off comes in time, and until the socket counts as left alone.
+    private static let shortTickNanoseconds: UInt64 = 250_000
     /// Ticks without a running turn before it sleeps.
     private static let idleTicks = 3
     /// A turn that was asked to suspend itself and has not after this long sits in a builtin that does not look.
-    private static let stallNanoseconds: UInt64 = 3_000_000
+    private static let stallNanoseconds: UInt64 = 1_000_000
     /// A turn that was told to end and has not after this long: the cell must be replaced.
     private static let stuckNanoseconds: UInt64 = 10_000_000_000
 
     private unowned let cell: Cell
     private let workers: [Worker]
     private var isPoisoned = false
+    /// Some turn was asked to suspend itself, has not, and keeps its worker's place.
+    private var awaitsSwitch = false
+    /// Some turn takes longer than workers leave the socket alone for.
+    private var isSlow = false
 
     init(cell: Cell, workers: [Worker]) {
         self.cell = cell
@@ -36,7 +42,11 @@ final class Ticker: @unchecked Sendable {
             } else {
                 idle = 0
             }
-            if !watchSocket() { Clock.sleep(nanoseconds: Self.tickNanoseconds) }
+            if awaitsSwitch {
+                Clock.sleep(nanoseconds: Self.shortTickNanoseconds)
+            } else if !watchSocket() {
+                Clock.sleep(nanoseconds: isSlow ? Self.shortTickNanoseconds : Self.tickNanoseconds)
+            }
             tick(now: Clock.monotonicNanoseconds)
         }
     }
@@ -66,6 +76,8 @@ final class Ticker: @unchecked Sendable {
         cell.collectDueTimers(now: now)
         if cell.waitingWorkers > 0, cell.queue.waitingCount > 0 { cell.idle.signal() }
         cell.lock.unlock()
+        awaitsSwitch = false
+        isSlow = false
         for worker in workers { look(at: worker, now: now) }
         if cell.socket.backlogBytes > 0 { cell.socket.flush() }
     }
@@ -92,6 +104,8 @@ final class Ticker: @unchecked Sendable {
             } else if let since = running.preemptedAt, !running.isHandedOff, now &- since > Self.stallNanoseconds {
                 running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff() }
             }
+            if running.preemptedAt != nil, !running.isHandedOff { awaitsSwitch = true }
+            if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
     }
 

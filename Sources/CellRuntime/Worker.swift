@@ -1,4 +1,5 @@
 import CFiber
+import Sandbox
 import Synchronization
 import Wire
 
@@ -19,6 +20,8 @@ final class Worker: @unchecked Sendable {
     private(set) var running: Running?
     /// CPU clock of this thread, for the ticker.
     private(set) var cpuClock: Int32 = 0
+    /// This thread, for the kernel.
+    private var thread: Int32 = 0
 
     // Guarded by the cell's lock.
     private var hasPlace: Bool
@@ -54,6 +57,7 @@ final class Worker: @unchecked Sendable {
     /// The thread's body; never returns.
     func run() {
         cpuClock = Clock.currentThreadCPUClock
+        thread = ThreadSchedule.currentThread
         while true {
             cell.lock.lock()
             if !hasPlace { waitForPlace() }
@@ -63,6 +67,8 @@ final class Worker: @unchecked Sendable {
                 if cell.queue.waitingCount > 0, cell.waitingWorkers > 0 { cell.idle.signal() }
                 let pumps = now &- cell.lastPumpNanoseconds > Self.pumpIntervalNanoseconds && !cell.isPumping
                 cell.lock.unlock()
+                // What short turns before it have answered must not wait for the slice of a long one.
+                if isolate.fiber != nil { cell.socket.flush() }
                 execute(isolate, now: now)
                 if pumps { pump(waits: false) }
             } else if !cell.isPumping {
@@ -85,6 +91,7 @@ final class Worker: @unchecked Sendable {
     // MARK: Places (under the cell's lock)
 
     private func waitForPlace() {
+        CellThreads.worker.apply()
         cell.spares.append(self)
         while !hasPlace { placeGiven.wait(cell.lock) }
     }
@@ -97,6 +104,7 @@ final class Worker: @unchecked Sendable {
         spare.hasPlace = true
         spare.placeGiven.signal()
         cell.status.handoffs += 1
+        CellThreads.stuck.apply(to: thread)
         return true
     }
 

@@ -39,9 +39,9 @@ final class Cell: @unchecked Sendable {
     var predecessor: Cell?
     /// Set when it takes no more requests: when it ends at the latest.
     var leavesBy: UInt64?
-    /// Sum of the weights of the tenants that run or wait in it, smoothed, and the share of the machine that the kernel was told.
-    var smoothedWeight = 0.0
-    var share = 0.0
+    /// What weight is runnable in it, what it uses, and the share of the machine that the kernel was told.
+    var shares = CellShares.Cell()
+    var toldShare = 0.0
     var status = CellStatus()
     var memoryBytes: UInt64 = 0
     /// What its isolates may hold, as it was told.

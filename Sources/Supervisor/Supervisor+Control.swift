@@ -55,7 +55,7 @@ extension Supervisor: SupervisorControl {
             allCells.map { cell in
                 CellReport(
                     cell: cell.name, pid: cell.process.pid, state: cell.leavesBy == nil ? cell.state.rawValue : "leaving",
-                    tenants: cell.homes, share: cell.share,
+                    tenants: cell.homes, share: cell.toldShare,
                     sandboxed: cell.process.isSandboxed, isolates: cell.status.isolates, inFlight: cell.requests.count,
                     preemptions: cell.status.preemptions, migrations: cell.status.migrations, handoffs: cell.status.handoffs,
                     runnableWeight: cell.status.runnableWeight,

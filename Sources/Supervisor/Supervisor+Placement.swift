@@ -111,14 +111,13 @@ extension Supervisor {
 
     // MARK: Shares
 
-    /// An idle cell counts as much as one tenant of the usual weight: it has that much at once when something comes.
-    private static let idleWeight = 100.0
     /// How fast a cell's weight follows what it reports.
     private static let weightGain = 0.3
 
-    /// A cell told what weight is runnable in it.
+    /// A cell told what weight is runnable in it, and what it has used.
     func takeWeight(of cell: Cell) {
-        cell.smoothedWeight += (Double(min(cell.status.runnableWeight, 100_000_000)) - cell.smoothedWeight) * Self.weightGain
+        cell.shares.weight += (Double(min(cell.status.runnableWeight, 100_000_000)) - cell.shares.weight) * Self.weightGain
+        cell.shares.usedMicroseconds = cell.status.cpuMicroseconds
     }
 
     /// Ten times a second: gives each cell the share of the machine that the weight in it has among all, so that one endless loop alone in a cell
@@ -127,13 +126,14 @@ extension Supervisor {
         let running = allCells.filter { $0.state == .ready }
         guard running.count > 1 else { return }
         for cell in running where !cell.requests.isEmpty { ping(cell) }
-        let total = running.reduce(0) { $0 + max($1.smoothedWeight, Self.idleWeight) }
-        for cell in running {
-            let share = max(cell.smoothedWeight, Self.idleWeight) / total
+        var shares = running.map(\.shares)
+        CellShares.step(&shares)
+        for (cell, next) in zip(running, shares) {
+            cell.shares = next
             // The kernel need not be told of what makes no difference.
-            guard abs(share - cell.share) > 0.005 * cell.share else { continue }
-            cell.share = share
-            cell.process.setCPUShare(share)
+            guard abs(next.share - cell.toldShare) > 0.005 * cell.toldShare else { continue }
+            cell.toldShare = next.share
+            cell.process.setCPUShare(next.share)
         }
     }
 }

@@ -22,6 +22,9 @@ struct Daemon {
     let cell: String
     let isSandboxed: Bool
 
+    private static let frontSchedule = ThreadSchedule(
+        nice: getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0), sliceNanoseconds: 200_000)
+
     func run() async throws {
         // A client or a cell that goes away is an error of a write, not the end of the daemon.
         signal(SIGPIPE, SIG_IGN)
@@ -37,6 +40,8 @@ struct Daemon {
         let prepared = try prepare(folder, logger)
         let registry = MetricsRegistry()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        // What all requests pass through goes before everything that works for one of them.
+        group.next().execute { Self.frontSchedule.apply() }
         let supervisor = try await startSupervisor(prepared, group.next(), registry, logger)
         let certificate = FrontCertificate(configuration)
         let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)

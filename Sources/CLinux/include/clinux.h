@@ -54,6 +54,12 @@ int clinux_memfd(const char *name);
 /// Makes a memory file's content final, for whoever holds it. 0 or errno.
 int clinux_memfd_seal(int fd);
 
+/// Sets a thread's nice value, and for how long the kernel lets it run at a time beside others: a thread that wakes goes before one with a
+/// longer slice (Linux 6.12 and later, 0.1 to 100 ms; 0: the kernel's own; older kernels ignore it). Thread 0: the calling one. 0 or errno.
+int clinux_schedule_thread(pid_t thread, int nice, uint64_t slice_nanoseconds);
+/// The calling thread's id, as `clinux_schedule_thread` takes it.
+pid_t clinux_thread_id(void);
+
 // The seal, in this order, on one thread until the last. 0, or -1 with the failure.
 
 /// Resource limits, speculation controls, no new privileges, secure bits, bounding and ambient sets; reads the seccomp programs.

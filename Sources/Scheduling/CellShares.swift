@@ -1,0 +1,70 @@
+import Glibc
+
+/// What part of the machine the kernel should be told to give each cell, so that CPU time between cells follows the weight that is runnable in them.
+/// The kernel shares each processor for itself and moves threads between them now and then, so that what cells get differs from the parts it was
+/// told, by a fifth with three cells on two processors. Parts are therefore corrected by what was got: an integral controller, in factors.
+///
+/// Pure; one step every tenth of a second.
+public struct CellShares: Sendable {
+    /// One cell.
+    public struct Cell: Sendable {
+        /// Sum of the weights of the tenants that run or wait in it.
+        public var weight: Double
+        /// CPU time that it has used since it began.
+        public var usedMicroseconds: UInt64
+        /// What the kernel should be told, of 1 for all cells.
+        public fileprivate(set) var share = 0.0
+        /// By how much its part is larger than its weight's.
+        private(set) var correction = 1.0
+        private var lastUsedMicroseconds: UInt64?
+        /// CPU time of a step, averaged over the last ones.
+        private(set) var recentMicroseconds = 0.0
+
+        public init(weight: Double = 0, usedMicroseconds: UInt64 = 0) {
+            self.weight = weight
+            self.usedMicroseconds = usedMicroseconds
+        }
+
+        fileprivate mutating func measure() {
+            let used = lastUsedMicroseconds.map { usedMicroseconds >= $0 ? Double(usedMicroseconds - $0) : 0 } ?? 0
+            lastUsedMicroseconds = usedMicroseconds
+            recentMicroseconds += (used - recentMicroseconds) * CellShares.averageGain
+        }
+
+        /// - Parameter ratio: what it should have had over what it had.
+        fileprivate mutating func correct(by ratio: Double) {
+            correction = min(max(correction * pow(ratio, CellShares.gain), 1 / CellShares.largestCorrection), CellShares.largestCorrection)
+        }
+
+        fileprivate mutating func relax() { correction = pow(correction, CellShares.relaxation) }
+    }
+
+    /// An idle cell counts as much as one tenant of the usual weight: it has that much at once when something comes.
+    static let idleWeight = 100.0
+    /// How fast corrections follow what was got: slower than the average over steps, or it would swing.
+    private static let gain = 0.15
+    private static let averageGain = 0.2
+    /// A cell that cannot use its part (fewer workers than that would take) must not drive the others' to nothing.
+    private static let largestCorrection = 8.0
+    /// How fast a correction is forgotten while a cell has nothing to do.
+    private static let relaxation = 0.95
+
+    /// Takes a step: sets each cell's share from its weight and from what it used since the last step.
+    public static func step(_ cells: inout [Cell]) {
+        for index in cells.indices { cells[index].measure() }
+        let busy = cells.indices.filter { cells[$0].weight >= 1 && cells[$0].recentMicroseconds > 0 }
+        let weight = busy.reduce(0) { $0 + cells[$1].weight }
+        let used = busy.reduce(0) { $0 + cells[$1].recentMicroseconds }
+        for index in cells.indices {
+            if busy.count > 1, busy.contains(index) {
+                let wanted = cells[index].weight / weight
+                let got = cells[index].recentMicroseconds / used
+                cells[index].correct(by: min(max(wanted / got, 0.5), 2))
+            } else {
+                cells[index].relax()
+            }
+        }
+        let total = cells.reduce(0) { $0 + max($1.weight, idleWeight) * $1.correction }
+        for index in cells.indices { cells[index].share = max(cells[index].weight, idleWeight) * cells[index].correction / total }
+    }
+}
