@@ -67,6 +67,16 @@ let hummingbird = Target.Dependency.product(name: "Hummingbird", package: "hummi
 let histogram = Target.Dependency.product(name: "Histogram", package: "hdrhistogram-swift")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
+/// The fuzz targets: a test that runs their corpus, or, for scripts/fuzz, an executable in which libFuzzer drives them.
+let fuzzed: [Target.Dependency] = [
+    "Wire", "Policy", "PolicyFiles", "Gateway", "Snapshots", "SnapshotDelta", "Supervisor", "Telemetry", logging, nio, nioPosix,
+]
+let fuzzing: Target =
+    Context.environment["CLOISTER_FUZZ"] == "1"
+    ? .executableTarget(
+        name: "cloister-fuzz", dependencies: fuzzed, path: "Integration/Fuzz", exclude: ["Tests", "corpus"], swiftSettings: swiftSettings)
+    : tests("FuzzTests", fuzzed, path: "Integration/Fuzz", exclude: ["Driver", "corpus"])
+
 let package = Package(
     name: "cloister",
     products: [
@@ -97,7 +107,7 @@ let package = Package(
         .systemLibrary(name: "CSeccomp", pkgConfig: "libseccomp", providers: [.apt(["libseccomp-dev"])]),
         .systemLibrary(name: "CCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
-        .target(name: "CICU", cSettings: cSettings, linkerSettings: [.linkedLibrary("icuuc")]),
+        .target(name: "CICU", cSettings: cSettings, linkerSettings: [.linkedLibrary("icuuc"), .linkedLibrary("icui18n")]),
 
         // Shared by supervisor and cell.
         target("Policy"),
@@ -147,16 +157,23 @@ let package = Package(
         tests("CellRuntimeTests", ["CellRuntime", "Wire"]),
         .executableTarget(
             name: "sandbox-fixture", dependencies: ["Sandbox"], path: "Tests/SandboxFixture", swiftSettings: swiftSettings),
-        tests("SandboxTests", ["Sandbox", "sandbox-fixture"]),
-        tests("SnapshotsTests", ["Snapshots"]),
+        // Started by tests, and linked into none of them: it stands before functions of the C library.
+        .target(name: "CTestCell", path: "Tests/CTestCell", cSettings: cSettings),
+        .executableTarget(
+            name: "test-cell", dependencies: ["CellRuntime", "CTestCell"], path: "Tests/TestCell", swiftSettings: swiftSettings),
+        .target(name: "CFilterProbe", path: "Tests/CFilterProbe", cSettings: cSettings),
+        tests("SandboxTests", ["Sandbox", "sandbox-fixture", "CFilterProbe"]),
+        tests("SnapshotsTests", ["Snapshots", "SnapshotDelta"]),
         tests("TelemetryTests", ["Telemetry"]),
         tests("SupervisorTests", ["Supervisor", nio, nioPosix]),
-        tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1, nioSSL]),
+        tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1, nioTLS, nioSSL]),
         tests("AdminTests", ["Admin"]),
         tests("LoadHarnessTests", ["LoadHarness"]),
         target("IntegrationHarness", path: "Integration/Harness"),
         tests("EndToEndTests", ["IntegrationHarness"], path: "Integration/EndToEnd"),
         tests("HostileTests", ["IntegrationHarness"], path: "Integration/Hostile", exclude: ["cases"]),
+        tests("FaultTests", ["IntegrationHarness"], path: "Integration/Faults"),
+        fuzzing,
     ],
     swiftLanguageModes: [.v6],
     cxxLanguageStandard: .cxx20

@@ -23,13 +23,24 @@ package final class Connection {
     private let descriptor: Int32
     private var buffer: [UInt8] = []
 
-    package init(port: Int) throws {
-        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
+    /// - Parameter source: the client's own address, of loopback.
+    package init(port: Int, from source: String? = nil) throws {
+        descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         var timeout = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        if let source {
+            // The port is chosen when the connection is made: it need be free only towards the daemon.
+            var one: Int32 = 1
+            let bindAddressNoPort: Int32 = 24  // IP_BIND_ADDRESS_NO_PORT of <linux/in.h>
+            setsockopt(descriptor, Int32(IPPROTO_IP), bindAddressNoPort, &one, socklen_t(MemoryLayout<Int32>.size))
+            address.sin_addr.s_addr = inet_addr(source)
+            _ = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            }
+        }
         address.sin_port = in_port_t(port).bigEndian
         address.sin_addr.s_addr = inet_addr("127.0.0.1")
         let status = withUnsafePointer(to: &address) {
@@ -39,6 +50,15 @@ package final class Connection {
     }
 
     deinit { close(descriptor) }
+
+    /// Its end, when nobody holds it any more, will be a reset.
+    package func endWithReset() {
+        var value = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
+    }
+
+    /// Says that nothing more will be sent or read.
+    package func shut() { shutdown(descriptor, Int32(SHUT_RDWR)) }
 
     package func setReceiveBuffer(_ bytes: Int32) {
         var bytes = bytes
@@ -90,12 +110,24 @@ package final class Connection {
         }
     }
 
+    /// Bytes that came and belong to no answer that was read.
+    package var unreadCount: Int { buffer.count }
+
     package func read(_ count: Int) throws -> [UInt8] {
         while buffer.count < count {
             guard try fill() else { throw ClientError("the connection ended \(count - buffer.count) bytes early") }
         }
         defer { buffer.removeFirst(count) }
         return Array(buffer[..<count])
+    }
+
+    /// Everything up to and with `end`.
+    package func readWhole(until end: String) throws -> [UInt8] {
+        let end = Array(end.utf8)
+        while true {
+            if let index = buffer.indices.first(where: { buffer[$0...].starts(with: end) }) { return try read(index + end.count) }
+            guard try fill() else { throw ClientError("the connection ended too early") }
+        }
     }
 
     package func readHead() throws -> (status: Int, headers: [String: String]) {

@@ -26,9 +26,14 @@ package struct TestTenant {
 /// The real daemon with the sandbox on, listening on free ports of loopback, with policies in a folder of its own.
 package final class TestDaemon: @unchecked Sendable {
     package let folder: URL
-    package let process = Process()
+    package private(set) var process = Process()
     package private(set) var port = 0
     package private(set) var adminPort = 0
+    private let wrapper: [String]
+    private let workers: Int
+    private let cell: String?
+    private let adminAddress: String
+    private let arguments: [String]
     private let log: URL
 
     /// Where the executables under test lie: beside the test's own, or where CLOISTER_BIN says.
@@ -37,7 +42,20 @@ package final class TestDaemon: @unchecked Sendable {
         return URL(fileURLWithPath: "/proc/self/exe").resolvingSymlinksInPath().deletingLastPathComponent()
     }
 
-    package init(_ tenants: [TestTenant], configuration: String = "", workers: Int = 1) throws {
+    /// - Parameters:
+    ///   - wrapper: a command that the daemon is started through (`exec`, so that the process is the daemon).
+    ///   - cell: the cell's executable, where it is not the one beside the daemon.
+    ///   - adminAddress: `admin` asks over TCP only.
+    ///   - arguments: further ones for the daemon.
+    package init(
+        _ tenants: [TestTenant], configuration: String = "", workers: Int = 1, wrapper: [String] = [], cell: String? = nil,
+        adminAddress: String = "127.0.0.1:0", arguments: [String] = []
+    ) throws {
+        self.arguments = arguments
+        self.wrapper = wrapper
+        self.workers = workers
+        self.cell = cell
+        self.adminAddress = adminAddress
         folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-test-\(UUID().uuidString)")
         log = folder.appendingPathComponent("log")
         try FileManager.default.createDirectory(at: folder.appendingPathComponent("policies"), withIntermediateDirectories: true)
@@ -45,12 +63,19 @@ package final class TestDaemon: @unchecked Sendable {
         for tenant in tenants { try write(tenant) }
         let file = folder.appendingPathComponent("cloister.yaml")
         try (configuration.isEmpty ? "drain_s: 5\n" : configuration).write(to: file, atomically: true, encoding: .utf8)
-        process.executableURL = Self.binaries.appendingPathComponent("cloisterd")
-        process.arguments = [
-            "run", "--config", file.path, "--policies", folder.appendingPathComponent("policies").path, "--listen", "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0", "--state", folder.appendingPathComponent("state").path, "--workers", "\(workers)", "--json-logs",
-        ]
+        try start()
+    }
+
+    private func start() throws {
+        let command =
+            wrapper + [
+                Self.binaries.appendingPathComponent("cloisterd").path, "run", "--config",
+                folder.appendingPathComponent("cloister.yaml").path, "--policies", folder.appendingPathComponent("policies").path,
+                "--listen", "127.0.0.1:0", "--admin", adminAddress, "--state", folder.appendingPathComponent("state").path, "--workers",
+                "\(workers)", "--json-logs",
+            ] + (cell.map { ["--cell", $0] } ?? []) + arguments
+        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
+        process.arguments = command
         process.standardError = try FileHandle(forWritingTo: log)
         process.standardOutput = FileHandle.nullDevice
         process.standardInput = FileHandle.nullDevice
@@ -60,6 +85,14 @@ package final class TestDaemon: @unchecked Sendable {
     }
 
     deinit { end() }
+
+    /// Starts the daemon anew on the same folders, after its process has ended; its log begins anew, and it has other ports.
+    package func restart() throws {
+        process.waitUntilExit()
+        _ = FileManager.default.createFile(atPath: log.path, contents: nil)
+        process = Process()
+        try start()
+    }
 
     /// Ends the daemon if it still runs, and removes the folder.
     package func end() {
@@ -103,10 +136,16 @@ package final class TestDaemon: @unchecked Sendable {
 
     private func address(_ message: String, _ field: String) throws -> Int {
         let line: [String: String]
-        do { line = try waitForLog(seconds: 60) { $0["message"] == message } } catch {
+        do {
+            line = try eventually(seconds: 60, "the start") {
+                let found = self.logLines.first { $0["message"] == message }
+                guard found != nil || process.isRunning else { throw ClientError("it ended") }
+                return found
+            }
+        } catch {
             throw ClientError("cloisterd did not start: \((try? String(contentsOf: log, encoding: .utf8)) ?? "no log")")
         }
-        return Int(line[field]!.split(separator: ":").last!)!
+        return Int(line[field]!.split(separator: ":").last!) ?? 0
     }
 
     package func connect() throws -> Connection { try Connection(port: port) }
