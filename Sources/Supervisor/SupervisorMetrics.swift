@@ -21,6 +21,7 @@ struct SupervisorMetrics {
     let trims: GaugeFamily
     let evictions: GaugeFamily
     let evictedTooEarly: GaugeFamily
+    let prewarmed: GaugeFamily
     let coldStartDuration: Histogram
     let revivalDuration: Histogram
     let snapshotBuilds: CounterFamily
@@ -49,15 +50,18 @@ struct SupervisorMetrics {
         queued = registry.gauge("cloister_requests_queued", help: "Requests waiting for a place.").single
         isolates = registry.gauge("cloister_isolates", help: "Live isolates.", labels: ["cell"])
         preemptions = registry.gauge(
-            "cloister_preemptions", help: "Turns suspended for another, since the cell's start.", labels: ["cell"])
+            "cloister_preemptions_total", help: "Turns suspended for another, since the cell's start.", labels: ["cell"], kind: .counter)
         migrations = registry.gauge(
-            "cloister_migrations", help: "Suspended turns resumed on another worker, since the cell's start.", labels: ["cell"])
+            "cloister_migrations_total", help: "Suspended turns resumed on another worker, since the cell's start.", labels: ["cell"],
+            kind: .counter)
         handoffs = registry.gauge(
-            "cloister_handoffs", help: "Times a spare thread took a stuck worker's place, since the cell's start.", labels: ["cell"])
+            "cloister_handoffs_total", help: "Times a spare thread took a stuck worker's place, since the cell's start.", labels: ["cell"],
+            kind: .counter)
         coldStarts = registry.gauge(
-            "cloister_cold_starts", help: "Isolates made for a request, since the cell's start.", labels: ["cell"])
+            "cloister_cold_starts_total", help: "Isolates made for a request, since the cell's start.", labels: ["cell"], kind: .counter)
         coldStartSeconds = registry.gauge(
-            "cloister_cold_start_seconds", help: "Time spent on making isolates, since the cell's start.", labels: ["cell"])
+            "cloister_cold_start_seconds_total", help: "Time spent on making isolates, since the cell's start.", labels: ["cell"],
+            kind: .counter)
         cellMemory = registry.gauge(
             "cloister_cell_memory_bytes", help: "Proportional set size of the cell's process.", labels: ["cell"])
         cellAccounted = registry.gauge(
@@ -68,12 +72,18 @@ struct SupervisorMetrics {
             "cloister_stored_bytes", help: "Bundles and snapshots that the cell keeps in memory.", labels: ["cell"])
         warmTenants = registry.gauge(
             "cloister_warm_tenants", help: "Tenants without an isolate whose snapshot is in memory.", labels: ["cell"])
-        trims = registry.gauge("cloister_trims", help: "Idle isolates that gave memory back, since the cell's start.", labels: ["cell"])
+        trims = registry.gauge(
+            "cloister_trims_total", help: "Idle isolates that gave memory back, since the cell's start.", labels: ["cell"], kind: .counter)
         evictions = registry.gauge(
-            "cloister_evictions", help: "Isolates that were evicted, since the cell's start.", labels: ["cell", "reason"])
+            "cloister_evictions_total", help: "Isolates that were evicted, since the cell's start.", labels: ["cell", "reason"],
+            kind: .counter)
         evictedTooEarly = registry.gauge(
-            "cloister_evicted_too_early",
-            help: "Evicted isolates that were wanted again before one that was kept, since the cell's start.", labels: ["cell"])
+            "cloister_evicted_too_early_total",
+            help: "Evicted isolates that were wanted again before one that was kept, since the cell's start.", labels: ["cell"],
+            kind: .counter)
+        prewarmed = registry.gauge(
+            "cloister_prewarmed", help: "Isolates that were brought back before a request that was expected, since the cell's start.",
+            labels: ["cell"])
         coldStartDuration =
             registry.histogram("cloister_cold_start_duration_seconds", help: "From a request to an isolate made from its source.").single
         revivalDuration =
@@ -106,7 +116,7 @@ struct SupervisorMetrics {
     func forget(cell: String) {
         for family in [
             isolates, preemptions, migrations, handoffs, coldStarts, coldStartSeconds, cellMemory, cellAccounted, isolateBytes, storedBytes,
-            warmTenants, trims, evictions, evictedTooEarly,
+            warmTenants, trims, evictions, evictedTooEarly, prewarmed,
         ] {
             family.remove(label: "cell", value: cell)
         }

@@ -10,7 +10,7 @@ public final class MetricsRegistry: Sendable {
 
     private enum Family: Sendable {
         case counter(CounterFamily)
-        case gauge(GaugeFamily)
+        case gauge(GaugeFamily, MetricKind)
         case histogram(HistogramFamily)
         case sampled(kind: MetricKind, help: String, labels: [String], collect: @Sendable () -> [Sample])
     }
@@ -36,15 +36,17 @@ public final class MetricsRegistry: Sendable {
     }
 
     /// The gauges called `name`; asking twice gives the same ones.
-    public func gauge(_ name: String, help: String, labels: [String] = []) -> GaugeFamily {
+    /// - Parameter kind: `.counter` for what somebody else counts from his start on, and tells from time to time.
+    public func gauge(_ name: String, help: String, labels: [String] = [], kind: MetricKind = .gauge) -> GaugeFamily {
         check(name, labels)
+        precondition(kind != .histogram, "\(name): a histogram is no gauge")
         return families.withLock { families in
             if let known = families[name] {
-                guard case .gauge(let family) = known, family.labels == labels else { Self.conflict(name) }
+                guard case .gauge(let family, kind) = known, family.labels == labels else { Self.conflict(name) }
                 return family
             }
             let family = GaugeFamily(name: name, help: help, labels: labels, seriesLimit: seriesLimit) { Gauge() }
-            families[name] = .gauge(family)
+            families[name] = .gauge(family, kind)
             return family
         }
     }
@@ -89,8 +91,8 @@ public final class MetricsRegistry: Sendable {
             case .counter(let family):
                 text.begin(name, .counter, family.help)
                 for (values, counter) in family.snapshot { text.series(name, family.labels, values, counter.value) }
-            case .gauge(let family):
-                text.begin(name, .gauge, family.help)
+            case .gauge(let family, let kind):
+                text.begin(name, kind, family.help)
                 for (values, gauge) in family.snapshot { text.series(name, family.labels, values, gauge.value) }
             case .histogram(let family):
                 text.begin(name, .histogram, family.help)

@@ -91,6 +91,16 @@ import Testing
         #expect(registry.counter("cloister_c_total", help: "c").single === first)
     }
 
+    @Test func whatSomebodyElseCountsIsACounter() {
+        let registry = MetricsRegistry()
+        let turns = registry.gauge("cloister_turns_total", help: "t", labels: ["cell"], kind: .counter)
+        turns.with(["c0"]).set(5)
+        turns.with(["c0"]).set(7)
+        #expect(registry.gauge("cloister_turns_total", help: "t", labels: ["cell"], kind: .counter) === turns)
+        #expect(
+            registry.text() == "# HELP cloister_turns_total t\n# TYPE cloister_turns_total counter\ncloister_turns_total{cell=\"c0\"} 7\n")
+    }
+
     @Test func sampledValuesAreReadAtEachCollection() {
         let registry = MetricsRegistry()
         let source = Gauge()
