@@ -50,9 +50,28 @@ class CloneDelegate : public v8::ValueSerializer::Delegate {
   void ThrowDataCloneError(v8::Local<v8::String> message) override {
     isolate_->ThrowException(v8::Exception::Error(v8::String::Concat(isolate_, Text(isolate_, "DataCloneError: "), message)));
   }
+  v8::Maybe<uint32_t> GetWasmModuleTransferId(v8::Isolate *, v8::Local<v8::WasmModuleObject> module) override {
+    wasm.push_back(module->GetCompiledModule());
+    return v8::Just(static_cast<uint32_t>(wasm.size() - 1));
+  }
+
+  /// Compiled Wasm, which clones share.
+  std::vector<v8::CompiledWasmModule> wasm;
 
  private:
   v8::Isolate *isolate_;
+};
+
+class CopyDelegate : public v8::ValueDeserializer::Delegate {
+ public:
+  explicit CopyDelegate(std::vector<v8::CompiledWasmModule> *wasm) : wasm_(wasm) {}
+  v8::MaybeLocal<v8::WasmModuleObject> GetWasmModuleFromId(v8::Isolate *isolate, uint32_t id) override {
+    if (id >= wasm_->size()) return {};
+    return v8::WasmModuleObject::FromCompiledModule(isolate, (*wasm_)[id]);
+  }
+
+ private:
+  std::vector<v8::CompiledWasmModule> *wasm_;
 };
 
 /// internal.structuredClone(value, transfer)
@@ -79,7 +98,8 @@ void StructuredClone(const Info &info) {
   if (serializer.WriteValue(context, info[0]).IsNothing()) return;
   std::pair<uint8_t *, size_t> data = serializer.Release();
   std::unique_ptr<uint8_t, decltype(&free)> owned(data.first, free);
-  v8::ValueDeserializer deserializer(isolate, data.first, data.second);
+  CopyDelegate copies(&delegate.wasm);
+  v8::ValueDeserializer deserializer(isolate, data.first, data.second, &copies);
   if (deserializer.ReadHeader(context).IsNothing()) return;
   for (uint32_t i = 0; i < transfers.size(); i++) {
     std::shared_ptr<v8::BackingStore> store = transfers[i]->GetBackingStore();

@@ -57,3 +57,10 @@ test('an argument is asked for', () => {
   assertEquals(structuredClone(undefined), undefined);
   assertEquals(structuredClone(1, null), 1);
 });
+test('a compiled WebAssembly module is cloned', () => {
+  const module = new WebAssembly.Module(new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0]));
+  const { list: [first, second] } = structuredClone({ list: [module, module] });
+  assert(first instanceof WebAssembly.Module && first !== module && first === second);
+  assert(new WebAssembly.Instance(first) instanceof WebAssembly.Instance);
+  assertThrows(() => structuredClone(new WebAssembly.Memory({ initial: 1 })), 'DataCloneError', /Memory/);
+});
