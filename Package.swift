@@ -128,7 +128,7 @@ let package = Package(
         target("Telemetry", [logging]),
         target(
             "Supervisor",
-            ["Sandbox", "Snapshots", "Scheduling", "Wire", "Policy", "PolicyFiles", "Telemetry", nio, nioPosix]),
+            ["Sandbox", "Snapshots", "SnapshotDelta", "Scheduling", "Wire", "Policy", "PolicyFiles", "Telemetry", nio, nioPosix]),
         target("Gateway", ["Supervisor", "Telemetry", "Policy", "Wire", nio, nioPosix, nioTLS, nioSSL]),
         target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
         executable(
@@ -138,7 +138,7 @@ let package = Package(
                 arguments, lifecycle, unixSignals, nioPosix,
             ]),
         executable("cloister", ["Policy", arguments]),
-        target("LoadHarness", [nio, nioPosix, nioHTTP1, histogram]),
+        target("LoadHarness", ["Scheduling", nio, nioPosix, nioHTTP1, histogram]),
         executable("cloister-load", ["LoadHarness", arguments]),
 
         // Tests.

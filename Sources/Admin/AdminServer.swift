@@ -14,7 +14,9 @@ import Telemetry
 ///     GET  /metrics            Prometheus
 ///     GET  /v1/tenants, /v1/tenants/NAME, /v1/cells, /v1/isolates, /v1/budget
 ///     POST /v1/budget?memory_mb=N, /v1/evict, /v1/evict?tenant=NAME
-///     POST /v1/reload, /v1/cells/replace, /v1/drain   with the header cloister-admin
+///     POST /v1/reload, /v1/cells/replace, /v1/drain
+///
+/// What is below `/v1/` needs the token or, on a socket file, the right user (`AdminGuard`).
 ///
 /// A service: `run` ends with its service group's graceful shutdown.
 public struct AdminServer: Service {
@@ -22,17 +24,23 @@ public struct AdminServer: Service {
     private static let connectionsLimit = 64
 
     private let address: AdminAddress
+    private let token: AdminToken
     private let control: any SupervisorControl
     private let metrics: MetricsRegistry
     private let logger: Logger
+    private let reload: @Sendable () async -> ReloadReport
     private let onRunning: @Sendable (SocketAddress?) async -> Void
 
-    /// - Parameter onRunning: called when it listens, with the address it got.
+    /// - Parameters:
+    ///   - reload: reads again what can be read again; nil: the supervisor's policies alone.
+    ///   - onRunning: called when it listens, with the address it got.
     public init(
-        address: AdminAddress, control: any SupervisorControl, metrics: MetricsRegistry, logger: Logger,
-        onRunning: @escaping @Sendable (SocketAddress?) async -> Void = { _ in }
+        address: AdminAddress, token: AdminToken, control: any SupervisorControl, metrics: MetricsRegistry, logger: Logger,
+        reload: (@Sendable () async -> ReloadReport)? = nil, onRunning: @escaping @Sendable (SocketAddress?) async -> Void = { _ in }
     ) {
         self.address = address
+        self.token = token
+        self.reload = reload ?? { await control.reload() }
         self.control = control
         self.metrics = metrics
         self.logger = logger
@@ -54,6 +62,7 @@ public struct AdminServer: Service {
             configuration: ApplicationConfiguration(
                 address: bind, availableConnectionsDelegate: .maximum(Self.connectionsLimit, logger: logger)),
             onServerRunning: { [address, onRunning] channel in
+                // The daemon's umask kept others out until here.
                 if case .unix(let path) = address { chmod(path, 0o600) }
                 await onRunning(channel.localAddress)
             },
@@ -62,11 +71,13 @@ public struct AdminServer: Service {
         try await application.run()
     }
 
-    func router() -> Router<BasicRequestContext> {
-        let router = Router()
+    func router() -> Router<AdminContext> {
+        let router = Router(context: AdminContext.self)
         var checksHost = false
         if case .tcp = address { checksHost = true }
-        router.add(middleware: AdminGuard(checksHost: checksHost))
+        let refusals = metrics.counter("cloister_admin_refusals_total", help: "Admin requests that were refused.", labels: ["reason"])
+        router.add(middleware: AdminGuard(checksHost: checksHost, token: token, refusals: refusals))
+        let reload = reload
         let control = control
         let metrics = metrics
         let logger = logger
@@ -86,14 +97,14 @@ public struct AdminServer: Service {
         }
         router.get("v1/cells") { _, _ in try AdminAnswer.json(await control.cells()) }
         router.get("v1/isolates") { _, _ in try AdminAnswer.json(await control.isolates()) }
-        router.get("v1/budget") { _, _ in try AdminAnswer.json(["memory_bytes": await control.memoryBudget()]) }
+        router.get("v1/budget") { _, _ in try AdminAnswer.json(await control.memory()) }
         router.post("v1/budget") { request, _ in
             guard let text = request.uri.queryParameters["memory_mb"], let megabytes = UInt64(text), (64...(1 << 24)).contains(megabytes)
             else {
                 return AdminAnswer.error(.badRequest, "bad_request", "memory_mb must be an integer from 64 to \(1 << 24)")
             }
             await control.setMemoryBudget(bytes: megabytes << 20)
-            return try AdminAnswer.json(["memory_bytes": megabytes << 20])
+            return try AdminAnswer.json(await control.memory())
         }
         router.post("v1/evict") { request, _ in
             let name = request.uri.queryParameters["tenant"].map(String.init)
@@ -101,8 +112,8 @@ public struct AdminServer: Service {
             return try AdminAnswer.json(["evicted": name ?? "all"])
         }
         router.post("v1/reload") { _, _ in
-            let report = await control.reload()
-            logger.info("policies were read again", metadata: ["errors": "\(report.errors.count)"])
+            let report = await reload()
+            logger.info("reloaded", metadata: ["errors": "\(report.errors.count)"])
             return try AdminAnswer.json(report)
         }
         router.post("v1/cells/replace") { _, _ in
@@ -118,7 +129,8 @@ public struct AdminServer: Service {
         return router
     }
 
-    /// Removes the socket file of a daemon that is gone; one that still listens, and anything that is no socket, stays.
+    /// Removes the socket file of a daemon that is gone.
+    /// - Throws: when somebody listens on it. What is no socket is left for the binding to fail on.
     private static func removeStaleSocket(_ path: String) throws {
         var status = stat()
         guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK else { return }
@@ -131,6 +143,7 @@ public struct AdminServer: Service {
         let result = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
         }
-        if result != 0, errno == ECONNREFUSED { unlink(path) }
+        guard result != 0 else { throw IOError(errnoCode: EADDRINUSE, reason: "bind \(path)") }
+        if errno == ECONNREFUSED { unlink(path) }
     }
 }

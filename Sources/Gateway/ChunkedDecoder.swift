@@ -66,7 +66,9 @@ struct ChunkedDecoder {
             }
         case .extensionName, .extensionValue, .quoted, .quotedPair, .quotedEnd:
             extensionBytes += 1
-            guard extensionBytes <= extensionBytesLimit else { throw .bad("the chunk extensions are over \(extensionBytesLimit) bytes") }
+            guard extensionBytes <= extensionBytesLimit else {
+                throw .bad("the chunk extensions are over \(extensionBytesLimit) bytes", .chunkExtensionBytes)
+            }
             try stepExtension(byte)
         case .sizeLineFeed:
             try expect(byte, HTTPBytes.lineFeed)
@@ -127,7 +129,9 @@ struct ChunkedDecoder {
 
     private mutating func countTrailer() throws(RequestRefusal) {
         trailerBytes += 1
-        guard trailerBytes <= trailerBytesLimit else { throw .tooLarge("the trailer fields are over \(trailerBytesLimit) bytes") }
+        guard trailerBytes <= trailerBytesLimit else {
+            throw .tooLarge("the trailer fields are over \(trailerBytesLimit) bytes", .headBytes)
+        }
     }
 
     private func expect(_ byte: UInt8, _ expected: UInt8) throws(RequestRefusal) {
@@ -188,7 +192,7 @@ struct RequestBodyReader {
         }
         readBytes += piece?.readableBytes ?? 0
         guard readBytes <= bytesLimit else {
-            throw RequestRefusal(code: .bodyTooLarge, message: "the request's body is over \(bytesLimit) bytes")
+            throw RequestRefusal(code: .bodyTooLarge, message: "the request's body is over \(bytesLimit) bytes", limit: .bodyBytes)
         }
         return piece
     }

@@ -42,7 +42,12 @@ extension GatewayConnection {
             release(exchange)
             return true
         }
-        if exchange.discardedBytes > core.limits.discardedBodyBytes || inputEnded { finish() }
+        if exchange.discardedBytes > core.limits.discardedBodyBytes {
+            core.metrics.limited(.discardedBodyBytes)
+            finish()
+        } else if inputEnded {
+            finish()
+        }
         return false
     }
 

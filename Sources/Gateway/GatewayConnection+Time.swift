@@ -37,18 +37,54 @@ extension GatewayConnection {
     }
 
     func tick(_ now: Int64) {
-        if writeDeadline <= now { return abandon() }
+        if writeDeadline <= now {
+            core.metrics.limited(.writeTimeout)
+            return abandon()
+        }
         guard deadline <= now else { return }
         switch wait {
         case .nothing: break
-        case .idle, .linger: if phase == .open { finish() } else { close() }
-        case .halfClosed: abandon()
+        case .handshake:
+            core.metrics.limited(.handshakeTimeout)
+            core.metrics.handshakeFailed(.timeout)
+            abandon()
+        case .linger: if phase == .open { finish() } else { close() }
+        case .idle:
+            core.metrics.limited(.idleTimeout)
+            if phase == .open { finish() } else { close() }
+        case .halfClosed:
+            core.metrics.limited(.halfClosedTimeout)
+            abandon()
         case .head:
-            guard hasReceived else { return close() }
-            refuse(RequestRefusal(code: .requestTimeout, message: "the request's head took too long"))
+            guard hasReceived else {
+                core.metrics.limited(.headTimeout)
+                return close()
+            }
+            refuse(RequestRefusal(code: .requestTimeout, message: "the request's head took too long", limit: .headTimeout))
         case .body:
-            guard exchange?.response != .complete else { return abandon() }
-            refuse(RequestRefusal(code: .requestTimeout, message: "the request's body took too long"), exchange)
+            guard exchange?.response != .complete else {
+                core.metrics.limited(.bodyTimeout)
+                return abandon()
+            }
+            refuse(RequestRefusal(code: .requestTimeout, message: "the request's body took too long", limit: .bodyTimeout), exchange)
         }
+    }
+
+    /// How long nothing has been asked of it; nil while something is under way.
+    func idleMilliseconds(_ now: Int64) -> Int64? {
+        guard phase == .open else { return nil }
+        let timeout: Int
+        switch wait {
+        case .idle: timeout = core.limits.idleTimeoutMilliseconds
+        case .head where !hasReceived: timeout = core.limits.headTimeoutMilliseconds
+        default: return nil
+        }
+        return Int64(timeout + core.limits.tickMilliseconds) - (deadline - now)
+    }
+
+    /// What was written and not yet sent, where the client does not keep up.
+    var unsentBytes: Int {
+        guard writeDeadline != .max else { return 0 }
+        return (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 }

@@ -1,4 +1,6 @@
 import NIOCore
+import NIOSSL
+import NIOTLS
 import Supervisor
 import Wire
 
@@ -21,12 +23,21 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     /// What the clock is watching.
-    enum Wait { case nothing, head, idle, body, halfClosed, linger }
+    enum Wait { case nothing, handshake, head, idle, body, halfClosed, linger }
 
     let core: GatewayCore
     /// Place in the core's list.
     var index: Int?
+    /// What it shares with other connections of its client.
+    var client: ClientRecord?
+    let address: ClientAddress?
     var context: ChannelHandlerContext?
+    /// Below TLS, where there is TLS.
+    private var transport: ChannelHandlerContext?
+    /// TLS's handshake is not over.
+    private(set) var isHandshaking: Bool
+    /// What the core counts for `input`.
+    var heldBytes = 0
     var phase = Phase.open
     var exchange: Exchange?
     /// The client shut its sending side.
@@ -51,20 +62,27 @@ final class GatewayConnection: ChannelDuplexHandler {
     private static let lingeredBytesLimit = 1 << 20
     private static let keptCapacity = 8 << 10
 
-    init(core: GatewayCore, peer: String) {
+    /// - Parameter scheme: https: a TLS handler stands before this one in the pipeline.
+    init(core: GatewayCore, peer: SocketAddress?, scheme: URLScheme = .http) {
         self.core = core
-        parser = RequestHeadParser(limits: core.limits, peer: peer)
+        address = ClientAddress(peer)
+        isHandshaking = scheme == .https
+        parser = RequestHeadParser(limits: core.limits, peer: peer?.ipAddress ?? "", scheme: scheme)
     }
 
     // MARK: Channel
 
-    func handlerAdded(context: ChannelHandlerContext) { self.context = context }
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if isHandshaking { transport = try? context.pipeline.syncOperations.context(handlerType: NIOSSLServerHandler.self) }
+    }
 
     func channelActive(context: ChannelHandlerContext) {
         switch core.add(self) {
+        case .taken where isHandshaking: watch(.handshake, core.limits.handshakeTimeoutMilliseconds)
         case .taken: watch(.head, core.limits.headTimeoutMilliseconds)
-        case .refused: refuse(RequestRefusal(code: .overloaded, message: "too many connections"))
-        case .closed: close()
+        case .refused(let refusal): refuse(refusal)
+        case .closed: abandon()
         }
         context.fireChannelActive()
     }
@@ -99,6 +117,7 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if isHandshaking, let event = event as? TLSUserEvent, case .handshakeCompleted = event { return endHandshake() }
         guard let event = event as? ChannelEvent, event == .inputClosed else { return }
         inputEnded = true
         switch phase {
@@ -119,10 +138,35 @@ final class GatewayConnection: ChannelDuplexHandler {
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
+        transport = nil
         core.remove(self)
     }
 
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { abandon() }
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        // The client closed without TLS's farewell, as many do; that it closed is said besides. Requests tell their own length.
+        if let error = error as? NIOSSLError, case .uncleanShutdown = error { return }
+        if isHandshaking, phase == .open { core.metrics.handshakeFailed(.protocolError) }
+        abandon()
+    }
+
+    // MARK: TLS
+
+    private func endHandshake() {
+        isHandshaking = false
+        core.handshakes -= 1
+        if phase == .open { watch(.head, core.limits.headTimeoutMilliseconds) }
+    }
+
+    /// Answers one who speaks plain HTTP where TLS is spoken, in plain HTTP.
+    func refusePlainText() {
+        guard phase == .open, let context, let transport else { return }
+        context.pipeline.syncOperations.removeHandler(context: transport, promise: nil)
+        self.transport = nil
+        isHandshaking = false
+        core.handshakes -= 1
+        core.metrics.handshakeFailed(.plainText)
+        refuse(.bad("this port speaks TLS: the URL must begin with https://"))
+    }
 
     // MARK: Reading
 
@@ -147,11 +191,22 @@ final class GatewayConnection: ChannelDuplexHandler {
         }
         isAdvancing = false
         if input.readableBytes == 0 { input = ByteBuffer() }
+        if input.storageCapacity != heldBytes { hold() }
         watchBody()
         if readIsHeld, wantsInput {
             readIsHeld = false
             context?.read()
         }
+    }
+
+    /// Says to the core how much of the clients' bytes waits here.
+    private func hold() {
+        let change = input.storageCapacity - heldBytes
+        heldBytes = input.storageCapacity
+        guard !core.hold(change), phase == .open else { return }
+        if exchange == nil { return refuse(.overloaded("too much is waiting on all connections", .bufferedBytes)) }
+        core.metrics.limited(.bufferedBytes)
+        abandon()
     }
 
     /// - Returns: whether there is more to do.
@@ -213,6 +268,9 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     private func dispatch(_ head: RequestHead) throws(RequestRefusal) {
+        if let client, !client.takeRequest() {
+            throw RequestRefusal(code: .rateLimited, message: "too many requests from your address", limit: .requestsPerAddress)
+        }
         var reader = RequestBodyReader(head.framing, limits: core.limits)
         var body: ByteBuffer?
         while !reader.isComplete, let piece = try reader.next(from: &input, limit: FrameHeader.windowBytes - reader.readBytes) {
@@ -287,20 +345,29 @@ final class GatewayConnection: ChannelDuplexHandler {
     /// Closes at once; the client may see a reset.
     func abandon() {
         clientGone()
-        close()
+        close(isComplete: false)
     }
 
-    func close() {
+    /// - Parameter isComplete: TLS's farewell is said: nothing that should have come is missing.
+    func close(isComplete: Bool = true) {
         guard phase != .closed else { return }
         phase = .closed
         watch(.nothing, 0)
-        context?.close(promise: nil)
+        guard let transport else {
+            context?.close(promise: nil)
+            return
+        }
+        if isComplete, !isHandshaking { context?.close(mode: .output, promise: nil) }
+        // Without waiting for the peer's farewell, which may never come.
+        transport.close(promise: nil)
     }
 
     /// Refuses what cannot be read as a request, and everything after it.
     func refuse(_ refusal: RequestRefusal, _ exchange: Exchange? = nil) {
         guard phase == .open else { return }
         core.metrics.refused(refusal.code)
+        if let limit = refusal.limit { core.metrics.limited(limit) }
+        if isHandshaking { return abandon() }
         let wasAnswered = exchange.map { $0.response != .awaited } ?? false
         let id = exchange?.id ?? core.makeRequestID()
         clientGone()

@@ -1,6 +1,5 @@
 import NIOCore
 import Supervisor
-import Telemetry
 import Wire
 
 /// What all connections of a gateway share; lives on the event loop.
@@ -8,16 +7,31 @@ final class GatewayCore {
     let limits: GatewayLimits
     let dispatcher: any RequestDispatcher
     let metrics: GatewayMetrics
+    /// What new TLS connections are served with.
+    var certificate: GatewayCertificate?
     /// Milliseconds since the start, as of the last tick: deadlines need no more, and a clock call a request is spared.
     private(set) var now: Int64 = 0
     private(set) var date = HTTPDate()
     private(set) var isDraining = false
     private let begin = NIODeadline.now()
     private var connections: [GatewayConnection] = []
+    private var clients: [ClientAddress: ClientRecord] = [:]
+    /// Connections in the midst of TLS's handshake.
+    var handshakes = 0
+    /// Bytes of buffers that hold what clients have sent and nobody has taken yet.
+    private var heldBytes = 0
+    /// Where the search for an idle connection goes on.
+    private var evictionCursor = 0
     private var nextID: UInt64
     private var whenEmpty: [EventLoopPromise<Void>] = []
     /// Connections over the limit that are being told so; above this number they are closed without a word.
     private static let refusedConnectionsLimit = 256
+    /// Connections that are looked at to find an idle one.
+    private static let evictionSample = 64
+    /// A connection idle for less than this is not closed for another.
+    private static let evictableMilliseconds = 1_000
+    /// Addresses without a connection whose allowance is remembered.
+    private static let rememberedClientsLimit = 65_536
 
     init(limits: GatewayLimits, dispatcher: any RequestDispatcher, metrics: GatewayMetrics) {
         self.limits = limits
@@ -35,15 +49,49 @@ final class GatewayCore {
 
     // MARK: Connections
 
-    enum Admission { case taken, refused, closed }
+    enum Admission {
+        case taken
+        case refused(RequestRefusal)
+        case closed
+    }
 
     func add(_ connection: GatewayConnection) -> Admission {
-        guard connections.count < limits.connections + Self.refusedConnectionsLimit else { return .closed }
+        metrics.accepted.increment()
+        let refusal = admit(connection)
+        if let refusal {
+            // One who has yet to prove that he speaks TLS cannot be told anything.
+            guard !connection.isHandshaking, connections.count < limits.connections + Self.refusedConnectionsLimit else {
+                metrics.refused(refusal.code)
+                if let limit = refusal.limit { metrics.limited(limit) }
+                return .closed
+            }
+        } else if connection.isHandshaking {
+            handshakes += 1
+        }
         connection.index = connections.count
         connections.append(connection)
         metrics.connections.set(Double(connections.count))
-        metrics.accepted.increment()
-        return connections.count <= limits.connections ? .taken : .refused
+        if let address = connection.address { count(connection, of: address) }
+        return refusal.map { .refused($0) } ?? .taken
+    }
+
+    /// - Returns: why it is not taken; nil: it is.
+    private func admit(_ connection: GatewayConnection) -> RequestRefusal? {
+        if connection.isHandshaking, handshakes >= limits.handshakes {
+            return .overloaded("too many handshakes", .handshakes)
+        }
+        if let address = connection.address, let client = clients[address], client.connections >= limits.connectionsPerAddress {
+            return .overloaded("too many connections from your address", .connectionsPerAddress)
+        }
+        if connections.count >= limits.connections, !evictIdle() { return .overloaded("too many connections", .connections) }
+        return nil
+    }
+
+    private func count(_ connection: GatewayConnection, of address: ClientAddress) {
+        let client = clients[address] ?? ClientRecord(address, requestsPerSecond: limits.requestsPerSecondPerAddress)
+        client.connections += 1
+        clients[address] = client
+        connection.client = client
     }
 
     func remove(_ connection: GatewayConnection) {
@@ -54,8 +102,63 @@ final class GatewayCore {
             connections[index] = last
             last.index = index
         }
+        if connection.isHandshaking { handshakes -= 1 }
+        heldBytes -= connection.heldBytes
+        connection.heldBytes = 0
+        if let client = connection.client {
+            connection.client = nil
+            client.connections -= 1
+            forget(client)
+        }
         metrics.connections.set(Double(connections.count))
         if connections.isEmpty { finishDraining() }
+    }
+
+    /// A client without connections that has its whole allowance is as good as unknown.
+    private func forget(_ client: ClientRecord) {
+        guard client.connections == 0, client.isFull || clients.count > Self.rememberedClientsLimit else { return }
+        clients[client.address] = nil
+    }
+
+    /// Closes the connection that has been idle longest, of some that are looked at: a crowd of idle ones keeps nobody out.
+    private func evictIdle() -> Bool {
+        var longest: (connection: GatewayConnection, milliseconds: Int64)?
+        for _ in 0..<min(Self.evictionSample, connections.count) {
+            evictionCursor = evictionCursor + 1 < connections.count ? evictionCursor + 1 : 0
+            let connection = connections[evictionCursor]
+            guard let idle = connection.idleMilliseconds(now), idle >= Self.evictableMilliseconds else { continue }
+            if longest.map({ idle > $0.milliseconds }) ?? true { longest = (connection, idle) }
+        }
+        guard let longest else { return false }
+        metrics.limited(.idleEvicted)
+        longest.connection.finish(lingers: false)
+        return true
+    }
+
+    // MARK: Memory
+
+    /// - Returns: false when all connections together hold more than they may.
+    func hold(_ change: Int) -> Bool {
+        heldBytes += change
+        return change <= 0 || heldBytes <= limits.bufferedBytes
+    }
+
+    /// Cuts off those that leave their answers unread, the most patient first, while too much waits for them.
+    private func shedReaders() {
+        var unsent = 0
+        var stalled: [GatewayConnection] = []
+        for connection in connections where connection.writeDeadline != .max {
+            unsent += connection.unsentBytes
+            stalled.append(connection)
+        }
+        metrics.buffered.set(Double(heldBytes + unsent))
+        guard heldBytes + unsent > limits.bufferedBytes else { return }
+        for connection in stalled.sorted(by: { $0.writeDeadline < $1.writeDeadline }) {
+            unsent -= connection.unsentBytes
+            metrics.limited(.bufferedBytes)
+            connection.abandon()
+            if heldBytes + unsent <= limits.bufferedBytes { return }
+        }
     }
 
     // MARK: Time
@@ -64,10 +167,17 @@ final class GatewayCore {
     func deadline(in milliseconds: Int) -> Int64 { now + Int64(milliseconds + limits.tickMilliseconds) }
 
     func tick() {
+        let before = now
         now = (NIODeadline.now() - begin).nanoseconds / 1_000_000
         date.update(to: HTTPDate.now())
         // From the end: those that go away are replaced by ones already looked at.
         for index in connections.indices.reversed() where index < connections.count { connections[index].tick(now) }
+        shedReaders()
+        guard limits.requestsPerSecondPerAddress > 0 else { return }
+        for client in Array(clients.values) {
+            client.refill(milliseconds: now - before, requestsPerSecond: limits.requestsPerSecondPerAddress)
+            forget(client)
+        }
     }
 
     // MARK: End
@@ -89,25 +199,4 @@ final class GatewayCore {
         whenEmpty = []
         for promise in promises { promise.succeed() }
     }
-}
-
-/// The gateway's own metrics; requests by tenant and outcome are the supervisor's.
-struct GatewayMetrics: Sendable {
-    let connections: Gauge
-    let accepted: Counter
-    let clientsGone: Counter
-    private let refusalFamily: CounterFamily
-
-    init(_ registry: MetricsRegistry) {
-        connections = registry.gauge("cloister_gateway_connections", help: "Client connections that are open.").single
-        accepted = registry.counter("cloister_gateway_connections_total", help: "Client connections that were accepted.").single
-        clientsGone =
-            registry.counter(
-                "cloister_gateway_clients_gone_total", help: "Requests whose client went away before the answer's end."
-            ).single
-        refusalFamily = registry.counter(
-            "cloister_gateway_refusals_total", help: "Requests that the gateway refused before any tenant was found.", labels: ["code"])
-    }
-
-    func refused(_ code: ErrorCode) { refusalFamily.with([code.code]).increment() }
 }

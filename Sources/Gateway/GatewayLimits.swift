@@ -2,8 +2,18 @@ import Policy
 
 /// What a client may ask of the HTTP front. Reaching a limit gets the refusal that DESIGN's error table names.
 public struct GatewayLimits: Sendable, Equatable {
-    /// Connections at once; one more gets 503 `overloaded` and is closed.
+    /// Connections at once. One more takes the place of the one that has been idle longest, or gets 503 `overloaded` and is closed.
     public var connections = 10_000
+    /// Connections of one client address (of an IPv6 network of 64 bits) at once; one more gets 503 `overloaded`.
+    public var connectionsPerAddress = 5_000
+    /// Requests of one client address a second, over all its connections; one more gets 429 `rate_limited`. A pause saves up one second's
+    /// worth. 0: as many as it likes.
+    public var requestsPerSecondPerAddress = 0
+    /// Connections in the midst of TLS's handshake; one more is closed.
+    public var handshakes = 1_000
+    /// What all connections together hold of heads that are not whole, of pipelined requests and of answers that nobody reads. Who goes over
+    /// it is refused; then the slowest readers are cut off.
+    public var bufferedBytes = 256 << 20
     /// Request line and header fields, with their line ends. The trailer fields of a chunked body are held to it too.
     public var headBytes = 64 << 10
     /// The request target.
@@ -17,6 +27,8 @@ public struct GatewayLimits: Sendable, Equatable {
     /// What is read and thrown away of a body whose answer is already complete, to keep the connection; more closes it.
     public var discardedBodyBytes = 64 << 10
 
+    /// From the connection to the end of TLS's handshake.
+    public var handshakeTimeoutMilliseconds = 5_000
     /// From a head's first byte (or the connection's begin) to its end.
     public var headTimeoutMilliseconds = 10_000
     /// Between two requests.
@@ -46,6 +58,19 @@ extension GatewayLimits {
     public init(_ limits: DaemonConfiguration.HTTPLimits) {
         self.init()
         connections = limits.connections
+        connectionsPerAddress = limits.connectionsPerAddress
+        requestsPerSecondPerAddress = limits.requestsPerSecondPerAddress
+        handshakes = limits.handshakes
+        bufferedBytes = limits.bufferedMegabytes << 20
+        targetBytes = limits.targetBytes
+        bodyBytes = limits.bodyMegabytes << 20
+        chunkExtensionBytes = limits.chunkExtensionBytes
+        discardedBodyBytes = limits.discardedBodyBytes
+        handshakeTimeoutMilliseconds = limits.handshakeTimeoutMilliseconds
+        bodyBytesPerSecond = limits.bodyBytesPerSecond
+        halfClosedMilliseconds = limits.halfClosedMilliseconds
+        lingerMilliseconds = limits.lingerMilliseconds
+        trustsForwardedHeaders = limits.trustsForwardedHeaders
         headBytes = limits.headBytes
         headerCount = limits.headers
         headTimeoutMilliseconds = limits.headTimeoutMilliseconds

@@ -24,7 +24,7 @@ struct HeadScanner {
         }
         // What does not begin like a method (a TLS handshake, say) will never end like a head.
         if let first = bytes.first, !HTTPBytes.isToken(first) { throw .bad("the request does not begin with a method") }
-        guard scanned < limit else { throw .tooLarge("the request's head is over \(limit) bytes") }
+        guard scanned < limit else { throw .tooLarge("the request's head is over \(limit) bytes", .headBytes) }
         return nil
     }
 

@@ -2,12 +2,13 @@
 struct HostName: Equatable {
     /// Lower case, without port and trailing dot.
     var host: String
-    /// `host`, and `:port` unless it is HTTP's own.
+    /// `host`, and `:port` unless it is the scheme's own.
     var authority: String
 
     /// Reads `host[:port]`; nil for anything but a registered name of letters, digits, `-`, `_` and `.`, an IPv4 address or a bracketed
     /// IPv6 one. No user information, no escapes, no empty labels.
-    init?(_ bytes: UnsafeRawBufferPointer) {
+    /// - Parameter defaultPort: the scheme's own.
+    init?(_ bytes: UnsafeRawBufferPointer, defaultPort: Int = 80) {
         guard let first = bytes.first else { return nil }
         var hostEnd = 0
         if first == UInt8(ascii: "[") {
@@ -35,7 +36,7 @@ struct HostName: Equatable {
         var host = bytes[..<hostEnd].map(HTTPBytes.lowercased)
         if host.last == UInt8(ascii: ".") { host.removeLast() }
         guard (1...253).contains(host.count) else { return nil }
-        var port = 80
+        var port = defaultPort
         if hostEnd < bytes.count {
             guard bytes[hostEnd] == UInt8(ascii: ":"), bytes.count - hostEnd <= 6,
                 let number = HTTPBytes.decimal(UnsafeRawBufferPointer(rebasing: bytes[(hostEnd + 1)...])), (1...65_535).contains(number)
@@ -43,6 +44,6 @@ struct HostName: Equatable {
             port = number
         }
         self.host = String(decoding: host, as: UTF8.self)
-        authority = port == 80 ? self.host : "\(self.host):\(port)"
+        authority = port == defaultPort ? self.host : "\(self.host):\(port)"
     }
 }

@@ -8,14 +8,16 @@ import Wire
 /// form that cells take; hop-by-hop ones, and those a client must not set, are left out.
 struct RequestHeadParser {
     private let limits: GatewayLimits
+    private let scheme: URLScheme
     /// The peer's address, as `x-real-ip` says it; empty where there is none.
     private let peer: [UInt8]
     /// The last Host value and what it means: a connection seldom asks for two.
     private var lastHostBytes: [UInt8] = []
     private var lastHost: HostName?
 
-    init(limits: GatewayLimits, peer: String) {
+    init(limits: GatewayLimits, peer: String, scheme: URLScheme = .http) {
         self.limits = limits
+        self.scheme = scheme
         self.peer = Array(peer.utf8)
     }
 
@@ -41,7 +43,7 @@ struct RequestHeadParser {
         try readFields(bytes, from: fieldsStart, into: &headers, &fields)
         guard let hostRange = fields.host else { throw .bad("the request has no Host") }
         let host = try hostName(UnsafeRawBufferPointer(rebasing: bytes[hostRange]))
-        let url = try RequestURL.make(UnsafeRawBufferPointer(rebasing: bytes[target]), host)
+        let url = try RequestURL.make(UnsafeRawBufferPointer(rebasing: bytes[target]), host, scheme)
         if fields.nominates { try removeNominated(bytes, from: fieldsStart, in: &headers) }
         if !peer.isEmpty {
             headers.writeStaticString("x-real-ip\n")
@@ -63,7 +65,8 @@ struct RequestHeadParser {
             framing = .chunked
         } else if let length = fields.contentLength {
             guard length <= limits.bodyBytes else {
-                throw RequestRefusal(code: .bodyTooLarge, message: "the request's body is over \(limits.bodyBytes) bytes")
+                throw RequestRefusal(
+                    code: .bodyTooLarge, message: "the request's body is over \(limits.bodyBytes) bytes", limit: .bodyBytes)
             }
             if length > 0 { framing = .length(length) }
         }
@@ -86,7 +89,9 @@ struct RequestHeadParser {
         index = start
         // Visible characters only; a fragment is no part of a target (RFC 9112 3.2).
         while index < bytes.count, bytes[index] > 0x20, bytes[index] != 0x7F, bytes[index] != UInt8(ascii: "#") { index += 1 }
-        guard index - start <= limits.targetBytes else { throw .tooLarge("the request target is over \(limits.targetBytes) bytes") }
+        guard index - start <= limits.targetBytes else {
+            throw .tooLarge("the request target is over \(limits.targetBytes) bytes", .targetBytes)
+        }
         guard index > start, index + 11 <= bytes.count, bytes[index] == HTTPBytes.space else {
             throw .bad("the request target holds a character that does not belong there")
         }
@@ -122,7 +127,9 @@ struct RequestHeadParser {
         var count = 0
         while bytes[index] != HTTPBytes.carriageReturn {
             count += 1
-            guard count <= limits.headerCount else { throw .tooLarge("the request has more than \(limits.headerCount) header fields") }
+            guard count <= limits.headerCount else {
+                throw .tooLarge("the request has more than \(limits.headerCount) header fields", .headerCount)
+            }
             let nameStart = written
             while HTTPBytes.isToken(bytes[index]) {
                 output[written] = HTTPBytes.lowercased(bytes[index])
@@ -276,7 +283,7 @@ struct RequestHeadParser {
 
     private mutating func hostName(_ bytes: UnsafeRawBufferPointer) throws(RequestRefusal) -> HostName {
         if let lastHost, lastHostBytes.count == bytes.count, memcmp(lastHostBytes, bytes.baseAddress!, bytes.count) == 0 { return lastHost }
-        guard let host = HostName(bytes) else { throw .bad("Host is not a name") }
+        guard let host = HostName(bytes, defaultPort: scheme.port) else { throw .bad("Host is not a name") }
         lastHostBytes = Array(bytes)
         lastHost = host
         return host

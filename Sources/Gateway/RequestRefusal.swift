@@ -5,7 +5,18 @@ struct RequestRefusal: Error, Equatable {
     var code: ErrorCode
     /// For the client.
     var message: String
+    /// The limit that was reached, if that is why.
+    var limit: GatewayLimit?
 
-    static func bad(_ message: String) -> RequestRefusal { RequestRefusal(code: .badRequest, message: message) }
-    static func tooLarge(_ message: String) -> RequestRefusal { RequestRefusal(code: .headTooLarge, message: message) }
+    static func bad(_ message: String, _ limit: GatewayLimit? = nil) -> RequestRefusal {
+        RequestRefusal(code: .badRequest, message: message, limit: limit)
+    }
+
+    static func tooLarge(_ message: String, _ limit: GatewayLimit) -> RequestRefusal {
+        RequestRefusal(code: .headTooLarge, message: message, limit: limit)
+    }
+
+    static func overloaded(_ message: String, _ limit: GatewayLimit) -> RequestRefusal {
+        RequestRefusal(code: .overloaded, message: message, limit: limit)
+    }
 }

@@ -2,7 +2,7 @@
 public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case tenantUnknown = 1, exception, invalidResponse, startupFailed, cpuLimit, wallLimit, memoryLimit, subrequestLimit
     case outboundDenied, tenantBusy, quotaExceeded, overloaded, draining, cellLost, suspended, headTooLarge, bodyTooLarge
-    case badRequest, requestTimeout, expectationFailed
+    case badRequest, requestTimeout, expectationFailed, rateLimited
 
     /// As clients see it.
     public var code: String {
@@ -27,6 +27,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
         case .badRequest: "bad_request"
         case .requestTimeout: "request_timeout"
         case .expectationFailed: "expectation_failed"
+        case .rateLimited: "rate_limited"
         }
     }
 
@@ -38,7 +39,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
         case .cpuLimit, .memoryLimit, .overloaded, .draining, .suspended: 503
         case .subrequestLimit, .outboundDenied: 500
         case .wallLimit: 504
-        case .tenantBusy, .quotaExceeded: 429
+        case .tenantBusy, .quotaExceeded, .rateLimited: 429
         case .cellLost: 502
         case .headTooLarge: 431
         case .bodyTooLarge: 413
@@ -51,7 +52,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
     /// Whether the answer carries `Retry-After`.
     public var mayRetry: Bool {
         switch self {
-        case .tenantBusy, .quotaExceeded, .overloaded, .draining, .suspended: true
+        case .tenantBusy, .quotaExceeded, .rateLimited, .overloaded, .draining, .suspended: true
         default: false
         }
     }

@@ -14,8 +14,12 @@ struct AdminClient {
         case unix(path: String)
     }
 
+    /// EX_NOPERM: the daemon wants a token, or another one.
+    static let notPermitted: Int32 = 77
+
     private let address: Address
     private let text: String
+    private let token: String?
 
     struct Answer {
         var status: Int
@@ -39,8 +43,10 @@ struct AdminClient {
         var description: String { message }
     }
 
-    init(address: String) throws {
+    /// - Parameter token: shown to the daemon; nil where none is known.
+    init(address: String, token: String?) throws {
         text = address
+        self.token = token
         if address.hasPrefix("unix:"), address.utf8.count > 5 {
             self.address = .unix(path: String(address.dropFirst(5)))
         } else if let colon = address.lastIndex(of: ":"), let port = UInt16(address[address.index(after: colon)...]),
@@ -61,12 +67,18 @@ struct AdminClient {
         defer { close(descriptor) }
         var host = "localhost"
         if case .tcp(let name, let port) = address { host = name.contains(":") ? "[\(name)]:\(port)" : "\(name):\(port)" }
+        let authorization = token.map { "Authorization: Bearer \($0)\r\n" } ?? ""
         let request =
-            "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\nContent-Length: 0\r\ncloister-admin: 1\r\n\r\n"
+            "\(method) \(path) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\nContent-Length: 0\r\n\(authorization)\r\n"
         try send(Array(request.utf8), descriptor)
         let answer = try parse(try receive(descriptor))
         guard accepting.contains(answer.status) else {
             let refusal = try? JSONDecoder().decode(Refusal.self, from: answer.body)
+            if answer.status == 401 {
+                let problem = refusal.map { printable($0.message) } ?? "the daemon wants a token"
+                FileHandle.standardError.write(Data("cloister: \(problem); say where it is with --state or --token-file\n".utf8))
+                throw ExitCode(Self.notPermitted)
+            }
             throw Failure(
                 message: refusal.map { "\($0.error): \(printable($0.message))" }
                     ?? "the daemon answered \(answer.status) to \(method) \(path)")

@@ -1,12 +1,14 @@
 import ArgumentParser
+import Foundation
+import Policy
 
 /// The operator's command: asks a running daemon through its admin API.
 @main
 struct Cloister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cloister", abstract: "Ask a running cloisterd.",
-        discussion: "Exit status: 0, 1 the daemon refused, 64 usage, 69 no daemon answers.",
-        subcommands: [Status.self, Tenants.self, Cells.self, Reload.self, Drain.self])
+        discussion: "Exit status: 0, 1 the daemon refused, 64 usage, 69 no daemon answers, 77 it wants another token.",
+        subcommands: [Status.self, Tenants.self, Cells.self, Isolates.self, Evict.self, Budget.self, Reload.self, Drain.self])
 }
 
 /// How answers are shown.
@@ -16,10 +18,32 @@ struct AdminOptions: ParsableArguments {
     @Option(help: ArgumentHelp("Where the daemon's admin API listens.", valueName: "HOST:PORT|unix:PATH"))
     var admin = "127.0.0.1:9090"
 
+    @Option(help: ArgumentHelp("The daemon's state folder, where its token lies (or $CLOISTER_STATE).", valueName: "DIR"))
+    var state: String?
+
+    @Option(name: .customLong("token-file"), help: ArgumentHelp("The file with the daemon's token.", valueName: "FILE"))
+    var tokenFile: String?
+
     @Option(name: .shortAndLong, help: "table or json.")
     var output = OutputFormat.table
 
-    func client() throws -> AdminClient { try AdminClient(address: admin) }
+    func client() throws -> AdminClient { try AdminClient(address: admin, token: try token()) }
+
+    /// What the daemon wants to see. Probes do without it and a socket file knows its user, so that it may be missing unless it was named.
+    private func token() throws -> String? {
+        let environment = ProcessInfo.processInfo.environment
+        let folder =
+            state ?? environment["CLOISTER_STATE"] ?? DaemonConfiguration.defaultState(isRoot: geteuid() == 0, environment: environment)
+        let path = tokenFile ?? folder + "/admin.token"
+        let text: String
+        do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+            guard tokenFile != nil || state != nil else { return nil }
+            throw ValidationError("the token cannot be read: \(error.localizedDescription)")
+        }
+        let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
+        guard !token.isEmpty, token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw ValidationError("\(path) holds no token") }
+        return token
+    }
 }
 
 struct Status: ParsableCommand {
@@ -47,9 +71,7 @@ struct Tenants: ParsableCommand {
     func run() throws {
         let client = try options.client()
         if let name {
-            guard !name.isEmpty, name.utf8.allSatisfy({ ($0 >= 0x61 && $0 <= 0x7A) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2D }) else {
-                throw ValidationError("a tenant's name has the letters a to z, digits and -")
-            }
+            guard isTenantName(name) else { throw ValidationError("a tenant's name has the letters a to z, digits and -") }
             let answer = try client.get("/v1/tenants/\(name)")
             return options.output == .json ? print(answer.text, terminator: "") : show([try answer.decode(Tenant.self)])
         }
@@ -59,16 +81,18 @@ struct Tenants: ParsableCommand {
 
     private func show(_ tenants: [Tenant]) {
         printTable(
-            ["TENANT", "STATE", "CORDON", "CELL", "IN FLIGHT", "QUEUED", "OK", "REFUSED", "CPU S", "HOSTS"],
+            ["TENANT", "STATE", "CORDON", "CELL", "SNAPSHOT", "IN FLIGHT", "QUEUED", "OK", "REFUSED", "CPU S", "HOSTS"],
             tenants.map { tenant in
                 let ok = tenant.requests["ok"] ?? 0
                 let refused = tenant.requests.values.reduce(0, +) - ok
                 return [
-                    tenant.tenant, tenant.state, tenant.cordon, tenant.cell ?? "-", "\(tenant.inFlight)", "\(tenant.queued)", "\(ok)",
+                    tenant.tenant, tenant.state, tenant.cordon, tenant.cell ?? "-", tenant.snapshot ?? "-", "\(tenant.inFlight)",
+                    "\(tenant.queued)", "\(ok)",
                     "\(refused)", fixed(tenant.cpuSeconds), tenant.hosts.joined(separator: ","),
                 ]
             })
         for tenant in tenants {
+            if let why = tenant.snapshotReason { print("\(tenant.tenant): no snapshot: \(printable(why))") }
             for error in tenant.errors { print("\(tenant.tenant): \(printable(error))") }
         }
     }

@@ -18,6 +18,8 @@ import Wire
 /// `cloisterd run`, from the configuration to the end of the process.
 struct Daemon {
     let configuration: DaemonConfiguration
+    /// What it was read from, if from a file.
+    let configurationFile: String?
     let jsonLogs: Bool
     let cell: String
     let isSandboxed: Bool
@@ -45,7 +47,7 @@ struct Daemon {
         let supervisor = try await startSupervisor(prepared, group.next(), registry, logger)
         let certificate = FrontCertificate(configuration)
         let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)
-        let reload = Reloading(supervisor: supervisor, gateway: gateway, certificate: certificate, logger: logger)
+        let reload = Reloading(supervisor: supervisor, gateway: gateway, certificate: certificate, configurationFile: configurationFile, logger: logger)
         let admin = try startAdmin(folder, supervisor, reload, registry, logger)
         logger.info(
             "listening",
@@ -178,7 +180,7 @@ struct Daemon {
 
     /// What is configured, or four fifths of what there is.
     static func memoryBudget(_ configuration: DaemonConfiguration) -> UInt64 {
-        configuration.memoryMegabytes.map { UInt64($0) << 20 } ?? MachineMemory.limitBytes / 5 * 4
+        configuration.memoryMegabytes.map { UInt64($0) << 20 } ?? MachineMemory.read().limitBytes / 5 * 4
     }
 
     private func startGateway(
@@ -198,7 +200,9 @@ struct Daemon {
             return try await GatewayServer.start(
                 host: host, port: port, tls: tls, eventLoop: eventLoop, limits: limits, metrics: registry, dispatcher: { supervisor })
         } catch {
-            complain("cannot listen on \(([configuration.listen] + [configuration.listenTLS].compactMap { $0 }).joined(separator: " and ")): \(error)")
+            complain(
+                "cannot listen on \(([configuration.listen] + [configuration.listenTLS].compactMap { $0 }).joined(separator: " and ")): \(error)"
+            )
             throw (error as? IOError)?.errnoCode == EACCES ? ExitStatus.permission : ExitStatus.unavailable
         }
     }

@@ -10,6 +10,9 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "The configuration file (cloister.yaml).") var config: String?
     @Option(help: "The folder of policies.") var policies: String?
     @Option(help: "Where tenants' clients connect, HOST:PORT.") var listen: String?
+    @Option(name: .customLong("listen-tls"), help: "Where they connect with TLS, HOST:PORT.") var listenTLS: String?
+    @Option(name: .customLong("tls-certificate"), help: "The PEM file of the certificate chain.") var certificate: String?
+    @Option(name: .customLong("tls-key"), help: "The PEM file of the certificate's key.") var key: String?
     @Option(help: "The admin API, HOST:PORT or unix:PATH.") var admin: String?
     @Option(help: "The folder for the host key and snapshots.") var state: String?
     @Option(help: "Worker threads a cell.") var workers: Int?
@@ -23,7 +26,7 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let daemon = Daemon(
-            configuration: try merged(), jsonLogs: jsonLogs, cell: cell ?? Self.cellBesideThis, isSandboxed: !insecureNoSandbox)
+            configuration: try merged(), configurationFile: config, jsonLogs: jsonLogs, cell: cell ?? Self.cellBesideThis, isSandboxed: !insecureNoSandbox)
         try await daemon.run()
     }
 
@@ -38,11 +41,21 @@ struct RunCommand: AsyncParsableCommand {
         }
         if let policies { configuration.policies = policies }
         if let listen { configuration.listen = listen }
+        if let listenTLS { configuration.listenTLS = listenTLS }
+        if let certificate { configuration.certificateFile = certificate }
+        if let key { configuration.keyFile = key }
         if let admin { configuration.admin = admin }
         if let state { configuration.state = state }
         if let workers { configuration.workers = workers }
         if noPreemption { configuration.preempt = false }
         guard DaemonConfigurationFile.isAddress(configuration.listen) else { throw ValidationError("--listen must be HOST:PORT") }
+        guard configuration.listenTLS.map(DaemonConfigurationFile.isAddress) ?? true else {
+            throw ValidationError("--listen-tls must be HOST:PORT")
+        }
+        if let problem = FrontCertificate.problem(configuration) {
+            complain(problem)
+            throw ExitStatus.configuration
+        }
         guard configuration.admin.hasPrefix("unix:") || DaemonConfigurationFile.isAddress(configuration.admin) else {
             throw ValidationError("--admin must be HOST:PORT or unix:PATH")
         }

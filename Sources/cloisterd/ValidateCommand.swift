@@ -1,4 +1,5 @@
 import ArgumentParser
+import Policy
 import PolicyFiles
 
 /// `cloisterd validate`.
@@ -12,7 +13,11 @@ struct ValidateCommand: ParsableCommand {
     func run() throws {
         var errors: [PolicyError] = []
         if let config {
-            do throws(PolicyErrors) { _ = try DaemonConfigurationFile.read(config) } catch { errors += error.errors }
+            do throws(PolicyErrors) {
+                let configuration = try DaemonConfigurationFile.read(config)
+                if let problem = FrontCertificate.problem(configuration) { errors.append(PolicyError(file: config, problem)) }
+                _ = try FrontCertificate(configuration)?.loadAnew()
+            } catch { errors += error.errors }
         }
         let contents = PolicyDirectory.load(policies)
         errors += contents.errors

@@ -45,20 +45,40 @@ import Testing
         }
     }
 
-    @Test func aChangingRequestNeedsTheHeaderThatAPageCannotSend() async throws {
+    @Test func whoChangesSomethingShowsTheToken() async throws {
         let control = FakeControl()
         try await serve(control) { port in
             for path in ["/v1/reload", "/v1/cells/replace", "/v1/drain"] {
-                let refused = try ask(port, "POST \(path)")
-                #expect(refused.status == 403)
+                for shown in Shown.allCases where shown != .right {
+                    let refused = try ask(port, "POST \(path)", shows: shown)
+                    #expect(refused.status == 401, "\(path) \(shown)")
+                    #expect(refused.head.lowercased().contains("www-authenticate: bearer"))
+                }
                 #expect(control.calls.withLock { $0 }.isEmpty)
             }
-            let reloaded = try ask(port, "POST /v1/reload", "cloister-admin: 1\r\n")
-            #expect(reloaded.status == 200)
-            #expect(try ask(port, "POST /v1/cells/replace", "cloister-admin: 1\r\n").body == "{\"replaced\":[\"standard#0\"]}\n")
-            let drained = try ask(port, "POST /v1/drain", "cloister-admin: 1\r\n")
-            #expect(drained.status == 202)
+            #expect(try ask(port, "POST /v1/reload").status == 200)
+            #expect(try ask(port, "POST /v1/cells/replace").body == "{\"replaced\":[\"standard#0\"]}\n")
+            #expect(try ask(port, "POST /v1/drain").status == 202)
             #expect(control.calls.withLock { $0 } == ["reload", "replace", "drain"])
+        }
+    }
+
+    @Test func onlyProbesAndMetricsAreOpen() async throws {
+        let metrics = MetricsRegistry()
+        try await serve(FakeControl(), metrics: metrics) { port in
+            for path in ["/healthz", "/readyz", "/metrics"] {
+                for shown in Shown.allCases { #expect(try ask(port, "GET \(path)", shows: shown).status == 200) }
+            }
+            for path in [
+                "/v1/tenants", "/v1/tenants/a", "/v1/cells", "/v1/isolates", "/v1/budget", "/v1/nothing", "/nothing", "/", "/healthz/",
+                "//healthz", "/metrics/../v1/tenants", "/%76%31/tenants",
+            ] {
+                #expect(try ask(port, "GET \(path)", shows: .nothing).status == 401, "\(path)")
+            }
+            let refused = try ask(port, "GET /v1/tenants", shows: .nothing)
+            #expect(refused.body.contains("\"error\":\"token_missing\"") && refused.body.contains("admin.token"))
+            #expect(try ask(port, "GET /v1/tenants", shows: .wrong).body.contains("\"error\":\"token_wrong\""))
+            #expect(metrics.text().contains("cloister_admin_refusals_total{reason=\"token_wrong\"} 1\n"))
         }
     }
 
@@ -94,26 +114,121 @@ import Testing
     }
 
     @Test func aSocketFileIsPrivateAndAStaleOneIsReplaced() async throws {
+        try await inFolder { folder in
+            let path = folder + "/a"
+            // What a daemon that was killed leaves behind.
+            close(try listenOn(path))
+            try await serve(FakeControl(), address: .unix(path: path)) { _ in
+                var status = stat()
+                #expect(lstat(path, &status) == 0)
+                #expect(status.st_mode & 0o777 == 0o600)
+            }
+            #expect(access(path, F_OK) != 0)
+        }
+    }
+
+    @Test func aSocketFileThatSomebodyListensOnStays() async throws {
+        try await inFolder { folder in
+            let path = folder + "/a"
+            let listener = try listenOn(path)
+            defer { close(listener) }
+            await #expect(throws: (any Error).self) { try await serve(FakeControl(), address: .unix(path: path)) { _ in } }
+            #expect(access(path, F_OK) == 0)
+        }
+    }
+
+    /// The tests run as the server's user.
+    @Test func onASocketFileTheServersUserNeedsNoToken() async throws {
+        try await inFolder { folder in
+            let path = folder + "/a"
+            try await serve(FakeControl(), address: .unix(path: path)) { (_: Int) async throws in
+                #expect(try ask(path, "GET /v1/tenants", shows: .nothing).status == 200)
+                #expect(try ask(path, "POST /v1/drain", shows: .nothing).status == 202)
+                // One that is shown has to be right all the same.
+                #expect(try ask(path, "GET /v1/tenants", shows: .wrong).status == 401)
+                #expect(try ask(path, "GET /v1/tenants", shows: .right).status == 200)
+            }
+        }
+        #expect(AdminGuard.isTrusted(0) && AdminGuard.isTrusted(geteuid()))
+        #expect(!AdminGuard.isTrusted(geteuid() + 1) && !AdminGuard.isTrusted(65_534))
+    }
+
+    @Test func theTokenIsMadeOnceAndKeptPrivate() async throws {
+        try await inFolder { folder in
+            let token = try AdminToken(folder: folder)
+            var status = stat()
+            #expect(lstat(token.path, &status) == 0)
+            #expect(status.st_mode & 0o777 == 0o600)
+            let text = try String(contentsOfFile: token.path, encoding: .utf8).trimmingCharacters(in: .newlines)
+            #expect(text.count == 64)
+            #expect(try AdminToken(folder: folder).isShown(by: "Bearer \(text)"))
+            #expect(token.isShown(by: "bearer \(text)"))
+            for wrong in [
+                "", "Bearer", "Bearer ", "Basic \(text)", text, "Bearer  \(text)", "Bearer \(text) ", "Bearer \(text.dropLast())",
+                "Bearer \(text.dropLast())g", "Bearer \(text.uppercased())" == "Bearer \(text)" ? "" : "Bearer \(text.uppercased())",
+            ] {
+                #expect(!token.isShown(by: wrong), "\(wrong)")
+            }
+            // Another folder has another one.
+            try await inFolder { other in
+                let other = try AdminToken(folder: other)
+                #expect(!other.isShown(by: "Bearer \(text)"))
+            }
+        }
+    }
+
+    @Test(arguments: [0o644, 0o640, 0o604]) func aTokenThatOthersCanReadIsRefused(_ mode: mode_t) async throws {
+        try await inFolder { folder in
+            _ = try AdminToken(folder: folder)
+            chmod(folder + "/admin.token", mode)
+            #expect(throws: AdminTokenError.self) { try AdminToken(folder: folder) }
+        }
+    }
+
+    @Test(arguments: ["", "short\n", String(repeating: "x", count: 64), String(repeating: "a", count: 70)])
+    func aFileWithoutATokenIsRefused(_ content: String) async throws {
+        try await inFolder { folder in
+            try content.write(toFile: folder + "/admin.token", atomically: false, encoding: .utf8)
+            chmod(folder + "/admin.token", 0o600)
+            #expect(throws: AdminTokenError.self) { try AdminToken(folder: folder) }
+        }
+    }
+
+    @Test func aLinkIsNoToken() async throws {
+        try await inFolder { folder in
+            let token = try AdminToken(folder: folder)
+            rename(token.path, folder + "/elsewhere")
+            symlink(folder + "/elsewhere", token.path)
+            #expect(throws: AdminTokenError.self) { try AdminToken(folder: folder) }
+        }
+    }
+
+    // MARK: Folders and sockets
+
+    private func inFolder(_ body: (String) async throws -> Void) async throws {
         let folder = FileManager.default.temporaryDirectory.appending(path: "cloister-\(UUID().uuidString)")
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         defer { try? FileManager.default.removeItem(at: folder) }
-        let path = folder.appending(path: "a").path
-        // What a daemon that was killed leaves behind.
-        let stale = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        try await body(folder.path)
+    }
+
+    private struct SystemFailure: Error { var code = errno }
+
+    private func withUnixAddress(_ path: String, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) throws {
         var address = sockaddr_un()
         address.sun_family = sa_family_t(AF_UNIX)
         withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
-        let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(stale, $0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { body($0, socklen_t(MemoryLayout<sockaddr_un>.size)) }
         }
-        #expect(bound == 0)
-        close(stale)
-        try await serve(FakeControl(), address: .unix(path: path)) { _ in
-            var status = stat()
-            #expect(lstat(path, &status) == 0)
-            #expect(status.st_mode & 0o777 == 0o600)
-        }
-        #expect(access(path, F_OK) != 0)
+        guard result == 0 else { throw SystemFailure() }
+    }
+
+    private func listenOn(_ path: String) throws -> Int32 {
+        let listener = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        try withUnixAddress(path) { bind(listener, $0, $1) }
+        guard listen(listener, 8) == 0 else { throw SystemFailure() }
+        return listener
     }
 
     // MARK: Serving and asking
@@ -124,9 +239,13 @@ import Testing
     ) async throws {
         let (running, continuation) = AsyncStream.makeStream(of: Int.self)
         let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
-        let server = AdminServer(address: address, control: control, metrics: metrics, logger: logger) { address in
-            continuation.yield(address?.port ?? 0)
-        }
+        let folder = FileManager.default.temporaryDirectory.appending(path: "cloister-\(UUID().uuidString)")
+        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+        defer { try? FileManager.default.removeItem(at: folder) }
+        let token = try AdminToken(folder: folder.path)
+        let server = AdminServer(
+            address: address, token: token, control: control, metrics: metrics, logger: logger,
+            onRunning: { continuation.yield($0?.port ?? 0) })
         // `ask` blocks; on the shared pool of threads it would hold up the server that it asks.
         try await withTaskExecutorPreference(ThreadPerJob()) {
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -135,8 +254,9 @@ import Testing
                     do { try await server.run() } catch is CancellationError {}
                 }
                 var ports = running.makeAsyncIterator()
-                let port = try #require(await ports.next())
-                try await body(port)
+                guard let port = await ports.next() else { return try await group.waitForAll() }
+                let text = try String(contentsOfFile: token.path, encoding: .utf8).trimmingCharacters(in: .newlines)
+                try await Self.$token.withValue(text) { try await body(port) }
                 group.cancelAll()
                 try await group.waitForAll()
             }
@@ -149,13 +269,25 @@ import Testing
         var body: String
     }
 
-    private func ask(_ port: Int, _ line: String, _ fields: String = "", host: String = "localhost") throws -> Answer {
-        struct Failure: Error { var code: Int32 }
+    /// The token of the server under test.
+    @TaskLocal private static var token = ""
+
+    /// What a request shows to be let in.
+    private enum Shown: CaseIterable {
+        case right, wrong, nothing
+
+        var field: String {
+            switch self {
+            case .right: "Authorization: Bearer \(token)\r\n"
+            case .wrong: "Authorization: Bearer \(String(repeating: "0", count: 64))\r\n"
+            case .nothing: ""
+            }
+        }
+    }
+
+    private func ask(_ port: Int, _ line: String, shows: Shown = .right, host: String = "localhost") throws -> Answer {
         let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
         defer { close(descriptor) }
-        // Ends a test that has failed; no test waits for it.
-        var timeout = timeval(tv_sec: 20, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
         address.sin_port = UInt16(port).bigEndian
@@ -163,14 +295,28 @@ import Testing
         let connected = withUnsafePointer(to: &address) {
             $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
         }
-        guard connected == 0 else { throw Failure(code: errno) }
-        let request = Array("\(line) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\(fields)\r\n".utf8)
-        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { throw Failure(code: errno) }
+        guard connected == 0 else { throw SystemFailure() }
+        return try ask(descriptor, line, shows, host)
+    }
+
+    private func ask(_ path: String, _ line: String, shows: Shown) throws -> Answer {
+        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        defer { close(descriptor) }
+        try withUnixAddress(path) { connect(descriptor, $0, $1) }
+        return try ask(descriptor, line, shows, "localhost")
+    }
+
+    private func ask(_ descriptor: Int32, _ line: String, _ shows: Shown, _ host: String) throws -> Answer {
+        // Ends a test that has failed; no test waits for it.
+        var timeout = timeval(tv_sec: 20, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        let request = Array("\(line) HTTP/1.1\r\nHost: \(host)\r\nConnection: close\r\n\(shows.field)\r\n".utf8)
+        guard send(descriptor, request, request.count, Int32(MSG_NOSIGNAL)) == request.count else { throw SystemFailure() }
         var all: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 4_096)
         while true {
             let count = recv(descriptor, &buffer, buffer.count, 0)
-            guard count >= 0 else { throw Failure(code: errno) }
+            guard count >= 0 else { throw SystemFailure() }
             if count == 0 { break }
             all += buffer[..<count]
         }
@@ -233,7 +379,10 @@ private final class FakeControl: SupervisorControl {
         return tenant != "nobody"
     }
 
-    func memoryBudget() async -> UInt64 { 1 << 30 }
+    func memory() async -> MemoryReport {
+        MemoryReport(
+            budgetBytes: 1 << 30, usedBytes: 1 << 20, machineBytes: 4 << 30, availableBytes: 2 << 30, pressure: 0.25, snapshotStoreBytes: 4096)
+    }
 
     func setMemoryBudget(bytes: UInt64) async { calls.withLock { $0.append("budget \(bytes >> 20)") } }
 

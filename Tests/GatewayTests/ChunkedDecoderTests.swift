@@ -51,7 +51,7 @@ import Wire
         #expect(throws: RequestRefusal.self) { try decode(many, pieceBytes: 1_000, extensionLimit: 99) }
         let trailers = "0\r\n" + String(repeating: "T: abc\r\n", count: 10) + "\r\n"
         #expect(try decode(trailers, pieceBytes: 1_000).1)
-        #expect(throws: RequestRefusal(code: .headTooLarge, message: "the trailer fields are over 60 bytes")) {
+        #expect(throws: RequestRefusal(code: .headTooLarge, message: "the trailer fields are over 60 bytes", limit: .headBytes)) {
             try decode(trailers, pieceBytes: 1_000, trailerLimit: 60)
         }
     }

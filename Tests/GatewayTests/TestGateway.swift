@@ -15,11 +15,12 @@ struct TestGateway {
     let metrics = MetricsRegistry()
 
     static func run(
-        _ limits: GatewayLimits = GatewayLimits(), script: @escaping FakeDispatcher.Script, _ body: (TestGateway) async throws -> Void
+        _ limits: GatewayLimits = GatewayLimits(), certificate: GatewayCertificate? = nil, script: @escaping FakeDispatcher.Script,
+        _ body: (TestGateway) async throws -> Void
     ) async throws {
         // Clients block; on the shared pool of threads they would hold up those they wait for.
         try await withTaskExecutorPreference(ThreadPerJob()) {
-            let gateway = try await TestGateway(limits, script)
+            let gateway = try await TestGateway(limits, certificate, script)
             do {
                 try await body(gateway)
             } catch {
@@ -30,13 +31,16 @@ struct TestGateway {
         }
     }
 
-    private init(_ limits: GatewayLimits, _ script: @escaping FakeDispatcher.Script) async throws {
+    private init(_ limits: GatewayLimits, _ certificate: GatewayCertificate?, _ script: @escaping FakeDispatcher.Script) async throws {
         var limits = limits
         limits.tickMilliseconds = min(limits.tickMilliseconds, 10)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let eventLoop = group.next()
         let notes = self.notes
-        server = try await GatewayServer.start(host: "127.0.0.1", port: 0, eventLoop: eventLoop, limits: limits, metrics: metrics) {
+        let tls = certificate.map { GatewayTLS(host: "127.0.0.1", port: 0, certificate: $0) }
+        server = try await GatewayServer.start(
+            host: "127.0.0.1", port: 0, tls: tls, eventLoop: eventLoop, limits: limits, metrics: metrics
+        ) {
             FakeDispatcher(eventLoop: eventLoop, notes: notes, script: script)
         }
     }
@@ -46,8 +50,9 @@ struct TestGateway {
         try? await group.shutdownGracefully()
     }
 
-    func connect(receiveBufferBytes: Int32? = nil) throws -> Client {
-        try Client(port: UInt16(server.address.port!), receiveBufferBytes: receiveBufferBytes)
+    /// - Parameter source: the client's own address, of loopback.
+    func connect(receiveBufferBytes: Int32? = nil, from source: String? = nil) throws -> Client {
+        try Client(port: UInt16(server.address.port!), receiveBufferBytes: receiveBufferBytes, source: source)
     }
 
     /// Waits until `condition` holds of the notes. The bound is only there to end a test that has failed.
@@ -58,6 +63,15 @@ struct TestGateway {
         }
         Issue.record("never happened: \(what); \(notes.now)")
     }
+}
+
+/// Asks again until it holds. The bound is only there to end a test that has failed.
+func eventually(_ what: String, _ condition: () async throws -> Bool) async throws {
+    for _ in 0..<2_000 {
+        if try await condition() { return }
+        try await Task.sleep(for: .milliseconds(5))
+    }
+    Issue.record("never happened: \(what)")
 }
 
 /// Runs each job on a thread of its own.
@@ -78,7 +92,7 @@ final class Client {
 
     struct Failure: Error { var what: String }
 
-    init(port: UInt16, receiveBufferBytes: Int32?) throws {
+    init(port: UInt16, receiveBufferBytes: Int32?, source: String? = nil) throws {
         descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         if var size = receiveBufferBytes { setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, socklen_t(MemoryLayout<Int32>.size)) }
         // Ends a test that has failed; no test waits for it.
@@ -89,6 +103,13 @@ final class Client {
         setsockopt(descriptor, Int32(IPPROTO_TCP), TCP_NODELAY, &one, socklen_t(MemoryLayout<Int32>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        if let source {
+            address.sin_addr.s_addr = inet_addr(source)
+            let result = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { bind(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size)) }
+            }
+            guard result == 0 else { throw Failure(what: "bind: errno \(errno)") }
+        }
         address.sin_port = port.bigEndian
         address.sin_addr.s_addr = UInt32(0x7F00_0001).bigEndian
         let result = withUnsafePointer(to: &address) {

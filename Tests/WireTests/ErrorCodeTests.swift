@@ -31,6 +31,7 @@ import Testing
         Row(error: .badRequest, code: "bad_request", status: 400),
         Row(error: .requestTimeout, code: "request_timeout", status: 408),
         Row(error: .expectationFailed, code: "expectation_failed", status: 417),
+        Row(error: .rateLimited, code: "rate_limited", status: 429, mayRetry: true),
     ]
 
     @Test func everyErrorHasTheCodeAndStatusThatAreDocumented() {

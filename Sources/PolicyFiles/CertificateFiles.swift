@@ -1,0 +1,36 @@
+import Foundation
+import Policy
+
+/// The PEM files that the front's TLS is configured with.
+public struct CertificateFiles: Sendable, Equatable {
+    public var certificate: String
+    public var key: String
+
+    /// A chain of a few certificates has some ten thousand bytes.
+    private static let bytesLimit = 1 << 20
+
+    public init(certificate: String, key: String) {
+        self.certificate = certificate
+        self.key = key
+    }
+
+    /// - Throws: for each file that cannot be read, why.
+    public func read() throws(PolicyErrors) -> (certificate: [UInt8], key: [UInt8]) {
+        var errors: [PolicyError] = []
+        func read(_ path: String, _ what: String) -> [UInt8] {
+            do throws(FileContents.Failure) { return Array(try FileContents.read(path, limit: Self.bytesLimit)) } catch {
+                errors.append(PolicyError(file: path, "the \(what) cannot be read: \(error)"))
+                return []
+            }
+        }
+        let contents = (read(certificate, "certificate"), read(key, "key"))
+        guard errors.isEmpty else { throw PolicyErrors(errors) }
+        return contents
+    }
+
+    /// Whether others than its owner and group may read the key.
+    public var keyIsOpen: Bool {
+        var status = stat()
+        return stat(key, &status) == 0 && status.st_mode & 0o004 != 0
+    }
+}

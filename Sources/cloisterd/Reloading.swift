@@ -1,0 +1,46 @@
+import Gateway
+import Logging
+import PolicyFiles
+import Supervisor
+
+/// What a HUP and the admin API's reload do: policies, the memory budget, and the front's certificate.
+struct Reloading: Sendable {
+    let supervisor: Supervisor
+    let gateway: GatewayServer
+    let certificate: FrontCertificate?
+    /// Where the memory budget is read again; nil: nowhere.
+    let configurationFile: String?
+    let logger: Logger
+
+    /// Whatever does not load leaves the old in force and is among the report's errors.
+    func callAsFunction() async -> ReloadReport {
+        var report = await supervisor.reload()
+        report.errors += await reloadBudget()
+        guard let certificate else { return report }
+        do throws(PolicyErrors) {
+            let new = try certificate.loadAnew()
+            await gateway.replaceCertificate(new)
+            certificate.announce(new, logger)
+        } catch {
+            for problem in error.errors {
+                logger.error("the certificate does not load; the old one stays in force", metadata: ["reason": "\(problem)"])
+                report.errors.append(problem.description)
+            }
+        }
+        return report
+    }
+
+    /// - Returns: the configuration file's errors.
+    private func reloadBudget() async -> [String] {
+        guard let configurationFile else { return [] }
+        do throws(PolicyErrors) {
+            await supervisor.setMemoryBudget(bytes: Daemon.memoryBudget(try DaemonConfigurationFile.read(configurationFile)))
+            return []
+        } catch {
+            for problem in error.errors {
+                logger.error("the configuration does not load; the old memory budget stays in force", metadata: ["reason": "\(problem)"])
+            }
+            return error.errors.map(\.description)
+        }
+    }
+}
