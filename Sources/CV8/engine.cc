@@ -312,6 +312,8 @@ const char *cv8_fixed_flags(void) {
 #endif
 #if V8_MAJOR_VERSION < 12
          " --interrupt-budget=10000"
+         // A loop of WebAssembly looks for interrupts each time round, and not only when V8 counts for tiering up (docs/decisions/0017-when-v8-looks.md).
+         " --no-wasm-dynamic-tiering --no-wasm-tier-up"
 #endif
       ;
 }
