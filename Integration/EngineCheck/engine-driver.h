@@ -47,27 +47,27 @@ struct File {
 
 /// What one isolate runs (the first file is the main module), and what its JavaScript said.
 struct Host {
-  const std::vector<File>& files;
+  const std::vector<File> &files;
   std::string said;
-  cv8_isolate* isolate = nullptr;
+  cv8_isolate *isolate = nullptr;
 };
 
-inline void Say(cv8_call* call) {
+inline void Say(cv8_call *call) {
   char text[4096];
-  size_t length = cv8_call_write_utf8(call, 0, reinterpret_cast<uint8_t*>(text), sizeof text, nullptr);
-  std::string& said = static_cast<Host*>(cv8_call_user(call))->said;
+  size_t length = cv8_call_write_utf8(call, 0, reinterpret_cast<uint8_t *>(text), sizeof text, nullptr);
+  std::string &said = static_cast<Host *>(cv8_call_user(call))->said;
   if (!said.empty()) said += "; ";
   said.append(text, length);
 }
 
-inline int32_t Resolve(void* user, const char* specifier, size_t length, int32_t referrer, cv8_module* out, char* error, size_t capacity,
-                       size_t* error_length) {
-  const std::vector<File>& files = static_cast<Host*>(user)->files;
+inline int32_t Resolve(void *user, const char *specifier, size_t length, int32_t referrer, cv8_module *out, char *error, size_t capacity,
+                       size_t *error_length) {
+  const std::vector<File> &files = static_cast<Host *>(user)->files;
   std::string wanted(specifier, length);
   for (size_t i = 0; i < files.size(); i++) {
-    const File& file = files[i];
+    const File &file = files[i];
     if (referrer < 0 ? i == 0 : wanted == "./" + file.name) {
-      *out = {file.name.data(), file.name.size(), reinterpret_cast<const uint8_t*>(file.text.data()), file.text.size(), file.kind, true};
+      *out = {file.name.data(), file.name.size(), reinterpret_cast<const uint8_t *>(file.text.data()), file.text.size(), file.kind, true};
       return static_cast<int32_t>(i);
     }
   }
@@ -76,7 +76,7 @@ inline int32_t Resolve(void* user, const char* specifier, size_t length, int32_t
   return -1;
 }
 
-inline void Fatal(void*, bool out_of_memory, const char* location, const char* message) {
+inline void Fatal(void *, bool out_of_memory, const char *location, const char *message) {
   fprintf(stderr, "%s: V8 gave up%s: %s: %s\n", program_invocation_short_name, out_of_memory ? " (memory)" : "", location ? location : "",
           message ? message : "");
   _exit(3);
@@ -84,7 +84,7 @@ inline void Fatal(void*, bool out_of_memory, const char* location, const char* m
 
 /// Starts V8 in this process, once.
 /// - Parameter operations: what `internal.ops` has besides `say`; the same in all processes that share a snapshot.
-inline cv8_status Start(const std::string& more_flags = "", const std::vector<cv8_operation_entry>& operations = {}) {
+inline cv8_status Start(const std::string &more_flags = "", const std::vector<cv8_operation_entry> &operations = {}) {
   static std::string flags;
   static std::vector<cv8_operation_entry> all;
   static const cv8_source sources[] = {{"runtime", kRuntime, sizeof kRuntime - 1, false}};
@@ -97,12 +97,12 @@ inline cv8_status Start(const std::string& more_flags = "", const std::vector<cv
 }
 
 /// The base snapshot, from a process of its own. Before this one has started V8.
-inline std::vector<uint8_t> BuildSnapshot(const std::string& more_flags = "", const std::vector<cv8_operation_entry>& operations = {}) {
+inline std::vector<uint8_t> BuildSnapshot(const std::string &more_flags = "", const std::vector<cv8_operation_entry> &operations = {}) {
   int pipes[2];
   if (pipe(pipes) != 0) exit(1);
   pid_t child = fork();
   if (child == 0) {
-    uint8_t* blob = nullptr;
+    uint8_t *blob = nullptr;
     size_t length = 0;
     cv8_error error = {};
     if (Start(more_flags, operations) != CV8_OK || cv8_snapshot_build(&blob, &length, &error) != CV8_OK) {
@@ -134,7 +134,7 @@ inline int64_t NowMs() {
 /// An isolate with the turn it is in.
 class Tenant {
  public:
-  Tenant(const std::vector<uint8_t>& snapshot, const std::vector<File>& files, size_t memory_limit_bytes, bool allow_eval = false)
+  Tenant(const std::vector<uint8_t> &snapshot, const std::vector<File> &files, size_t memory_limit_bytes, bool allow_eval = false)
       : host{files, "", nullptr} {
     if (cv8_isolate_new(snapshot.data(), snapshot.size(), &isolate) != CV8_OK) exit(1);
     host.isolate = isolate;
@@ -147,9 +147,9 @@ class Tenant {
     cv8_isolate_dispose(isolate);
     cfiber_free(fiber);
   }
-  Tenant(const Tenant&) = delete;
+  Tenant(const Tenant &) = delete;
 
-  void Begin(cv8_turn_kind kind, uint32_t hook, const char* name) {
+  void Begin(cv8_turn_kind kind, uint32_t hook, const char *name) {
     argument = {CV8_LATIN1, 0, name, name ? strlen(name) : 0};
     cv8_error_clear(&turn.error);
     turn = {};
@@ -165,7 +165,7 @@ class Tenant {
     cfiber_prepare(fiber, cv8_turn_run, &turn);
   }
   void BeginStart() { Begin(CV8_TURN_START, kStartedHook, nullptr); }
-  void BeginCase(const char* name) { Begin(CV8_TURN_CALL, kCaseHook, name); }
+  void BeginCase(const char *name) { Begin(CV8_TURN_CALL, kCaseHook, name); }
 
   /// Runs the turn to its end; terminated after `limit_ms`.
   cv8_status Run(int limit_ms) {
@@ -186,8 +186,8 @@ class Tenant {
   }
 
   Host host;
-  cv8_isolate* isolate = nullptr;
-  cfiber* fiber = nullptr;
+  cv8_isolate *isolate = nullptr;
+  cfiber *fiber = nullptr;
   cv8_turn turn = {};
   cv8_value argument = {};
   int slices = 0;

@@ -144,6 +144,7 @@ void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info) {
     return;
   }
   options.operations[info.Data().As<v8::Int32>()->Value()].function(&call);
+  GiveWay(call.state);
 }
 /// What every isolate is set up with.
 void Configure(cv8_isolate *state) {

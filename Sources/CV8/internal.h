@@ -148,6 +148,10 @@ void InitializeImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> 
 void ThenCallback(const v8::FunctionCallbackInfo<v8::Value> &info);
 v8::MaybeLocal<v8::Value> EvaluateData(v8::Local<v8::Context> context, v8::Local<v8::Module> module);
 
+/// Suspends the turn here if somebody asked for that. At the end of functions that JavaScript calls: V8 itself looks for interrupts only now and
+/// then in a loop that is not optimised, and with each turn of it such a function may take long.
+void GiveWay(cv8_isolate *state);
+
 /// The request that what runs now belongs to, 0 for none. Leaves no handle behind: suspensions come in the middle of the tenant's code.
 double CurrentRequest(v8::Isolate *isolate);
 void OnPromiseRejection(v8::PromiseRejectMessage message);

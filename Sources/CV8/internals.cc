@@ -74,8 +74,7 @@ class CopyDelegate : public v8::ValueDeserializer::Delegate {
   std::vector<v8::CompiledWasmModule> *wasm_;
 };
 
-/// internal.structuredClone(value, transfer)
-void StructuredClone(const Info &info) {
+void Clone(const Info &info) {
   v8::Isolate *isolate = info.GetIsolate();
   v8::Local<v8::Context> context = isolate->GetCurrentContext();
   std::vector<v8::Local<v8::ArrayBuffer>> transfers;
@@ -112,6 +111,12 @@ void StructuredClone(const Info &info) {
   }
   v8::Local<v8::Value> result;
   if (deserializer.ReadValue(context).ToLocal(&result)) info.GetReturnValue().Set(result);
+}
+
+/// internal.structuredClone(value, transfer)
+void StructuredClone(const Info &info) {
+  Clone(info);
+  if (cv8_isolate *state = StateOf(info.GetIsolate())) GiveWay(state);
 }
 
 /// internal.detach(arrayBuffer)

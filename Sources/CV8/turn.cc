@@ -43,6 +43,14 @@ void OnInterrupt(v8::Isolate *, void *data) {
   Enter(state);
 }
 
+}  // namespace
+
+void GiveWay(cv8_isolate *state) {
+  if (state->preempt_requested.load(std::memory_order_relaxed)) OnInterrupt(state->isolate, state);
+}
+
+namespace {
+
 void SetRequest(cv8_isolate *state, v8::Local<v8::Context> context, double request) {
   v8::Local<v8::Value> value = v8::Number::New(state->isolate, request);
 #if V8_MAJOR_VERSION >= 13
