@@ -40,6 +40,11 @@ final class Cell: @unchecked Sendable {
     /// When somebody last looked at it.
     var lastPumpNanoseconds: UInt64 = 0
     var waitingWorkers = 0
+    /// Workers that have a place and run an isolate, and how many may.
+    var activeWorkers = 0
+    var workerLimit: Int
+    /// Isolates that were preempted and have not ended that turn.
+    var suspendedCount = 0
     let idle = Lock.Condition()
     /// Threads that may take the place of a worker that is stuck.
     var spares: [Worker] = []
@@ -57,6 +62,7 @@ final class Cell: @unchecked Sendable {
     init(socket: SupervisorSocket, configuration: CellConfiguration, snapshot: UnsafeRawBufferPointer) {
         self.socket = socket
         self.configuration = configuration
+        workerLimit = configuration.workers
         reserve = IsolateReserve(snapshot: snapshot)
         var order = FairQueueConfiguration()
         order.order = configuration.preempts ? .fair : .arrival
@@ -173,6 +179,7 @@ final class Cell: @unchecked Sendable {
             budgetBytes = Int(clamping: try reader.integer(UInt64.self))
             keepWithinBudget(now: Clock.monotonicNanoseconds)
         case .evict: evictWhenAsked(version: header.id)
+        case .workers: limitWorkers(Int(header.extra))
         case .list: list(query: header.id)
         case .ping:
             housekeep()
@@ -181,6 +188,15 @@ final class Cell: @unchecked Sendable {
         default: throw .invalid("unexpected frame \(header.kind)")
         }
     }
+
+    /// Others may need the processors more.
+    private func limitWorkers(_ count: Int) {
+        workerLimit = min(max(count, 1), configuration.workers)
+        idle.broadcast()
+    }
+
+    /// Whether a further worker has something to do and may.
+    var wantsWorker: Bool { queue.waitingCount > 0 && activeWorkers < workerLimit }
 
     private func takeRequest(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
         let frame = try RequestFrame(payload)

@@ -31,6 +31,8 @@ final class TenantIsolate: RuntimeHost {
     var slot: FairQueue.Slot = -1
     /// It is in the run queue or a worker runs it.
     var isScheduled = false
+    /// Its turn was preempted, and has not ended since.
+    var isSuspended = false
     var isRemoved = false
     var isRetired = false
     /// Requests that came and are not finished.

@@ -51,11 +51,14 @@ final class Ticker: @unchecked Sendable {
         }
     }
 
-    /// While the workers are busy with long slices, waits for input in their place, so that what comes need not wait for a slice's end.
+    /// While the workers are busy with long slices, or will be as soon as the short ones between are over, waits for input in their place, so that
+    /// what comes need not wait for a slice's end.
     /// - Returns: false when a worker sees to the socket.
     private func watchSocket() -> Bool {
         cell.lock.lock()
-        let isLeftAlone = Clock.monotonicNanoseconds &- cell.lastPumpNanoseconds > Worker.pumpIntervalNanoseconds * 2
+        isSlow = isSlow || cell.suspendedCount > 0
+        let isLeftAlone =
+            cell.suspendedCount > 0 || Clock.monotonicNanoseconds &- cell.lastPumpNanoseconds > Worker.pumpIntervalNanoseconds * 2
         guard !cell.isPumping, isLeftAlone, cell.runningCount.load(ordering: .relaxed) > 0 else {
             cell.lock.unlock()
             return false
@@ -74,7 +77,7 @@ final class Ticker: @unchecked Sendable {
     private func tick(now: UInt64) {
         cell.lock.lock()
         cell.collectDueTimers(now: now)
-        if cell.waitingWorkers > 0, cell.queue.waitingCount > 0 { cell.idle.signal() }
+        if cell.waitingWorkers > 0, cell.wantsWorker { cell.idle.signal() }
         cell.lock.unlock()
         awaitsSwitch = false
         isSlow = false

@@ -25,6 +25,8 @@ final class Worker: @unchecked Sendable {
 
     // Guarded by the cell's lock.
     private var hasPlace: Bool
+    /// It runs an isolate in its place.
+    private var isActive = false
     private let placeGiven = Lock.Condition()
 
     private var cpu = SliceClock()
@@ -63,22 +65,26 @@ final class Worker: @unchecked Sendable {
             if !hasPlace { waitForPlace() }
             let now = Clock.monotonicNanoseconds
             cell.collectDueTimers(now: now)
-            if let isolate = cell.dequeue(now: now) {
-                if cell.queue.waitingCount > 0, cell.waitingWorkers > 0 { cell.idle.signal() }
-                let pumps = now &- cell.lastPumpNanoseconds > Self.pumpIntervalNanoseconds && !cell.isPumping
+            if cell.activeWorkers < cell.workerLimit, let isolate = cell.dequeue(now: now) {
+                isActive = true
+                cell.activeWorkers += 1
+                if cell.waitingWorkers > 0, cell.wantsWorker { cell.idle.signal() }
+                let isDue = now &- cell.lastPumpNanoseconds > Self.pumpIntervalNanoseconds
+                let pumps = isDue && !cell.isPumping
                 cell.lock.unlock()
                 // What short turns before it have answered must not wait for the slice of a long one.
                 if isolate.fiber != nil { cell.socket.flush() }
                 execute(isolate, now: now)
-                if pumps { pump(waits: false) }
-            } else if !cell.isPumping {
+                // While somebody else waits for input, what was answered must not wait for its end.
+                if pumps { pump(waits: false) } else if isDue { cell.socket.flush() }
+            } else if !cell.isPumping, cell.activeWorkers < cell.workerLimit {
                 cell.lock.unlock()
                 pump(waits: true)
             } else {
                 cell.lock.unlock()
                 cell.socket.flush()
                 cell.lock.lock()
-                if cell.queue.waitingCount == 0, cell.isPumping {
+                if !cell.wantsWorker, cell.isPumping || cell.activeWorkers >= cell.workerLimit {
                     cell.waitingWorkers += 1
                     cell.idle.wait(cell.lock)
                     cell.waitingWorkers -= 1
@@ -96,11 +102,18 @@ final class Worker: @unchecked Sendable {
         while !hasPlace { placeGiven.wait(cell.lock) }
     }
 
+    private func endActivity() {
+        guard isActive else { return }
+        isActive = false
+        cell.activeWorkers -= 1
+    }
+
     /// Gives the place of this worker, which is stuck, to a spare.
     /// - Returns: false without a spare.
     func handOff() -> Bool {
         guard let spare = cell.spares.popLast() else { return false }
         hasPlace = false
+        endActivity()
         spare.hasPlace = true
         spare.placeGiven.signal()
         cell.status.handoffs += 1
@@ -190,9 +203,14 @@ final class Worker: @unchecked Sendable {
         cell.lock.lock()
         defer { cell.lock.unlock() }
         let now = Clock.monotonicNanoseconds
+        endActivity()
         cell.status.turns += turns
         cell.status.cpuMicroseconds += cpuNanoseconds / 1000
         if isPreempted { cell.status.preemptions += 1 }
+        if isPreempted != isolate.isSuspended {
+            isolate.isSuspended = isPreempted
+            cell.suspendedCount += isPreempted ? 1 : -1
+        }
         // An end or a trim is no use of it.
         if turns > 0 || isPreempted { isolate.lastUseNanoseconds = now }
         cell.endSlice(

@@ -112,19 +112,27 @@ public enum Scenario: String, CaseIterable, Sendable {
         // Where short and long requests are told apart, so are their tenants: a tenth has the long ones.
         let separates = self == .bimodal && parameters.tenants > 1
         let long = max(1, parameters.tenants / 10)
-        let plan = Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { random in
-            let (kind, service) = times.draw(&random)
-            let tenant = Popularity.draw(cumulated, &random)
-            guard separates else { return (tenant, kind, service) }
-            return (kind == 0 ? long + tenant % (parameters.tenants - long) : tenant % long, kind, service)
+        func plan(_ seconds: Double) -> [Workload.Arrival] {
+            Arrivals.poisson(rate: rate, seconds: seconds, &random) { random in
+                let (kind, service) = times.draw(&random)
+                let tenant = Popularity.draw(cumulated, &random)
+                guard separates else { return (tenant, kind, service) }
+                return (kind == 0 ? long + tenant % (parameters.tenants - long) : tenant % long, kind, service)
+            }
         }
         return Workload(
             tenants: tenants(parameters.tenants, Self.spinSource), groups: times.kinds.map(\.group),
             phases: [
                 // Long enough that V8 optimises each tenant's loop.
-                Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 5), .init(seconds: parameters.seconds, arrivals: plan),
+                Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 5),
+                // And that it has done so for the handlers at the mix that is measured: all tenants' reach that at the same time.
+                .init(seconds: Self.warmUpSeconds, arrivals: plan(Self.warmUpSeconds), isMeasured: false),
+                .init(seconds: parameters.seconds, arrivals: plan(parameters.seconds)),
             ], offeredRate: rate, needsCalibration: true)
     }
+
+    /// Load before what is measured of `timed` scenarios.
+    private static let warmUpSeconds = 3.0
 
     private func hogs(_ parameters: ScenarioParameters) -> Workload {
         var random = SplitMix64(seed: parameters.seed)

@@ -14,6 +14,8 @@ public struct CellShares: Sendable {
         public var usedMicroseconds: UInt64
         /// What the kernel should be told, of 1 for all cells.
         public fileprivate(set) var share = 0.0
+        /// Its part by weight alone; nil while it has the machine to itself, or nothing to do.
+        public fileprivate(set) var weightShare: Double?
         /// By how much its part is larger than its weight's.
         private(set) var correction = 1.0
         private var lastUsedMicroseconds: UInt64?
@@ -42,12 +44,19 @@ public struct CellShares: Sendable {
     /// An idle cell counts as much as one tenant of the usual weight: it has that much at once when something comes.
     static let idleWeight = 100.0
     /// How fast corrections follow what was got: slower than the average over steps, or it would swing.
-    private static let gain = 0.15
-    private static let averageGain = 0.2
+    private static let gain = 0.3
+    private static let averageGain = 0.3
     /// A cell that cannot use its part (fewer workers than that would take) must not drive the others' to nothing.
     private static let largestCorrection = 8.0
     /// How fast a correction is forgotten while a cell has nothing to do.
     private static let relaxation = 0.95
+
+    /// How many of its workers a cell may run at once: with more of them than its part of the processors, its tenants would all run, however little
+    /// some of them weigh, and share the part equally.
+    public static func workers(_ cell: Cell, of workers: Int, processors: Int) -> Int {
+        guard let share = cell.weightShare else { return workers }
+        return min(max(Int((share * Double(processors)).rounded()), 1), workers)
+    }
 
     /// Takes a step: sets each cell's share from its weight and from what it used since the last step.
     public static func step(_ cells: inout [Cell]) {
@@ -58,9 +67,11 @@ public struct CellShares: Sendable {
         for index in cells.indices {
             if busy.count > 1, busy.contains(index) {
                 let wanted = cells[index].weight / weight
+                cells[index].weightShare = wanted
                 let got = cells[index].recentMicroseconds / used
                 cells[index].correct(by: min(max(wanted / got, 0.5), 2))
             } else {
+                cells[index].weightShare = nil
                 cells[index].relax()
             }
         }

@@ -42,6 +42,8 @@ final class Cell: @unchecked Sendable {
     /// What weight is runnable in it, what it uses, and the share of the machine that the kernel was told.
     var shares = CellShares.Cell()
     var toldShare = 0.0
+    /// How many of its workers it may run at once, as it was told.
+    var toldWorkers: Int
     var status = CellStatus()
     var memoryBytes: UInt64 = 0
     /// What its isolates may hold, as it was told.
@@ -63,6 +65,7 @@ final class Cell: @unchecked Sendable {
         self.key = key
         self.process = process
         self.supervisor = supervisor
+        toldWorkers = supervisor.configuration.workersPerCell
         lastHeardNanoseconds = supervisor.now
         pending = ByteBufferAllocator().buffer(capacity: 64 << 10)
     }

@@ -130,10 +130,18 @@ extension Supervisor {
         CellShares.step(&shares)
         for (cell, next) in zip(running, shares) {
             cell.shares = next
+            limitWorkers(of: cell)
             // The kernel need not be told of what makes no difference.
             guard abs(next.share - cell.toldShare) > 0.005 * cell.toldShare else { continue }
             cell.toldShare = next.share
             cell.process.setCPUShare(next.share)
         }
+    }
+
+    private func limitWorkers(of cell: Cell) {
+        let workers = CellShares.workers(cell.shares, of: configuration.workersPerCell, processors: configuration.processors)
+        guard workers != cell.toldWorkers else { return }
+        cell.toldWorkers = workers
+        cell.send(.workers, extra: UInt16(clamping: workers))
     }
 }

@@ -4,6 +4,8 @@ import Scheduling
 /// What the supervisor is started with.
 public struct SupervisorConfiguration: Sendable {
     public var workersPerCell = 1
+    /// Of the machine; what cells share.
+    public var processors = System.coreCount
     public var sliceMicroseconds = 2_000
     /// Tenants that live in a cell before another is started.
     public var isolatesPerCell = 1_000

@@ -26,6 +26,8 @@ public enum FrameKind: UInt8, Sendable {
     case evict = 12
     /// Answer with `isolates`. id: chosen by the supervisor, returned.
     case list = 13
+    /// So many workers (`extra`) may run at once from now on; the cell has one at least, and no more than it was made with.
+    case workers = 14
 
     /// The seal is complete and V8 is up. Payload: V8's version (string).
     case ready = 64

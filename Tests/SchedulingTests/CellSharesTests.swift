@@ -57,4 +57,13 @@ import Testing
         let cells = run([0, 3_000], bias: [1, 1], steps: 50)
         #expect(cells[0].share > 0.02 && cells[0].share < 0.1)
     }
+
+    @Test func aCellRunsAsManyWorkersAsItsPartOfTheProcessorsIs() {
+        let cells = run([700, 2_300], bias: [1, 1], steps: 20)
+        #expect(cells.map { CellShares.workers($0, of: 4, processors: 2) } == [1, 2])
+        #expect(cells.map { CellShares.workers($0, of: 4, processors: 8) } == [2, 4])
+        // Alone it has all of them.
+        let alone = run([0, 2_300], bias: [1, 1], steps: 100, from: cells)
+        #expect(alone.map { CellShares.workers($0, of: 4, processors: 2) } == [4, 4])
+    }
 }
