@@ -23,7 +23,7 @@ inline int64_t OwnCpu() { return Nanoseconds(CLOCK_THREAD_CPUTIME_ID); }
 inline int64_t Wall() { return Nanoseconds(CLOCK_MONOTONIC); }
 inline void SleepMicroseconds(int64_t count) { std::this_thread::sleep_for(std::chrono::microseconds(count)); }
 
-inline std::string Read(const std::string& path) {
+inline std::string Read(const std::string &path) {
   std::ifstream file(path);
   std::ostringstream text;
   if (!(text << file.rdbuf())) {
@@ -35,7 +35,7 @@ inline std::string Read(const std::string& path) {
 
 /// V8, started with the setup's flags, and a bundle.
 struct Engine {
-  Engine(const Setup& setup, const std::string& file, const std::vector<cv8_operation_entry>& operations)
+  Engine(const Setup &setup, const std::string &file, const std::vector<cv8_operation_entry> &operations)
       : files{{file, Read(setup.folder + "/" + file)}}, snapshot(driver::BuildSnapshot(setup.flags, operations)) {
     if (driver::Start(setup.flags, operations) != CV8_OK) exit(1);
   }
@@ -48,17 +48,17 @@ struct Engine {
   }
 
   /// Runs the turn to its end.
-  static void Finish(driver::Tenant& tenant) {
+  static void Finish(driver::Tenant &tenant) {
     while (!cfiber_resume(tenant.fiber)) {
     }
     // The runtime says how a promise failed.
-    const std::string& said = tenant.host.said;
+    const std::string &said = tenant.host.said;
     if (tenant.turn.status == CV8_OK && said.rfind("startup: ", 0) != 0 && said.find("unhandled ") == std::string::npos) return;
     fprintf(stderr, "preemption-bench: a case failed: %s\n", tenant.turn.error.text ? tenant.turn.error.text : said.c_str());
     exit(1);
   }
 
-  std::vector<std::string> Names(const std::string& only) const {
+  std::vector<std::string> Names(const std::string &only) const {
     auto tenant = Make();
     tenant->BeginCase("names");
     Finish(*tenant);

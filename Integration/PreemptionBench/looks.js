@@ -88,5 +88,6 @@ export const cases = {
   'BigInt of 1,000 digits': repeat(() => 7n ** 1183n, (x) => (x * x) / (x - 1n)),
   'structuredClone of 100': (internal) => { const all = records(100); internal.ops.ready(); for (;;) internal.structuredClone(all, []); },
   'Math and Date': () => { let x = 0; for (;;) x += Math.sin(x) + new Date().getTime() + parseInt('12', 10); },
-  names: () => Object.keys(cases).filter((name) => name !== 'names').join(';'),
+  // With a star: those that say when they are ready.
+  names: () => Object.keys(cases).filter((name) => name !== 'names').map((name) => (/ready\(\)/.test(cases[name]) ? '*' : '') + name).join(';'),
 };

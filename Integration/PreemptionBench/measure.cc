@@ -11,15 +11,15 @@
 
 namespace bench {
 
-Series InProcess(const std::function<Series()>& body) {
+Series InProcess(const std::function<Series()> &body) {
   fflush(stdout);
   int pipes[2];
   if (pipe(pipes) != 0) exit(1);
   pid_t child = fork();
   if (child == 0) {
     close(pipes[0]);
-    FILE* out = fdopen(pipes[1], "w");
-    for (const auto& [name, values] : body()) {
+    FILE *out = fdopen(pipes[1], "w");
+    for (const auto &[name, values] : body()) {
       fprintf(out, "%s\t", name.c_str());
       for (double value : values) fprintf(out, "%.6g ", value);
       fputc('\n', out);
@@ -43,7 +43,7 @@ Series InProcess(const std::function<Series()>& body) {
   for (std::string line; std::getline(lines, line);) {
     size_t tab = line.find('\t');
     std::istringstream values(line.substr(tab + 1));
-    auto& list = series[line.substr(0, tab)];
+    auto &list = series[line.substr(0, tab)];
     for (double value; values >> value;) list.push_back(value);
   }
   return series;

@@ -26,19 +26,19 @@ struct Sampling {
 
 /// Microseconds from a request to the switch, by kind: "KIND/cpu" of the thread's CPU time, "KIND/wall".
 /// - Parameter file: looks.js or stuck.js
-Series MeasureLatency(const Setup& setup, const std::string& file, const Sampling& sampling);
+Series MeasureLatency(const Setup &setup, const std::string &file, const Sampling &sampling);
 /// CPU time of a suspension and a resumption, nanoseconds: "fiber" (the stack switch alone), "same isolate", "other isolate" (another one
 /// runs in between); "interrupt" is what V8 needs to come to an interrupt callback, which the others do not include.
-Series MeasureSwitchPair(const Setup& setup);
+Series MeasureSwitchPair(const Setup &setup);
 /// CPU milliseconds for the same work by "KERNEL/none", "KERNEL/same" (suspended every millisecond and resumed at once) and "KERNEL/other"
 /// (another isolate runs in between), a value a round; "switches/same" and so on count suspensions.
-Series MeasureSlices(const Setup& setup, int rounds);
+Series MeasureSlices(const Setup &setup, int rounds);
 /// CPU milliseconds: "KERNEL/cold" of the first units in a new isolate, "KERNEL/warm" of later ones, and "start" of a module of 300
 /// functions.
-Series MeasureThroughput(const Setup& setup);
+Series MeasureThroughput(const Setup &setup);
 
 /// Runs `body` in a process of its own and gives what it returned. Ends this one when that fails.
-Series InProcess(const std::function<Series()>& body);
+Series InProcess(const std::function<Series()> &body);
 
 double Percentile(std::vector<double> values, double fraction);
 

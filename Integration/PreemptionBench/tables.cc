@@ -8,11 +8,11 @@
 
 namespace bench {
 
-void Print(const Table& table) {
+void Print(const Table &table) {
   printf("\n%s\n%-34s", table.title.c_str(), "");
-  for (const std::string& column : table.columns) printf("%14s", column.c_str());
+  for (const std::string &column : table.columns) printf("%14s", column.c_str());
   printf("\n");
-  for (const Row& row : table.rows) {
+  for (const Row &row : table.rows) {
     printf("%-34s", row.name.c_str());
     for (double cell : row.cells) {
       if (std::isnan(cell)) {
@@ -28,7 +28,7 @@ void Print(const Table& table) {
 
 namespace {
 
-std::string Quote(const std::string& text) {
+std::string Quote(const std::string &text) {
   std::string out = "\"";
   for (char letter : text) {
     if (letter == '"' || letter == '\\') out += '\\';
@@ -39,8 +39,8 @@ std::string Quote(const std::string& text) {
 
 }  // namespace
 
-void Write(const std::string& path, const std::vector<Table>& tables) {
-  FILE* out = fopen(path.c_str(), "w");
+void Write(const std::string &path, const std::vector<Table> &tables) {
+  FILE *out = fopen(path.c_str(), "w");
   if (!out) {
     fprintf(stderr, "preemption-bench: %s cannot be written\n", path.c_str());
     exit(1);
@@ -49,7 +49,7 @@ void Write(const std::string& path, const std::vector<Table>& tables) {
   for (size_t t = 0; t < tables.size(); t++) {
     fprintf(out, "%s\n  {\"title\": %s, \"rows\": [", t ? "," : "", Quote(tables[t].title).c_str());
     for (size_t r = 0; r < tables[t].rows.size(); r++) {
-      const Row& row = tables[t].rows[r];
+      const Row &row = tables[t].rows[r];
       fprintf(out, "%s\n    {\"name\": %s", r ? "," : "", Quote(row.name).c_str());
       for (size_t c = 0; c < row.cells.size(); c++) {
         fprintf(out, std::isnan(row.cells[c]) ? ", %s: null" : ", %s: %.6g", Quote(tables[t].columns[c]).c_str(), row.cells[c]);

@@ -16,8 +16,8 @@ struct Table {
   std::vector<Row> rows;
 };
 
-void Print(const Table& table);
+void Print(const Table &table);
 /// Writes {"v8": …, "flags": …, "tables": […]}. Ends the process when the file cannot be written.
-void Write(const std::string& path, const std::vector<Table>& tables);
+void Write(const std::string &path, const std::vector<Table> &tables);
 
 }  // namespace bench

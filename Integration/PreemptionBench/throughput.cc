@@ -13,11 +13,11 @@ using driver::Tenant;
 
 constexpr int kSliceMicroseconds = 1000;
 
-void Preempt(cv8_call* call) { cv8_isolate_preempt(static_cast<driver::Host*>(cv8_call_user(call))->isolate); }
+void Preempt(cv8_call *call) { cv8_isolate_preempt(static_cast<driver::Host *>(cv8_call_user(call))->isolate); }
 
 size_t callbacks = 0;
-void Interrupt(cv8_call*) {
-  v8::Isolate::GetCurrent()->RequestInterrupt([](v8::Isolate*, void*) { callbacks++; }, nullptr);
+void Interrupt(cv8_call *) {
+  v8::Isolate::GetCurrent()->RequestInterrupt([](v8::Isolate *, void *) { callbacks++; }, nullptr);
 }
 
 /// Suspends whoever runs, once a slice.
@@ -35,26 +35,26 @@ class Ticker {
     is_over_ = true;
     thread_.join();
   }
-  void Set(cv8_isolate* isolate) {
+  void Set(cv8_isolate *isolate) {
     std::lock_guard<std::mutex> guard(mutex_);
     running_ = isolate;
   }
 
  private:
   std::mutex mutex_;
-  cv8_isolate* running_ = nullptr;
+  cv8_isolate *running_ = nullptr;
   std::atomic<bool> is_over_{false};
   std::thread thread_;
 };
 
 /// Runs `units` units of a kernel in each tenant; after a suspension the next one goes on. Gives the CPU time in milliseconds.
-double RunUnits(std::vector<Tenant*> tenants, const std::string& kernel, int units, Ticker* ticker, double* switches = nullptr) {
+double RunUnits(std::vector<Tenant *> tenants, const std::string &kernel, int units, Ticker *ticker, double *switches = nullptr) {
   std::vector<int> left(tenants.size(), units);
   int64_t start = OwnCpu();
-  for (Tenant* tenant : tenants) tenant->BeginCase(kernel.c_str());
+  for (Tenant *tenant : tenants) tenant->BeginCase(kernel.c_str());
   for (size_t at = 0; !tenants.empty();) {
     at %= tenants.size();
-    Tenant* tenant = tenants[at];
+    Tenant *tenant = tenants[at];
     if (ticker) ticker->Set(tenant->isolate);
     bool is_over = cfiber_resume(tenant->fiber);
     if (ticker) ticker->Set(nullptr);
@@ -84,17 +84,17 @@ std::string StartModule() {
   return text + "export const cases = { sum: () => sum };\n";
 }
 
-void RawSwitches(void* fiber) {
+void RawSwitches(void *fiber) {
   for (;;) cfiber_suspend(fiber);
 }
 
 }  // namespace
 
-Series MeasureSwitchPair(const Setup& setup) {
+Series MeasureSwitchPair(const Setup &setup) {
   constexpr int kBatches = 300, kWarmUp = 20, kSwitches = 1000;
   Engine engine(setup, "bare.js", {{"preempt", Preempt}, {"interrupt", Interrupt}});
   Series out;
-  cfiber* fiber = cfiber_new(driver::kStackBytes);
+  cfiber *fiber = cfiber_new(driver::kStackBytes);
   cfiber_prepare(fiber, RawSwitches, fiber);
   auto first = engine.Make(), second = engine.Make();
   for (int batch = 0; batch < kBatches; batch++) {
@@ -118,24 +118,24 @@ Series MeasureSwitchPair(const Setup& setup) {
   return out;
 }
 
-Series MeasureSlices(const Setup& setup, int rounds) {
+Series MeasureSlices(const Setup &setup, int rounds) {
   constexpr int kWarmUp = 20, kUnits = 12;
   Engine engine(setup, "kernels.js", {});
   Series out;
-  for (const std::string& kernel : engine.Names(setup.only)) {
+  for (const std::string &kernel : engine.Names(setup.only)) {
     auto first = engine.Make(), second = engine.Make();
-    for (Tenant* tenant : {first.get(), second.get()}) RunUnits({tenant}, kernel, kWarmUp, nullptr);
+    for (Tenant *tenant : {first.get(), second.get()}) RunUnits({tenant}, kernel, kWarmUp, nullptr);
     for (int round = 0; round < rounds; round++) {
       for (int turn = 0; turn < 3; turn++) {
         int mode = (round + turn) % 3;
-        const char* name = mode == 0 ? "none" : mode == 1 ? "same" : "other";
+        const char *name = mode == 0 ? "none" : mode == 1 ? "same" : "other";
         std::unique_ptr<Ticker> ticker;
         if (mode != 0) ticker = std::make_unique<Ticker>();
         double switches = 0, cpu = 0;
         if (mode == 2) {
           cpu = RunUnits({first.get(), second.get()}, kernel, kUnits, ticker.get(), &switches);
         } else {
-          for (Tenant* tenant : {first.get(), second.get()}) cpu += RunUnits({tenant}, kernel, kUnits, ticker.get(), &switches);
+          for (Tenant *tenant : {first.get(), second.get()}) cpu += RunUnits({tenant}, kernel, kUnits, ticker.get(), &switches);
         }
         out[kernel + "/" + name].push_back(cpu);
         out[std::string("switches/") + name].push_back(switches);
@@ -145,11 +145,11 @@ Series MeasureSlices(const Setup& setup, int rounds) {
   return out;
 }
 
-Series MeasureThroughput(const Setup& setup) {
+Series MeasureThroughput(const Setup &setup) {
   constexpr int kCold = 3, kWarmUp = 15, kWarm = 15, kStarts = 9;
   Engine engine(setup, "kernels.js", {});
   Series out;
-  for (const std::string& kernel : engine.Names(setup.only)) {
+  for (const std::string &kernel : engine.Names(setup.only)) {
     auto tenant = engine.Make();
     out[kernel + "/cold"].push_back(RunUnits({tenant.get()}, kernel, kCold, nullptr));
     RunUnits({tenant.get()}, kernel, kWarmUp, nullptr);
