@@ -35,8 +35,8 @@ final class FaultLoad: @unchecked Sendable {
         """
     private static let kinds = ["quick", "quick", "slow", "busy", "echo", "large"]
     private static let largeRepeats = 32 * 256
-    /// Refusals that a fault may bring upon a request.
-    private static let refusals: Set<String> = ["cell_lost", "overloaded", "draining"]
+    /// Refusals that a fault may bring upon a request; the last where its cell was starved of memory.
+    private static let refusals = ["cell_lost", "overloaded", "memory_limit"]
 
     let tally = Tally()
     /// What must not be, in words.
@@ -138,6 +138,6 @@ final class FaultLoad: @unchecked Sendable {
 
     /// Requests that were sent and have come to nothing that is known.
     var unaccounted: Int {
-        tally["sent"] - ["ok", "wrong", "cut", "broken", "cell_lost", "overloaded", "draining"].reduce(0) { $0 + tally[$1] }
+        tally["sent"] - (["ok", "wrong", "cut", "broken"] + Self.refusals).reduce(0) { $0 + tally[$1] }
     }
 }

@@ -52,7 +52,7 @@ final class SnapshotFuzzing: Sendable {
     private func changedTenantFile(_ bytes: inout FuzzBytes) {
         let (store, key) = store()
         let path = "\(folder.path)/tenants/\(key.name)"
-        let entry = TenantSnapshotStore.Entry(blobBytes: Int(bytes.short()), delta: bytes.take(bytes.number(upTo: 255)))
+        let entry = TenantSnapshotStore.Entry(blobBytes: Int(bytes.short()), delta: [1] + bytes.take(bytes.number(upTo: 255)))
         try! store.write(entry, as: key)
         hold(store.read(key) == entry, "what was written is not what is read")
         let original = [UInt8](FileManager.default.contents(atPath: path)!)
