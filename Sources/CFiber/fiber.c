@@ -21,6 +21,9 @@ void cfiber_switch(void **from, void *to);
 /// Where a prepared fiber starts: calls cfiber_main.
 void cfiber_start(void);
 
+/// What is kept unmapped below a stack: more than any frame of V8 or of the C library takes, so that none of them steps over it.
+static const size_t guard_bytes = 256 << 10;
+
 static size_t page_bytes(void) { return (size_t)sysconf(_SC_PAGESIZE); }
 
 cfiber *cfiber_new(size_t stack_bytes) {
@@ -28,19 +31,19 @@ cfiber *cfiber_new(size_t stack_bytes) {
   size_t size = (stack_bytes + page - 1) / page * page;
   cfiber *fiber = calloc(1, sizeof *fiber);
   if (!fiber) return NULL;
-  char *mapping = mmap(NULL, size + page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  char *mapping = mmap(NULL, size + guard_bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) {
     free(fiber);
     return NULL;
   }
-  if (mprotect(mapping + page, size, PROT_READ | PROT_WRITE) != 0) {
-    munmap(mapping, size + page);
+  if (mprotect(mapping + guard_bytes, size, PROT_READ | PROT_WRITE) != 0) {
+    munmap(mapping, size + guard_bytes);
     free(fiber);
     return NULL;
   }
   fiber->mapping = mapping;
-  fiber->low = mapping + page;
-  fiber->high = mapping + page + size;
+  fiber->low = mapping + guard_bytes;
+  fiber->high = mapping + guard_bytes + size;
   fiber->finished = true;
   return fiber;
 }

@@ -1,6 +1,7 @@
 // Start-up, the base snapshot, and isolates made from it.
 #include <sys/random.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "internal.h"
@@ -15,8 +16,8 @@ namespace {
 std::vector<SharedText *> *source_texts = new std::vector<SharedText *>;
 std::vector<intptr_t> *references = new std::vector<intptr_t>;
 
-/// How far the heap limit gives way so that a terminated isolate can unwind.
-constexpr size_t kUnwindingBytes = 16 << 20;
+/// Source that code may be made from, as a part of the tenant's memory: the parser takes several times its size, which nothing else counts.
+constexpr size_t kEvalSourcePart = 16;
 constexpr size_t kYoungGenerationBytes = 3 << 20;
 /// Isolates are made before their limit is known, with a heap limit that is lowered or raised later. With gigabytes V8 10.2 sizes an isolate's
 /// spaces larger from the start: 1.4 MiB more for each. The old generation is first collected at the second size.
@@ -35,6 +36,8 @@ bool Entropy(unsigned char *buffer, size_t length) {
   return true;
 }
 
+}  // namespace
+
 void Fatal(bool out_of_memory, const char *location, const char *message) {
   cv8_isolate *state = Current();
   options.fatal(state ? state->user : nullptr, out_of_memory, location ? location : "", message ? message : "");
@@ -42,6 +45,9 @@ void Fatal(bool out_of_memory, const char *location, const char *message) {
 }
 
 void OnFatalError(const char *location, const char *message) { Fatal(false, location, message); }
+
+namespace {
+
 #if V8_MAJOR_VERSION >= 11
 void OnOutOfMemory(const char *location, const v8::OOMDetails &details) { Fatal(true, location, details.detail); }
 #else
@@ -50,15 +56,25 @@ void OnOutOfMemory(const char *location, bool) { Fatal(true, location, ""); }
 
 size_t OnNearHeapLimit(void *data, size_t current, size_t) {
   cv8_isolate *state = static_cast<cv8_isolate *>(data);
-  if (current < state->account.limit) return state->account.limit;
+  size_t limit = state->account.limit;
+  if (current < limit) return limit;
   state->over_limit = true;
   state->terminated = true;
   state->isolate->TerminateExecution();
-  return current + kUnwindingBytes;
+  return std::max(current, state->account.Most());
 }
 
 /// Operations are called through one function; which one is in its data.
 void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info);
+
+/// Whether a tenant may make code from a string.
+v8::ModifyCodeGenerationFromStringsResult MayEvaluate(v8::Local<v8::Context> context, v8::Local<v8::Value> source, bool) {
+  cv8_isolate *state = StateOf(context->GetIsolate());
+  v8::ModifyCodeGenerationFromStringsResult result;
+  result.codegen_allowed =
+      state && state->allow_eval && (!source->IsString() || static_cast<size_t>(source.As<v8::String>()->Length()) <= state->account.limit / kEvalSourcePart);
+  return result;
+}
 
 v8::Local<v8::String> SourceText(v8::Isolate *isolate, size_t index) {
   return v8::String::NewExternalOneByte(isolate, (*source_texts)[index]).ToLocalChecked();
@@ -157,6 +173,7 @@ void Configure(cv8_isolate *state) {
   isolate->AddNearHeapLimitCallback(OnNearHeapLimit, state);
   isolate->SetPromiseRejectCallback(OnPromiseRejection);
   isolate->SetAllowAtomicsWait(false);
+  isolate->SetModifyCodeGenerationFromStringsCallback(MayEvaluate);
   isolate->SetCaptureStackTraceForUncaughtExceptions(false);
 #if V8_MAJOR_VERSION >= 13
   isolate->SetHostImportModuleDynamicallyCallback(
@@ -301,6 +318,8 @@ const char *cv8_version(void) { return v8::V8::GetVersion(); }
 
 const char *cv8_fixed_flags(void) {
   return "--single-threaded --no-verify-snapshot-checksum --no-regexp-tier-up --stack-size=400"
+         // A tenant that keeps its heap full runs into its CPU limit; V8 would end the process.
+         " --no-detect-ineffective-gcs-near-heap-limit"
 #if V8_MAJOR_VERSION >= 13
          // Then only contexts that are asked for it have the constructor, and none is.
          " --enable-sharedarraybuffer-per-context"
@@ -326,6 +345,7 @@ cv8_status cv8_start(const cv8_options *given) {
   v8::V8::SetFlagsFromString(cv8_fixed_flags());
   v8::V8::SetFlagsFromString(flags.data(), flags.size());
   v8::V8::SetEntropySource(cv8::Entropy);
+  cv8::WatchForOverflow();
   v8::V8::InitializePlatform(cv8::ThePlatform());
   if (!v8::V8::Initialize()) return CV8_INVALID;
   cv8::references->push_back(reinterpret_cast<intptr_t>(cv8::Trampoline));
@@ -428,7 +448,9 @@ void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
   {
     v8::Isolate::Scope entered(state->isolate);
     v8::HandleScope handles(state->isolate);
-    state->context.Get(state->isolate)->AllowCodeGenerationFromStrings(owner->allow_eval);
+    // Then V8 asks each time.
+    state->context.Get(state->isolate)->AllowCodeGenerationFromStrings(false);
+    state->allow_eval = owner->allow_eval;
     // The only way that V8's API has to lower the limit.
     state->isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, owner->memory_limit_bytes);
     state->isolate->AddNearHeapLimitCallback(cv8::OnNearHeapLimit, state);

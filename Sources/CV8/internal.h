@@ -2,6 +2,7 @@
 #pragma once
 #include <v8.h>
 
+#include <algorithm>
 #include <atomic>
 #include <deque>
 #include <memory>
@@ -18,7 +19,15 @@ namespace cv8 {
 struct Account {
   std::atomic<size_t> pages{0};
   std::atomic<size_t> buffers{0};
+  /// Mappings besides the heap's.
+  std::atomic<size_t> regions{0};
   size_t limit = SIZE_MAX;
+
+  /// How far the heap may go over the limit, once: as much again, within these bounds. What V8 cannot refuse (a string made flat, an array that
+  /// grows, a builtin that makes much before it looks) then ends the isolate and not its cell.
+  static constexpr size_t kLeastUnwindingBytes = size_t{128} << 20;
+  static constexpr size_t kMostUnwindingBytes = size_t{512} << 20;
+  size_t Most() const { return limit == SIZE_MAX ? limit : limit + std::clamp(limit, kLeastUnwindingBytes, kMostUnwindingBytes); }
 
   bool HasRoomFor(size_t bytes) const { return pages.load(std::memory_order_relaxed) + buffers.load(std::memory_order_relaxed) + bytes <= limit; }
 };
@@ -91,6 +100,7 @@ struct cv8_isolate {
   std::unique_ptr<cv8::BufferAllocator> buffers;
   std::shared_ptr<cv8::TaskQueue> tasks;
   void *user = nullptr;
+  bool allow_eval = false;
   std::unordered_map<int32_t, std::unique_ptr<cv8::LoadedModule>> modules;
   std::unordered_map<std::string, int32_t> module_indices;  // by name
   std::vector<std::unique_ptr<cv8::SharedText>> texts;
@@ -125,6 +135,11 @@ bool RunTasks(TaskQueue &queue);
 /// The current isolate's state, or null.
 cv8_isolate *Current();
 inline cv8_isolate *StateOf(v8::Isolate *isolate) { return static_cast<cv8_isolate *>(isolate->GetData(0)); }
+
+/// Tells whoever started the engine that V8 cannot go on on this thread; does not return.
+[[noreturn]] void Fatal(bool out_of_memory, const char *location, const char *message);
+/// Has a fault below a fiber's stack end as a turn that is out of memory does.
+void WatchForOverflow();
 
 /// Functions and texts that snapshots refer to, in an order that is the same in builder and cells.
 const intptr_t *ExternalReferences();

@@ -18,6 +18,11 @@ thread_local Account *current_account = nullptr;
 constexpr size_t kPage = 4096;
 /// V8 asks for its heap's chunks with this alignment; Wasm memories and buffers come with less.
 constexpr size_t kHeapChunkAlignment = 256 << 10;
+/// A chunk of the heap that is larger than this holds one object, for which V8 does not always look at its own limit.
+constexpr size_t kLargeChunk = 1 << 20;
+/// Regions besides the heap (Wasm memories, resizable buffers) that an isolate may have: the kernel gives a process about 65,000 mappings in all,
+/// and an empty memory is one, too.
+constexpr size_t kRegionLimit = 1000;
 
 int Protection(v8::PageAllocator::Permission permission) {
   switch (permission) {
@@ -38,11 +43,14 @@ int Protection(v8::PageAllocator::Permission permission) {
 struct Region {
   size_t size;
   Account *account;
-  /// The heap's chunks and code are never refused here: V8 has limits of its own for them, and cannot go on without.
+  /// The heap's chunks and code are never refused here, but for single large objects: V8 has limits of its own for them, and cannot go on without.
   bool is_heap;
   bool is_code;
-  std::vector<bool> committed;  // a bit a page
+  /// A bit a page, up to the last that was ever committed: a Wasm memory reserves gigabytes and touches little.
+  std::vector<bool> committed;
   size_t committed_count = 0;
+
+  bool IsCommitted(size_t page) const { return page < committed.size() && committed[page]; }
 };
 
 class Pages : public v8::PageAllocator {
@@ -64,12 +72,14 @@ class Pages : public v8::PageAllocator {
     bool is_heap = is_code || alignment >= kHeapChunkAlignment;
     bool commits = permission != kNoAccess && !is_code;
     if (commits && !is_heap && account && !account->HasRoomFor(length)) return nullptr;
+    if (!is_heap && account && account->regions >= kRegionLimit) return nullptr;
+    if (is_heap && !is_code && length > kLargeChunk && account && account->pages + length > account->Most()) return nullptr;
     void *address = Map(hint, length, alignment, Protection(permission));
     if (!address) return nullptr;
     Region region{length, account, is_heap, is_code, {}, 0};
-    region.committed.resize(length / kPage, commits);
     std::lock_guard<std::mutex> guard(mutex_);
-    if (commits) Count(region, static_cast<ptrdiff_t>(length / kPage));
+    if (commits) Mark(region, 0, length / kPage, true);
+    if (!is_heap && account) account->regions++;
     regions_[reinterpret_cast<uintptr_t>(address)] = std::move(region);
     return address;
   }
@@ -80,6 +90,7 @@ class Pages : public v8::PageAllocator {
       auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
       if (found == regions_.end()) return false;
       Count(found->second, -static_cast<ptrdiff_t>(found->second.committed_count));
+      if (!found->second.is_heap && found->second.account) found->second.account->regions--;
       regions_.erase(found);
     }
     return munmap(address, length) == 0;
@@ -90,7 +101,7 @@ class Pages : public v8::PageAllocator {
     auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
     if (found == regions_.end()) return false;
     Mark(found->second, new_length / kPage, (length - new_length) / kPage, false);
-    found->second.committed.resize(new_length / kPage);
+    if (found->second.committed.size() > new_length / kPage) found->second.committed.resize(new_length / kPage);
     found->second.size = new_length;
     return munmap(static_cast<char *>(address) + new_length, length - new_length) == 0;
   }
@@ -103,7 +114,7 @@ class Pages : public v8::PageAllocator {
     bool commits = permission != kNoAccess && permission != kNoAccessWillJitLater;
     if (region && commits && !region->is_heap && region->account) {
       size_t more = 0;
-      for (size_t page = first; page < first + length / kPage; page++) more += !region->committed[page];
+      for (size_t page = first; page < first + length / kPage; page++) more += !region->IsCommitted(page);
       if (more && !region->account->HasRoomFor(more * kPage)) return false;
     }
     if (mprotect(address, length, Protection(permission)) != 0) return false;
@@ -171,7 +182,9 @@ class Pages : public v8::PageAllocator {
 
   void Mark(Region &region, size_t first, size_t count, bool commits) {
     ptrdiff_t change = 0;
-    for (size_t page = first; page < first + count && page < region.committed.size(); page++) {
+    size_t end = std::min(first + count, region.size / kPage);
+    if (commits && end > region.committed.size()) region.committed.resize(end, false);
+    for (size_t page = first; page < std::min(end, region.committed.size()); page++) {
       if (region.committed[page] != commits) {
         region.committed[page] = commits;
         change += commits ? 1 : -1;

@@ -48,6 +48,8 @@ final class Cell: @unchecked Sendable {
     let idle = Lock.Condition()
     /// Threads that may take the place of a worker that is stuck.
     var spares: [Worker] = []
+    /// All of them; set before any begins.
+    var workers: [Worker] = []
 
     /// Workers that run a turn.
     let runningCount = Atomic<Int>(0)
@@ -83,6 +85,8 @@ final class Cell: @unchecked Sendable {
     func endSlice(of isolate: TenantIsolate, cpuNanoseconds: UInt64, hasMore: Bool, wasUsed: Bool, now: UInt64) {
         queue.charge(isolate.slot, nanoseconds: cpuNanoseconds, now: now)
         reportQuota(of: isolate, now: now)
+        // It counts as scheduled for good, so that nothing wakes it.
+        if isolate.isForsaken { return queue.sleep(isolate.slot) }
         if hasMore { return queue.yield(isolate.slot, now: now) }
         isolate.isScheduled = false
         queue.sleep(isolate.slot)
@@ -294,6 +298,21 @@ final class Cell: @unchecked Sendable {
     func poison(_ why: String, version: UInt64) -> Never {
         report(poison: why, version: version)
         while true { Clock.sleep(nanoseconds: 1_000_000_000) }
+    }
+
+    /// V8 has no memory for the turn that the calling thread runs: stops it for good. Returns when that is not enough.
+    func abandon(_ isolate: TenantIsolate, _ why: String) {
+        let worker = workers[isolate.lastWorker]
+        guard worker.lock.withLock({ worker.running?.isolate === isolate && worker.abandonRunning() }) else { return }
+        report(abandoned: isolate, .memoryLimit, why)
+        while true { Clock.sleep(nanoseconds: 1_000_000_000) }
+    }
+
+    /// A turn can be neither ended nor gone on with: whatever holds on to its thread keeps it, a spare has taken its place, and the supervisor
+    /// replaces this process once the others are out of it.
+    func report(abandoned isolate: TenantIsolate, _ code: ErrorCode, _ why: String) {
+        socket.send(.abandoned, extra: code.rawValue, id: isolate.version.id, payload: Array(why.utf8.prefix(4096)))
+        socket.flushBlocking()
     }
 
     func report(poison why: String, version: UInt64) {

@@ -50,10 +50,12 @@ public enum CellMain {
         let workers = (0..<(configuration.workers + spareWorkers)).map {
             Worker(index: $0, cell: cell, hasPlace: $0 < configuration.workers)
         }
+        cell.workers = workers
         let ticker = Ticker(cell: cell, workers: workers)
         for worker in workers {
             try startThread(stackBytes: threadStackBytes) {
                 CellThreads.worker.apply()
+                guard V8.prepareThread() else { _exit(1) }
                 gate.pass()
                 worker.run()
             }
@@ -144,7 +146,8 @@ public enum CellMain {
         return UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(copy)[..<bytes.count])
     }
 
-    /// V8 cannot go on. The supervisor is told whose turn it was; the thread stops here, the others go on until they are moved.
+    /// V8 cannot go on. The supervisor is told whose turn it was, and the thread stops here. An isolate that is out of memory harms nobody but
+    /// itself; after a failed check the others are no longer trusted either.
     private static func fatal(
         user: UnsafeMutableRawPointer?, isOutOfMemory: Bool, location: UnsafePointer<CChar>?,
         message: UnsafePointer<CChar>?
@@ -157,6 +160,7 @@ public enum CellMain {
         }
         let host = Unmanaged<RuntimeHost>.fromOpaque(user).takeUnretainedValue()
         guard let isolate = host as? TenantIsolate else { _exit(1) }
+        if isOutOfMemory { isolate.cell.abandon(isolate, text) }
         isolate.cell.poison(text, version: isolate.version.id)
     }
 }

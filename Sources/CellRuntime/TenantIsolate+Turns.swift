@@ -40,6 +40,19 @@ extension TenantIsolate {
         isolate?.terminate()
     }
 
+    /// V8 ends a turn at the next place where it looks. But it has places that catch the end with everything else (the text of an error whose
+    /// getters throw, for one), and a turn that leads back to them would go on for good: this often it may.
+    private static let ignoredEndsLimit = 16
+
+    /// Has a suspended turn that is over a limit end.
+    /// - Returns: false when it has been told to often enough.
+    func endSuspendedTurn() -> Bool {
+        ignoredEnds += 1
+        guard ignoredEnds <= Self.ignoredEndsLimit else { return false }
+        endRunningTurn(doom ?? .cpuLimit)
+        return true
+    }
+
     // MARK: Beginning
 
     /// Takes up an event: prepares a turn on `spare`, which is then the isolate's until the turn has ended, or deals with it at once.
@@ -84,6 +97,7 @@ extension TenantIsolate {
         turnRequest = request
         turnIsAbortByLimit = false
         logLinesThisTurn = 0
+        ignoredEnds = 0
         orphanCPUNanoseconds = 0
         turn.prepare(
             isolate!, hook: hook.rawValue, evaluatesMain: evaluatesMain, timeMilliseconds: Clock.wallMilliseconds,

@@ -35,6 +35,10 @@ final class TenantIsolate: RuntimeHost {
     var isSuspended = false
     var isRemoved = false
     var isRetired = false
+    /// The supervisor was told that the cell has no room for what it keeps of it.
+    var isGivenUp = false
+    /// Its turn does not end and is never gone on with: it stays as it is until the process ends.
+    var isForsaken = false
     /// Requests that came and are not finished.
     var openRequests = 0
     var lastUseNanoseconds: UInt64 = 0
@@ -85,6 +89,8 @@ final class TenantIsolate: RuntimeHost {
 
     /// Why the ticker ended the running turn. Guarded by the running worker's lock.
     var doom: ErrorCode?
+    /// Times that the turn was suspended after it had been told to end.
+    var ignoredEnds = 0
 
     init(cell: Cell, version: TenantVersion) {
         self.cell = cell

@@ -12,12 +12,13 @@ final class Ticker: @unchecked Sendable {
     private static let idleTicks = 3
     /// A turn that was asked to suspend itself and has not after this long sits in a builtin that does not look.
     private static let stallNanoseconds: UInt64 = 1_000_000
-    /// A turn that was told to end and has not after this long: the cell must be replaced.
-    private static let stuckNanoseconds: UInt64 = 10_000_000_000
+    /// Whatever its thread waits for, after this long somebody else has its place.
+    private static let blockedNanoseconds: UInt64 = 8_000_000
+    /// A turn that was told to end and has used this much CPU time since is given up: it sits in a builtin that does not look, perhaps for good.
+    private static let stuckCPUNanoseconds: UInt64 = 3_000_000_000
 
     private unowned let cell: Cell
     private let workers: [Worker]
-    private var isPoisoned = false
     /// Some turn was asked to suspend itself, has not, and keeps its worker's place.
     private var awaitsSwitch = false
     /// Some turn takes longer than workers leave the socket alone for.
@@ -88,16 +89,18 @@ final class Ticker: @unchecked Sendable {
     private func look(at worker: Worker, now: UInt64) {
         worker.lock.lock()
         defer { worker.lock.unlock() }
+        var isStuck = false
         worker.updateRunning { running in
+            guard !running.isAbandoned else { return }
             let isolate = running.isolate
             if let request = isolate.turnRequest, !request.isKnownAsEntered, !request.isAnswered {
                 request.isKnownAsEntered = true
                 cell.socket.send(FrameHeader(.entered, length: 0, id: request.id))
             }
-            if let since = running.terminatedAt {
-                if now &- since > Self.stuckNanoseconds { reportStuck(isolate) }
+            if let since = running.terminatedAtCPU {
+                isStuck = Clock.read(worker.cpuClock) &- since > Self.stuckCPUNanoseconds
             } else if let doom = doom(of: isolate, worker: worker, &running) {
-                running.terminatedAt = now
+                running.terminatedAtCPU = Clock.read(worker.cpuClock)
                 isolate.endRunningTurn(doom)
             }
             guard cell.configuration.preempts else { return }
@@ -110,6 +113,14 @@ final class Ticker: @unchecked Sendable {
             if running.preemptedAt != nil, !running.isHandedOff { awaitsSwitch = true }
             if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
+        if isStuck { giveUp(worker) }
+    }
+
+    /// Whether a turn had the time to heed its interrupt and has not. What counts is its thread's CPU time: one that the kernel does not run has not
+    /// had any.
+    private func isStalled(_ running: Worker.Running, of worker: Worker, now: UInt64) -> Bool {
+        guard let since = running.preemptedAt, now &- since > Self.stallNanoseconds else { return false }
+        return now &- since > Self.blockedNanoseconds || Clock.read(worker.cpuClock) &- running.preemptedAtCPU > Self.stallNanoseconds
     }
 
     /// A slice ends also when nobody waits: what it used is charged then, to the tenant and to the request that used it.
@@ -135,10 +146,15 @@ final class Ticker: @unchecked Sendable {
     /// What V8 holds besides a tenant's own objects: the runtime's heap, code pages, half-empty pages.
     private static let memorySlackBytes = 16 << 20
 
-    private func reportStuck(_ isolate: TenantIsolate) {
-        guard !isPoisoned else { return }
-        isPoisoned = true
-        cell.report(poison: "a turn of \(isolate.version.tenant) does not end", version: isolate.version.id)
+    /// With the worker's lock held.
+    private func giveUp(_ worker: Worker) {
+        guard let isolate = worker.running?.isolate else { return }
+        let why = "a turn of \(isolate.version.tenant) does not end"
+        if worker.abandonRunning() {
+            cell.report(abandoned: isolate, isolate.doom ?? .cpuLimit, why)
+        } else {
+            cell.report(poison: why, version: isolate.version.id)
+        }
     }
 }
 

@@ -44,10 +44,14 @@ final class Worker: @unchecked Sendable {
         var cpuFirstSeen: UInt64?
         /// When the turn was asked to suspend itself.
         var preemptedAt: UInt64?
-        /// When the turn was told to end, for builtins that do not look.
-        var terminatedAt: UInt64?
+        /// The thread's CPU time then.
+        var preemptedAtCPU: UInt64 = 0
+        /// The thread's CPU time when the turn was told to end, for builtins that do not look.
+        var terminatedAtCPU: UInt64?
         /// Somebody else has its worker's place.
         var isHandedOff = false
+        /// The turn was given up: its thread may never come back.
+        var isAbandoned = false
     }
 
     init(index: Int, cell: Cell, hasPlace: Bool) {
@@ -121,6 +125,15 @@ final class Worker: @unchecked Sendable {
         return true
     }
 
+    /// Gives up the turn that runs here; somebody else gets the place. With this worker's lock held.
+    /// - Returns: false without a spare: then the cell cannot go on.
+    func abandonRunning() -> Bool {
+        guard running != nil else { return false }
+        running!.isAbandoned = true
+        if !running!.isHandedOff { running!.isHandedOff = cell.lock.withLock { handOff() } }
+        return running!.isHandedOff
+    }
+
     // MARK: The socket
 
     /// Writes what waits and reads what came; waits for something to come if nothing is there and `waits` says so.
@@ -188,7 +201,7 @@ final class Worker: @unchecked Sendable {
             let isOverLimit = isolate.charge(used, isSuspended: !isFinished)
             guard isFinished else {
                 isPreempted = true
-                if isOverLimit { isolate.endRunningTurn(.cpuLimit) }
+                if isOverLimit || isolate.doom != nil, !isolate.endSuspendedTurn() { forsake(isolate) }
                 break
             }
             turns += 1
@@ -197,6 +210,12 @@ final class Worker: @unchecked Sendable {
         }
         cell.runningCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpuNanoseconds)
+    }
+
+    /// A suspended turn does not heed that it is to end: it is left as it is.
+    private func forsake(_ isolate: TenantIsolate) {
+        cell.lock.withLock { isolate.isForsaken = true }
+        cell.report(abandoned: isolate, isolate.doom ?? .cpuLimit, "a turn of \(isolate.version.tenant) does not end when it is told to")
     }
 
     private func finishSlice(_ isolate: TenantIsolate, isPreempted: Bool, turns: UInt64, cpuNanoseconds: UInt64) {

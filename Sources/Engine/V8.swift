@@ -76,6 +76,9 @@ public enum V8 {
             base.bindMemory(to: UInt8.self).baseAddress, base.count, snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count)
     }
 
+    /// Gives what isolates have freed of the C library's heap back to the kernel. Any thread; others that allocate wait meanwhile.
+    public static func trimProcess() { cv8_process_trim() }
+
     /// The flags that are always set.
     public static var fixedFlags: String { String(cString: cv8_fixed_flags()) }
 
@@ -99,6 +102,10 @@ public enum V8 {
         let status = cv8_start(&options)
         guard status == CV8_OK else { throw .start("status \(status.rawValue)") }
     }
+
+    /// Prepares a thread that will run turns; once, on that thread.
+    /// - Returns: false when there is no memory for it.
+    public static func prepareThread() -> Bool { cv8_thread_prepare() }
 
     /// Builds the base snapshot from the eager sources; once, in a process that makes no isolate.
     public static func buildBaseSnapshot() throws(EngineError) -> [UInt8] {

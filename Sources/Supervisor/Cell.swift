@@ -31,6 +31,8 @@ final class Cell: @unchecked Sendable {
     /// Requests that wait for READY.
     var waiting: [RequestRecord] = []
     var versions: [UInt64: TenantVersionRecord] = [:]
+    /// Those of which it gave a turn up.
+    var abandonedVersions: Set<UInt64> = []
     /// Versions that live in it.
     var homes = 0
     /// Its place in the admission.

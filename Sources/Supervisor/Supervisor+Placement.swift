@@ -55,6 +55,15 @@ extension Supervisor {
         return promise.futureResult
     }
 
+    /// Replaces a cell that has lost a thread to some tenant: at once when nobody else lives there, else when its successor is ready.
+    func replaceBehind(_ cell: Cell) {
+        guard cell.takesRequests else { return }
+        guard cell.homes > 0 else { return beginLeaving(cell) }
+        guard !cellsToReplace.contains(where: { $0 === cell }) else { return }
+        cellsToReplace.append(cell)
+        replaceNextCell()
+    }
+
     /// Starts the successor of the next cell in line.
     func replaceNextCell() {
         while let old = cellsToReplace.first {

@@ -63,6 +63,9 @@ public enum FrameKind: UInt8, Sendable {
     case isolates = 79
     /// The cell has no room for what it keeps of a version that is not used: retire it. id: the version.
     case cold = 81
+    /// A turn of a version can be neither ended nor gone on with: its thread is given up, and this cell should be replaced when that suits the
+    /// others, which go on. What the tenant's requests get (`cpu_limit` or `memory_limit`) in `extra`. Payload: why (string). id: the version.
+    case abandoned = 82
     /// A version's isolate has become ready for its first request. `extra`: `StartKind`. Payload: nanoseconds it took (u64). id: the version.
     case started = 80
 }

@@ -1,3 +1,4 @@
+import NIOCore
 import Policy
 import Testing
 import Wire
@@ -157,6 +158,48 @@ import Wire
         let bystander = try await test.request("a")
         next.answer(try await next.nextRequest().id)
         #expect(try await bystander.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+    }
+
+    @Test func aTurnThatIsGivenUpCostsItsTenantAndNobodyElse() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")])
+        let client = try await test.request("a")
+        let culprit = try await test.request("b")
+        let shared = try await test.readyCell()
+        let request = try await shared.nextRequest()
+        let version = try await shared.next(.tenant)
+        for id in [request.id, try await shared.next(.request).id] { shared.send(.entered, id: id) }
+        shared.send(.abandoned, extra: ErrorCode.memoryLimit.rawValue, id: version.id, ByteBuffer(string: "out of memory"))
+        #expect(try await culprit.next() == .failed(.memoryLimit, retryAfterSeconds: nil))
+        // A successor comes, and the other's request goes on to its end where it is.
+        let next = try await test.readyCell()
+        #expect(next.name == "standard#1" && !shared.isKilled)
+        // Its turn may come to an end after all; nobody wants to know.
+        shared.send(.isolateEnded, extra: ErrorCode.memoryLimit.rawValue, id: version.id)
+        shared.send(.isolateEnded, id: version.id)
+        shared.answer(request.id, "a")
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "a", isComplete: true))
+        try await shared.expectEnd()
+        let again = try await test.request("b")
+        let own = try await test.readyCell()
+        #expect(own.name == "quarantine:b#0")
+        own.answer(try await own.nextRequest().id)
+        #expect(try await again.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aTurnThatIsGivenUpInACellOfItsOwnEndsTheCell() async throws {
+        let test = try await TestSupervisor([.test("a", cordon: .private)])
+        let client = try await test.request("a")
+        let own = try await test.readyCell()
+        let version = try await own.next(.tenant).id
+        own.send(.entered, id: try await own.next(.request).id)
+        own.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: version)
+        #expect(try await client.next() == .failed(.cpuLimit, retryAfterSeconds: nil))
+        try await own.expectEnd()
+        let again = try await test.request("a")
+        let next = try await test.readyCell()
+        next.answer(try await next.nextRequest().id)
+        #expect(try await again.next() == .head(status: 200, headers: "", body: "", isComplete: true))
     }
 
     @Test func aCellThatDoesNotBecomeReadyIsEnded() async throws {

@@ -30,6 +30,12 @@ struct Violation: Sendable, CustomTestStringConvertible {
         },
         Violation("READY twice") { cell, _, _ in cell.send(.ready) },
         Violation("a snapshot, from a cell that is no builder") { cell, _, _ in cell.send(.snapshot) },
+        Violation("a turn given up of a version that it does not have") { cell, _, version in
+            cell.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: version + 1000)
+        },
+        Violation("a turn given up for a reason that there is not") { cell, _, version in
+            cell.send(.abandoned, extra: ErrorCode.tenantBusy.rawValue, id: version)
+        },
         Violation("a truncated status") { cell, _, _ in cell.send(.status, ByteBuffer(integer: UInt32(1))) },
     ]
 

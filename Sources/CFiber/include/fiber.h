@@ -9,7 +9,7 @@
 
 typedef struct cfiber cfiber;
 
-/// Makes a fiber with a stack of `stack_bytes` (rounded up to pages) above an inaccessible guard page. NULL: no memory (errno).
+/// Makes a fiber with a stack of `stack_bytes` (rounded up to pages) above 256 KiB that cannot be accessed. NULL: no memory (errno).
 cfiber *cfiber_new(size_t stack_bytes);
 /// Gives the stack back. Whatever was on it is dropped without unwinding.
 void cfiber_free(cfiber *fiber);

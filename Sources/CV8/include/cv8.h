@@ -87,13 +87,16 @@ typedef struct cv8_options {
   cv8_module_resolver resolver;
   /// Switches the calling fiber out; returns when it is resumed, perhaps on another thread. `fiber` as in cv8_turn.
   void (*suspend)(void *fiber);
-  /// V8 cannot go on (out of memory without a way to refuse, or a failed check). `user` is the current isolate's or NULL. Must not return.
+  /// V8 cannot go on (out of memory or stack without a way to refuse, or a failed check). `user` is the current isolate's or NULL. Must not return.
   void (*fatal)(void *user, bool out_of_memory, const char *location, const char *message);
 } cv8_options;
 
 /// Starts V8 in this process: flags, entropy from getrandom(2), our Platform and PageAllocator. Once, on the main thread, before
 /// any other thread is made. `options`' arrays and texts must live as long as the process.
 cv8_status cv8_start(const cv8_options *options);
+/// Once on each thread that runs turns, before the first: it has its own stack for the signal that the end of a fiber's stack causes, which comes
+/// back as `fatal` with out_of_memory. False when there is no memory for it.
+bool cv8_thread_prepare(void);
 /// V8's version ("10.2.154.26-node.36") without needing cv8_start.
 const char *cv8_version(void);
 /// The flags cv8 sets itself, as one text; part of a snapshot's key.
@@ -130,7 +133,7 @@ bool cv8_snapshot_fits(const uint8_t *base, size_t base_length, const uint8_t *b
 typedef struct cv8_owner {
   size_t memory_limit_bytes;  // heap + array buffers + Wasm memories + external strings
   void *user;                 // handed to operations and the resolver
-  bool allow_eval;            // code from strings
+  bool allow_eval;            // code from strings, of at most a sixteenth of memory_limit_bytes each
 } cv8_owner;
 
 /// Gives an isolate to whom it will serve, once, before its first turn. Not on a fiber.
