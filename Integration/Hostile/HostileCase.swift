@@ -11,6 +11,8 @@ import IntegrationHarness
 //  * If it is more than requests one after the other: `.scene(NN, "title", policy: "…") { stage in … }`, with `#expect` within. `stage.get` asks the
 //    offender (named `stage.offender`, whose worker is the file, if there is one), `stage.daemon` is the daemon, `stage.neighbour` the neighbour.
 //  * `daemon: .own(configuration)` gives a case a daemon that no other case shares: for what changes the daemon itself, or kills it.
+//  * `daemon: .broken` is a daemon whose cells let tenants run native code, see `HostileCases+Inside.swift`.
+//  * `loss: .replaced` marks a case whose cell may have to be replaced, without a lost request.
 //  * `loss: .allowed` marks a case that may cost its cell (K): the offender must then be in quarantine, and the others answered.
 //
 // What every case is checked for besides, without a word in the table:
@@ -26,8 +28,13 @@ struct HostileCase: Sendable, CustomStringConvertible {
     /// Whether a cell may be lost by it.
     enum Loss: Sendable {
         case never
+        /// None is, but one may be replaced behind the offender's back, which a turn that can neither go on nor end hangs in: then the offender has
+        /// a cell of its own, the neighbour another, and none of its requests was refused.
+        case replaced
         /// It may: then the offender has a cell of its own afterwards, and the others are answered.
         case allowed
+        /// Some are, of tenants that share them with nobody: the neighbour's goes on.
+        case ofItsOwn
     }
 
     /// Which daemon it is tried on.
@@ -36,6 +43,8 @@ struct HostileCase: Sendable, CustomStringConvertible {
         case shared
         /// One of its own, with this configuration (YAML; empty: as the shared one).
         case own(String)
+        /// One that cases share whose cells are the tests' own: tenants can run native code in them.
+        case broken
     }
 
     var number: Int
@@ -52,8 +61,16 @@ struct HostileCase: Sendable, CustomStringConvertible {
 
     var description: String { "\(number) \(title)" }
 
-    /// Enough CPU time that quotas are no part of a case.
-    static let ample = "limits: { cpu_ms: 20000, cpu_quota_ms_per_s: 1000000, memory_mb: 64 }"
+    /// Enough CPU time that neither limit nor quota is part of a case; little memory.
+    static let ample = limits(cpu: 20000)
+
+    /// Limits for a policy: no CPU quota, and where nothing else is said 64 MiB.
+    static func limits(cpu: Int, memory: Int = 64, more: String = "") -> String {
+        "limits: { cpu_ms: \(cpu), cpu_quota_ms_per_s: 1000000, memory_mb: \(memory)\(more.isEmpty ? "" : ", \(more)") }"
+    }
+
+    /// A request for each path, all with the same outcome.
+    static func each(_ paths: String, _ outcome: Outcome) -> [Step] { paths.split(separator: " ").map { .get(String($0), outcome) } }
 
     /// A case that is requests to its worker, one after the other, each with its outcome.
     static func worker(
@@ -61,7 +78,7 @@ struct HostileCase: Sendable, CustomStringConvertible {
         daemon: DaemonUse = .shared, files: @escaping @Sendable () -> [String: String] = { [:] }, _ steps: [Step]
     ) -> HostileCase {
         scene(number, title, policy: policy, cordon: cordon, loss: loss, daemon: daemon, files: files) { stage in
-            for step in steps { try stage.take(step) }
+            for step in steps { try stage.takeBesideNeighbour(step) }
         }
     }
 

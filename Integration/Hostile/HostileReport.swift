@@ -23,6 +23,7 @@ final class HostileReport: @unchecked Sendable {
 
     private let lock = NSLock()
     private var sharedSession: HostileSession?
+    private var sharedBrokenSession: HostileSession?
     private var played: [Played] = []
     private var issues = 0
 
@@ -30,10 +31,22 @@ final class HostileReport: @unchecked Sendable {
     func session() throws -> HostileSession {
         if let sharedSession = lock.withLock({ sharedSession }) { return sharedSession }
         _ = Holdings.mountsAtStart
-        let session = try HostileSession()
+        let session = try HostileSession(configuration: HostileSession.lenient)
         lock.withLock { sharedSession = session }
         // Also where a filter leaves the last test out.
         atexit { HostileReport.shared.lock.withLock { HostileReport.shared.sharedSession }?.end() }
+        return session
+    }
+
+    /// The shared daemon whose cells are the tests' own.
+    func brokenSession() throws -> HostileSession {
+        if let sharedBrokenSession = lock.withLock({ sharedBrokenSession }) { return sharedBrokenSession }
+        _ = Holdings.mountsAtStart
+        let session = try HostileSession(
+            configuration: "drain_s: 5\ncell_silence_s: 3\n",
+            arguments: ["--cell", TestDaemon.binaries.appendingPathComponent("test-cell").path])
+        lock.withLock { sharedBrokenSession = session }
+        atexit { HostileReport.shared.lock.withLock { HostileReport.shared.sharedBrokenSession }?.end() }
         return session
     }
 
@@ -46,9 +59,11 @@ final class HostileReport: @unchecked Sendable {
     }
 
     func checkNothingIsLeft() throws {
-        guard let session = lock.withLock({ sharedSession }) else { return }
-        lock.withLock { sharedSession = nil }
-        try session.checkNothingIsLeft()
+        let sessions = lock.withLock {
+            defer { (sharedSession, sharedBrokenSession) = (nil, nil) }
+            return [sharedSession, sharedBrokenSession]
+        }
+        for session in sessions { try session?.checkNothingIsLeft() }
     }
 
     /// How many of the cases hold, and when the neighbour waited longest.

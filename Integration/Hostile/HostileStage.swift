@@ -12,6 +12,7 @@ final class HostileStage: @unchecked Sendable {
     let offender: String
 
     var daemon: TestDaemon { session.daemon }
+    private var chances = 0
 
     init(_ hostile: HostileCase, _ session: HostileSession, _ neighbour: Neighbour) {
         self.hostile = hostile
@@ -27,6 +28,41 @@ final class HostileStage: @unchecked Sendable {
         let response = try daemon.get(offender, path, method: method, headers: headers, body: body)
         #expect(!response.text.contains(neighbour.secret) && !"\(response.headers)".contains(neighbour.secret), "\(hostile): \(path)")
         return response
+    }
+
+    /// Gives the offender another bundle: its worker's source unless another is given, and these files besides.
+    func install(source: String? = nil, files: [String: String] = [:]) throws {
+        guard let source = try source ?? hostile.worker() else { throw ClientError("\(hostile): no worker") }
+        try daemon.write(TestTenant(offender, source, policy: policy, files: files))
+        try daemon.reload()
+    }
+
+    /// What stands in the offender's policy besides its name. Snapshots are built only where a case asks for them: they would cost each offender a
+    /// process.
+    private var policy: String {
+        "cordon: \(hostile.cordon)\n\(hostile.policy.contains("snapshot:") ? "" : "snapshot: off\n")\(hostile.policy)"
+    }
+
+    func add(_ tenant: TestTenant) throws {
+        try daemon.write(tenant)
+        try daemon.reload()
+    }
+
+    func remove(_ tenant: String) throws {
+        try daemon.removePolicy(tenant)
+        try daemon.reload()
+    }
+
+    /// Takes a step in the neighbour's cell: an offender that has one of its own by now gets another chance there, as a new version.
+    func takeBesideNeighbour(_ step: Step) throws {
+        if try report()["quarantined"] as? Bool == true {
+            chances += 1
+            try install(files: hostile.files().merging(["chance.txt": "\(chances)"]) { $1 })
+        }
+        try take(step)
+        if try cell(of: offender) != nil, try report()["quarantined"] as? Bool != true {
+            #expect(try cell(of: offender) == cell(of: neighbour.name), "\(hostile): \(step.path) was not beside the neighbour")
+        }
     }
 
     func take(_ step: Step) throws {

@@ -19,6 +19,8 @@ import Testing
         switch hostile.daemon {
         case .shared:
             HostileReport.shared.end(hostile, try HostileReport.shared.session().play(hostile))
+        case .broken:
+            HostileReport.shared.end(hostile, try HostileReport.shared.brokenSession().play(hostile))
         case .own(let configuration):
             let session = try HostileSession(configuration: configuration)
             defer { session.end() }
