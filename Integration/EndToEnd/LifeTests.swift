@@ -220,9 +220,12 @@ extension EndToEndTests {
         }
 
         @Test func selfcheckProvesEveryMeasure() throws {
-            let (status, output) = try run("selfcheck")
+            let (status, output) = try run("selfcheck", "--json")
             #expect(status == 0, "\(output)")
-            #expect(!output.contains("FAIL") && output.split(separator: "\n").count > 30)
+            let report = try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
+            #expect(report["isProved"] as? Bool == true)
+            let results = try #require(report["measures"] as? [[String: String]]).map { $0["result"] }
+            #expect(results.count > 100 && !results.contains("MISSING"))
         }
 
         private func run(_ arguments: String...) throws -> (status: Int32, output: String) {

@@ -45,7 +45,7 @@ static long read_process(void) {
   struct iovec own = {&byte, 1}, other = {&byte, 1};
   return process_vm_readv(1, &own, 1, &other, 1, 0);
 }
-static long kill_parent(void) { return kill(getppid(), SIGKILL); }
+static long kill_group(void) { return kill(0, 0); }
 static long kill_thread(void) { return syscall(SYS_tgkill, 1, 1, SIGTERM); }
 static long mount_proc(void) { return mount("proc", "/", "proc", 0, NULL); }
 static long change_root(void) { return chroot("/"); }
@@ -87,6 +87,14 @@ static long open_any(void) { return syscall(SYS_openat2, AT_FDCWD, "/", NULL, 0)
 static long list_above(void) { return openat(0, "../..", O_RDONLY | O_DIRECTORY); }
 static long stop_itself(void) { return syscall(SYS_tgkill, getpid(), syscall(SYS_gettid), SIGSTOP); }
 static long truncate_file(void) { return ftruncate(3, 0); }
+static long open_cgroup(void) { return open("/sys/fs/cgroup/cgroup.procs", O_WRONLY); }
+static long make_file(void) { return open("/file", O_WRONLY | O_CREAT, 0600); }
+static long memory_file(void) { return syscall(SYS_memfd_create, "x", 0); }
+static long abstract_socket(void) { return connect(3, &(struct sockaddr){AF_UNIX, "\0x"}, sizeof(struct sockaddr)); }
+static long dump_core(void) {
+  *(volatile int *)8 = 1;
+  return 0;
+}
 static long new_thread(void) { return syscall(SYS_clone, CLONE_VM | CLONE_THREAD | CLONE_SIGHAND, 0, 0, 0, 0); }
 #if defined(__x86_64__)
 static long old_entry(void) {
@@ -110,19 +118,23 @@ static const attempt kAttempts[] = {
     {"open-proc", open_proc, ENOENT},
     {"open-root", open_root, ENOENT},
     {"open-above-descriptor", list_above, ENOENT},
+    {"open-cgroup", open_cgroup, ENOENT},
+    {"make-file", make_file, ENOENT},
     {"openat2", open_any, 0},
+    {"memfd_create", memory_file, 0},
     {"execve", execute, 0},
     {"execveat", execute_memory, 0},
     {"socket-inet", socket_inet, 0},
     {"socket-unix", socket_unix, 0},
     {"socket-netlink", socket_netlink, 0},
+    {"connect-abstract", abstract_socket, 0},
     {"fork", fork_process, 0},
     {"vfork", vfork_process, 0},
     {"clone3", clone3_process, 0},
     {"thread", new_thread, 0},
     {"ptrace", trace, 0},
     {"process_vm_readv", read_process, 0},
-    {"kill", kill_parent, 0},
+    {"kill", kill_group, 0},
     {"tgkill", kill_thread, 0},
     {"stop-itself", stop_itself, 0},
     {"mount", mount_proc, 0},
@@ -157,6 +169,9 @@ static const attempt kAttempts[] = {
 static const attempt kJitlessAttempts[] = {{"mprotect-exec", make_executable, 0}};
 enum { kAttemptCount = sizeof kAttempts / sizeof kAttempts[0], kJitlessCount = sizeof kJitlessAttempts / sizeof kJitlessAttempts[0] };
 
+/// Not an attempt to get out: a crash, to see what the kernel writes of it.
+static const attempt kCrash = {"crash", dump_core, 0};
+
 static const attempt *find(const char *name) {
   for (size_t i = 0; i < kAttemptCount; i++) {
     if (strcmp(kAttempts[i].name, name) == 0) return &kAttempts[i];
@@ -164,7 +179,7 @@ static const attempt *find(const char *name) {
   for (size_t i = 0; i < kJitlessCount; i++) {
     if (strcmp(kJitlessAttempts[i].name, name) == 0) return &kJitlessAttempts[i];
   }
-  return NULL;
+  return strcmp(kCrash.name, name) == 0 ? &kCrash : NULL;
 }
 
 clinux_outcome clinux_attempt(const char *name) {

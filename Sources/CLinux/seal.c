@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "failure.h"
+#include "seal.h"
 
 /// A filter has at most this many instructions (the kernel's BPF_MAXINSNS).
 enum { kInstructionLimit = 4096 };
@@ -55,6 +56,8 @@ static int restrict_speculation(unsigned long feature) {
   return errno == ENXIO || errno == ENODEV || errno == EINVAL || errno == EPERM || errno == ERANGE ? 0 : -1;
 }
 
+void clinux_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
+
 int clinux_seal_before_runtime(clinux_failure *failure) {
   if (read_filter(CLINUX_FILTER_EARLY, &early_filter) != 0) return clinux_fail(failure, "read the early filter");
   if (read_filter(CLINUX_FILTER_STEADY, &steady_filter) != 0) return clinux_fail(failure, "read the steady filter");
@@ -76,31 +79,6 @@ int clinux_seal_before_runtime(clinux_failure *failure) {
   return 0;
 }
 
-/// No access to any file, TCP port, foreign process or abstract socket, as far as the kernel's Landlock reaches (linux/landlock.h).
-static int restrict_by_landlock(void) {
-#ifdef SYS_landlock_create_ruleset
-  enum { kVersionRequest = 1 };
-  long version = syscall(SYS_landlock_create_ruleset, NULL, 0, kVersionRequest);
-  if (version < 0) return errno == ENOSYS || errno == EOPNOTSUPP ? 0 : -1;
-  struct {
-    uint64_t files, network, scopes;
-  } handled = {0, 0, 0};
-  // 13 rights over files at first, then moving between folders, truncation, and ioctl on devices.
-  int file_rights = 13 + (version >= 2) + (version >= 3) + (version >= 5);
-  handled.files = (1ull << file_rights) - 1;
-  if (version >= 4) handled.network = 3;
-  if (version >= 6) handled.scopes = 3;
-  size_t size = version >= 6 ? 24 : version >= 4 ? 16 : 8;
-  int ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, size, 0);
-  if (ruleset < 0) return -1;
-  int status = (int)syscall(SYS_landlock_restrict_self, ruleset, 0);
-  close(ruleset);
-  return status;
-#else
-  return 0;
-#endif
-}
-
 static int drop_capabilities(void) {
   struct __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   struct __user_cap_data_struct none[2];
@@ -119,7 +97,7 @@ int clinux_seal_drop_root(clinux_failure *failure) {
   if (drop_capabilities() != 0) return clinux_fail(failure, "drop capabilities");
   if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return clinux_fail(failure, "not dumpable");
   if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0) return clinux_fail(failure, "parent-death signal");
-  if (restrict_by_landlock() != 0) return clinux_fail(failure, "Landlock");
+  if (clinux_landlock_restrict() != 0) return clinux_fail(failure, "Landlock");
   if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &early_filter) != 0) return clinux_fail(failure, "early filter");
   return 0;
 }

@@ -118,7 +118,7 @@ int clinux_spawn(const clinux_spawn_options *options, clinux_placer place, void 
   } else if (release_child(options, place, context, *pid, release[1], report[0], failure) != 0) {
     result = -1;
     clinux_kill(*pidfd);
-    clinux_reap(*pidfd);
+    clinux_reap(*pidfd, NULL);
     close(*pidfd);
     *pidfd = -1;
   }
@@ -136,12 +136,18 @@ int clinux_spawn(const clinux_spawn_options *options, clinux_placer place, void 
 
 int clinux_kill(int pidfd) { return syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0) == 0 ? 0 : errno; }
 
-int clinux_reap(int pidfd) {
+int clinux_reap(int pidfd, bool *has_dumped_core) {
+  // Waited for by its descriptor: waitid would also return, and use up, stops that are the watch's to see.
+  struct pollfd ended = {pidfd, POLLIN, 0};
+  while (poll(&ended, 1, -1) != 1) {
+    if (errno != EINTR && errno != EAGAIN) break;
+  }
   siginfo_t info;
   memset(&info, 0, sizeof info);
   while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) != 0) {
     if (errno != EINTR) return 0;
   }
+  if (has_dumped_core) *has_dumped_core = info.si_code == CLD_DUMPED;
   return info.si_code == CLD_EXITED ? info.si_status : -info.si_status;
 }
 

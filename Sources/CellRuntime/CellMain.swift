@@ -13,8 +13,9 @@ public enum CellMain {
     private static let spareWorkers = 8
 
     /// - Parameter arguments: without the executable's name. `--identity` prints what a base snapshot depends on; `--insecure` leaves
-    ///   the sandbox out. The environment's CLOISTER_SELFCHECK_ATTEMPT names what to try once sealed (Swift reads a command line from
-    ///   /proc, which a sealed cell does not have).
+    ///   the sandbox out. For the self-check, the environment's CLOISTER_SELFCHECK_ATTEMPT names what to try once sealed, instead of serving,
+    ///   and CLOISTER_SELFCHECK_REPORT has the cell say how it is sealed (Swift reads a command line from /proc, which a sealed cell does
+    ///   not have). Neither takes anything from the seal.
     public static func run(arguments: [String]) -> Never {
         if arguments.first == "--identity" {
             print(identity)
@@ -53,19 +54,19 @@ public enum CellMain {
         cell.workers = workers
         let ticker = Ticker(cell: cell, workers: workers)
         for worker in workers {
-            try startThread(stackBytes: threadStackBytes) {
+            try startThread("worker \(worker.index)", stackBytes: threadStackBytes) {
                 CellThreads.worker.apply()
                 guard V8.prepareThread() else { _exit(1) }
                 gate.pass()
                 worker.run()
             }
         }
-        try startThread(stackBytes: threadStackBytes) {
+        try startThread("ticker", stackBytes: threadStackBytes) {
             CellThreads.ticker.apply()
             gate.pass()
             ticker.run()
         }
-        try startThread(stackBytes: threadStackBytes) {
+        try startThread("reserve", stackBytes: threadStackBytes) {
             CellThreads.reserve.apply()
             gate.pass()
             cell.reserve.run()
@@ -73,12 +74,14 @@ public enum CellMain {
         try cell.warmUp()
         // A thread makes calls as it begins (rseq, set_robust_list) that the steady filter answers with the process's end.
         gate.waitForArrivals(workers.count + 2)
+        // Afterwards the steady filter forbids asking.
+        if getenv("CLOISTER_SELFCHECK_REPORT") != nil { CellSeal.report() }
         if isSealed { try CellSeal.finish() }
         if let attempt { CellSeal.selfcheckAttempt(attempt) }
         socket.send(.ready, payload: Array(V8.version.utf8))
         socket.flushBlocking()
         gate.open()
-        while true { Clock.sleep(nanoseconds: 3_600_000_000_000) }
+        cell.giveBackFreedMemory()
     }
 
     /// A line for whoever reads the cell's diagnostics.
@@ -159,6 +162,7 @@ public enum CellMain {
             _exit(1)
         }
         let host = Unmanaged<RuntimeHost>.fromOpaque(user).takeUnretainedValue()
+        if let build = host as? SnapshotBuild { build.fail(text, isOutOfMemory: isOutOfMemory) }
         guard let isolate = host as? TenantIsolate else { _exit(1) }
         if isOutOfMemory { isolate.cell.abandon(isolate, text) }
         isolate.cell.poison(text, version: isolate.version.id)

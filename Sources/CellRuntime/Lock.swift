@@ -1,4 +1,5 @@
 import Glibc
+import Sandbox
 
 /// A mutex at a stable address. Never held across a fiber switch.
 final class Lock: @unchecked Sendable {
@@ -48,10 +49,14 @@ final class Lock: @unchecked Sendable {
 }
 
 /// Starts an OS thread with a stack of its own size. Threads are made before the seal is complete and never end.
-func startThread(stackBytes: Int, _ body: @escaping () -> Void) throws(CellFailure) {
+func startThread(_ name: String, stackBytes: Int, _ body: @escaping () -> Void) throws(CellFailure) {
     final class Body {
+        let name: String
         let run: () -> Void
-        init(_ run: @escaping () -> Void) { self.run = run }
+        init(_ name: String, _ run: @escaping () -> Void) {
+            self.name = name
+            self.run = run
+        }
     }
     var attributes = pthread_attr_t()
     pthread_attr_init(&attributes)
@@ -61,9 +66,11 @@ func startThread(stackBytes: Int, _ body: @escaping () -> Void) throws(CellFailu
     let status = pthread_create(
         &thread, &attributes,
         { pointer in
-            Unmanaged<Body>.fromOpaque(pointer!).takeRetainedValue().run()
+            let body = Unmanaged<Body>.fromOpaque(pointer!).takeRetainedValue()
+            CellSeal.nameThread(body.name)
+            body.run()
             return nil
-        }, Unmanaged.passRetained(Body(body)).toOpaque())
+        }, Unmanaged.passRetained(Body(name, body)).toOpaque())
     guard status == 0 else { throw CellFailure(stage: "threads", "pthread_create: \(String(cString: strerror(status)))") }
 }
 

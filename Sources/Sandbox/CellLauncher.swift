@@ -16,6 +16,7 @@ public final class CellLauncher: Sendable {
     private let steadyFilter: Int32
     private let steadyJitlessFilter: Int32
     private let cgroups: CgroupPlacement
+    private let memoryLimitBytes: UInt64?
     /// Cells started so far: a cell and the one that takes its place have one name, but not one group.
     private let launchCount = Atomic<Int>(0)
 
@@ -23,11 +24,12 @@ public final class CellLauncher: Sendable {
     public var warnings: [String] { cgroups.warnings }
 
     /// Compiles the seccomp programs, and finds the cgroups that can be used.
-    public convenience init(executable: CellExecutable, isSandboxed: Bool = true) throws {
-        try self.init(executable: executable, isSandboxed: isSandboxed, cgroups: CgroupPlacement())
+    /// - Parameter memoryLimitBytes: what the kernel gives one cell at the most, where a cgroup is writable; it is ended when it wants more.
+    public convenience init(executable: CellExecutable, isSandboxed: Bool = true, memoryLimitBytes: UInt64? = nil) throws {
+        try self.init(executable: executable, isSandboxed: isSandboxed, memoryLimitBytes: memoryLimitBytes, cgroups: CgroupPlacement())
     }
 
-    init(executable: CellExecutable, isSandboxed: Bool, cgroups: CgroupPlacement) throws {
+    init(executable: CellExecutable, isSandboxed: Bool, memoryLimitBytes: UInt64? = nil, cgroups: CgroupPlacement) throws {
         self.executable = executable
         self.isSandboxed = isSandboxed
         func compile(_ name: String) throws(SeccompError) -> Int32 { isSandboxed ? try SeccompProgram.embedded(name).compile() : -1 }
@@ -35,6 +37,7 @@ public final class CellLauncher: Sendable {
         steadyFilter = try compile("steady")
         steadyJitlessFilter = try compile("steady-jitless")
         self.cgroups = cgroups
+        self.memoryLimitBytes = memoryLimitBytes
     }
 
     deinit { for filter in [earlyFilter, steadyFilter, steadyJitlessFilter] where filter >= 0 { close(filter) } }
@@ -58,7 +61,7 @@ public final class CellLauncher: Sendable {
             close(sockets[1])
             close(pipe[1])
         }
-        let group = cgroups.group(name: "\(name)-\(launchCount.add(1, ordering: .relaxed).newValue)")
+        let group = cgroups.group(name: "\(name)-\(launchCount.add(1, ordering: .relaxed).newValue)", memoryLimitBytes: memoryLimitBytes)
         do throws(SandboxFailure) {
             let (pid, pidfd) = try spawn(
                 group, socket: sockets[1], diagnostics: pipe[1], jit: jit,

@@ -9,8 +9,10 @@ public final class CellProcess: Sendable {
     let pidfd: Int32
     private let socket: Mutex<Int32>
     private let diagnostics: Int32
-    private let group: Cgroup
+    let group: Cgroup
     private let isReaped = Mutex(false)
+    private let watch = Mutex<CellWatch?>(nil)
+    private let end = Mutex<(denied: DeniedCall?, hasDumpedCore: Bool)>((nil, false))
 
     /// What is kept of what a cell says of itself before it ends.
     private static let diagnosticsLimitBytes = 8 << 10
@@ -27,8 +29,7 @@ public final class CellProcess: Sendable {
     deinit {
         if !isReaped.withLock({ $0 }) {
             kill()
-            _ = clinux_reap(pidfd)
-            group.remove()
+            _ = reap()
         }
         close(pidfd)
         close(diagnostics)
@@ -56,10 +57,31 @@ public final class CellProcess: Sendable {
         return poll(&descriptor, 1, milliseconds) == 1
     }
 
+    /// From here on the call is known that a seccomp filter ends the cell for. To be called when no thread can come any more, and before the
+    /// first tenant. Throws where this machine does not let processes be watched: the filters are in force all the same.
+    public func watchDeniedCalls() throws(SandboxFailure) {
+        let new = try CellWatch(pid: pid, pidfd: pidfd)
+        watch.withLock { $0 = new }
+    }
+
+    /// After `reap`: what a filter has ended the cell for, if it was watched.
+    public var deniedCall: DeniedCall? { end.withLock { $0.denied } }
+
+    /// After `reap`: whether the kernel has written the cell's memory somewhere.
+    public var hasDumpedCore: Bool { end.withLock { $0.hasDumpedCore } }
+
     /// Waits for the end and removes the cgroups. Once.
     /// - Returns: the exit code, or minus the signal, and what the process said of itself (at most 8 KiB).
     public func reap() -> (status: Int32, diagnostics: String) {
-        let status = clinux_reap(pidfd)
+        var hasDumpedCore = false
+        var status = clinux_reap(pidfd, &hasDumpedCore)
+        let watched = watch.withLock { watch in
+            defer { watch = nil }
+            return watch?.join()
+        }
+        // The watch has ended it for a fault that the kernel would have ended it for.
+        if let signal = watched?.signal, signal != 0, status == -SIGKILL { status = -signal }
+        end.withLock { $0 = (watched?.denied, hasDumpedCore) }
         isReaped.withLock { $0 = true }
         group.remove()
         var text = [UInt8](repeating: 0, count: Self.diagnosticsLimitBytes)

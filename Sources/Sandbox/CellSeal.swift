@@ -13,6 +13,12 @@ public enum CellSeal {
     /// Checks the stages before, and installs the steady filter for all threads. No thread can be started any more.
     public static func finish() throws(SandboxFailure) { try stage(clinux_seal_finish) }
 
+    /// Names the calling thread, for the log of a denied call; at most 15 bytes. Before `finish`.
+    public static func nameThread(_ name: String) { clinux_name_thread(name) }
+
+    /// Has the process say of its seal what cannot be seen from outside, on its standard error; see `SealReport`. Between `dropRoot` and `finish`.
+    public static func report() { clinux_seal_report(STDERR_FILENO) }
+
     private static func stage(_ run: (UnsafeMutablePointer<clinux_failure>?) -> Int32) throws(SandboxFailure) {
         var failure = clinux_failure()
         guard run(&failure) == 0 else { throw SandboxFailure(failure) }

@@ -73,10 +73,12 @@ struct CgroupPlacement: Sendable {
 
     private static let prefix = "cloister-"
 
-    func group(name: String) -> Cgroup {
+    func group(name: String, memoryLimitBytes: UInt64? = nil) -> Cgroup {
         let safe = name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? String($0) : "_" }.joined()
         let folder = "\(Self.prefix)\(getpid())-\(safe)"
-        return Cgroup(paths: parents.map { "\($0)/\(folder)" }, version2Path: version2Parent.map { "\($0)/\(folder)" })
+        return Cgroup(
+            paths: parents.map { "\($0)/\(folder)" }, version2Path: version2Parent.map { "\($0)/\(folder)" },
+            memoryLimitBytes: memoryLimitBytes)
     }
 }
 
@@ -91,8 +93,12 @@ final class Cgroup: Sendable {
     let paths: [String]
     private let version2Path: String?
 
-    init(paths: [String], version2Path: String?) {
+    /// What the cell may hold in all, whatever it does; nil: no more than its supervisor may.
+    private let memoryLimitBytes: UInt64?
+
+    init(paths: [String], version2Path: String?, memoryLimitBytes: UInt64? = nil) {
         self.paths = paths
+        self.memoryLimitBytes = memoryLimitBytes
         self.version2Path = version2Path
     }
 
@@ -117,6 +123,34 @@ final class Cgroup: Sendable {
         _ = writeFile("\(path)/cpu.weight", Self.weight)
         _ = writeFile("\(path)/cpu.shares", Self.shares)
         _ = writeFile("\(path)/pids.max", Self.processesLimit)
+        guard let memoryLimitBytes else { return }
+        _ = writeFile("\(path)/memory.max", "\(memoryLimitBytes)")
+        _ = writeFile("\(path)/memory.swap.max", "0")
+        _ = writeFile("\(path)/memory.limit_in_bytes", "\(memoryLimitBytes)")
+    }
+
+    /// Whether the limits are in force for `pid`, as the kernel has them.
+    func measures(_ pid: pid_t) -> [SealMeasure] {
+        let page = UInt64(getpagesize())
+        let memory = memoryLimitBytes.map { "\($0 / page * page)" }
+        return [
+            measure("cgroup limit of threads", pid, [("pids.max", Self.processesLimit)]),
+            measure("cgroup limit of memory", pid, [("memory.max", memory), ("memory.limit_in_bytes", memory)]),
+        ]
+    }
+
+    /// - Parameter files: any of these, whichever the hierarchy has, and what it must say.
+    private func measure(_ name: String, _ pid: pid_t, _ files: [(file: String, value: String?)]) -> SealMeasure {
+        for path in paths {
+            for (file, value) in files {
+                let found = readFile("\(path)/\(file)").split(separator: "\n").first.map(String.init)
+                guard let found, let value else { continue }
+                let members = readFile("\(path)/cgroup.procs").split(separator: "\n")
+                guard members.contains("\(pid)") else { return SealMeasure(name, "it is not in \(path)", .missing) }
+                return SealMeasure(name, "its group's \(file) is \(found)", if: found == value)
+            }
+        }
+        return SealMeasure(name, "no cgroup is writable here that has it", .notOffered)
     }
 
     /// Cells together weigh as much as one cell alone does, twice over at most in steps that are fine enough: the supervisor still goes first.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 extension CellProcess {
@@ -6,72 +7,151 @@ extension CellProcess {
         public var description: String
     }
 
-    /// Checks from outside, in the kernel's own words, that the cell is sealed: every thread's filters, capabilities and ids, the root,
-    /// descriptors, limits and namespaces. To be called after READY, when no thread can come any more; takes about a millisecond.
+    /// Checks from outside, in the kernel's own words, that the cell is sealed. To be called after READY, when no thread can come any more;
+    /// takes about a millisecond.
     public func verifySealed() throws(Unsealed) {
-        let own = StatusFields(path: "/proc/self/status")
-        for thread in try entries("task") { try verifyThread(thread, own) }
-        let root = try entries("root/")
-        guard root.isEmpty else { throw Unsealed(description: "its root holds \(root.sorted().joined(separator: ", "))") }
-        try verifyDescriptors()
-        try verifyLimits()
-        for kind in ["user", "pid", "mnt", "net", "ipc", "uts", "cgroup"] {
-            let its = try information("ns/\(kind)")
-            let ours = try information("ns/\(kind)", of: "self")
-            guard its.st_ino != ours.st_ino || its.st_dev != ours.st_dev else {
-                throw Unsealed(description: "it shares the \(kind) namespace")
-            }
-        }
+        for measure in try sealMeasures() where measure.result != .proved { throw Unsealed(description: measure.proof) }
         // Whose number was looked at: had the process ended, another could have taken it.
         guard !hasEnded(withinMilliseconds: 0) else { throw Unsealed(description: "the process has ended") }
     }
 
-    private func verifyThread(_ thread: String, _ own: StatusFields) throws(Unsealed) {
-        let status = StatusFields(path: "/proc/\(pid)/task/\(thread)/status")
-        func expect(_ name: String, _ isRight: ([Substring]) -> Bool) throws(Unsealed) {
-            guard let values = status[name], isRight(values) else {
-                throw Unsealed(description: "thread \(thread) has \(name) \(status[name]?.joined(separator: " ") ?? "unknown")")
-            }
-        }
-        try expect("NoNewPrivs") { $0 == ["1"] }
-        try expect("Seccomp") { $0 == ["2"] }
-        // Ours come on top of those that the supervisor itself runs under, in a container for one.
-        let inherited = own["Seccomp_filters"]?.first.flatMap { Int($0) } ?? 0
-        try expect("Seccomp_filters") { $0.first.flatMap { Int($0) }.map { $0 == inherited + 2 } ?? false }
-        for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
-            try expect(set) { $0.count == 1 && $0[0].allSatisfy { $0 == "0" } }
-        }
-        guard geteuid() == 0 else { return }
-        // Real, effective, saved and for files. An ordinary user's cell can only be that user outside.
-        for ids in ["Uid", "Gid"] { try expect(ids) { $0.count == 4 && !$0.contains("0") } }
-        try expect("Groups") { $0.isEmpty }
+    /// What can be seen of the seal from outside: every thread's filters, capabilities and ids, the root, descriptors, limits, namespaces.
+    public func sealMeasures() throws(Unsealed) -> [SealMeasure] {
+        var threads: [(id: String, status: StatusFields)] = []
+        for thread in try entries("task").sorted() { threads.append((thread, StatusFields(path: "/proc/\(pid)/task/\(thread)/status"))) }
+        return threadMeasures(threads) + [try emptyRoot(), rootMount(), try descriptors()] + limitMeasures() + (try namespaceMeasures())
+            + [map("user"), map("group")]
     }
 
-    private func verifyDescriptors() throws(Unsealed) {
+    /// What is looked at besides when a machine is checked: no cell is refused for it.
+    public func furtherMeasures() -> [SealMeasure] { [networkMeasure(), priorityMeasure()] + group.measures(pid) }
+
+    // MARK: Threads
+
+    private func threadMeasures(_ threads: [(id: String, status: StatusFields)]) -> [SealMeasure] {
+        func every(_ name: String, _ field: String, _ isRight: ([Substring]) -> Bool) -> SealMeasure {
+            let wrong = threads.first { !($0.status[field].map(isRight) ?? false) }
+            let shown = (wrong ?? threads.first).map { $0.status[field]?.joined(separator: " ") ?? "unknown" } ?? "unknown"
+            if let wrong { return SealMeasure(name, "thread \(wrong.id) has \(field) \(shown)", .missing) }
+            return SealMeasure(
+                name, "/proc: \(field) is \(shown.isEmpty ? "empty" : shown) for \(threads.count) threads", if: !threads.isEmpty)
+        }
+        // Ours come on top of those that the supervisor itself runs under, in a container for one.
+        let inherited = StatusFields(path: "/proc/self/status")["Seccomp_filters"]?.first.flatMap { Int($0) } ?? 0
+        var measures = [
+            every("no new privileges", "NoNewPrivs") { $0 == ["1"] },
+            every("seccomp in filter mode", "Seccomp") { $0 == ["2"] },
+            every("two filters", "Seccomp_filters") { $0.first.flatMap { Int($0) }.map { $0 == inherited + 2 } ?? false },
+        ]
+        for (name, field) in [
+            ("inheritable", "CapInh"), ("permitted", "CapPrm"), ("effective", "CapEff"), ("bounding", "CapBnd"), ("ambient", "CapAmb"),
+        ] {
+            measures.append(every("no \(name) capabilities", field) { $0.count == 1 && $0[0].allSatisfy { $0 == "0" } })
+        }
+        let isRoot = geteuid() == 0
+        // Real, effective, saved and for files. An ordinary user's cell can only be that user outside, and keeps its groups.
+        for (name, field, own) in [("user", "Uid", geteuid()), ("group", "Gid", getegid())] {
+            measures.append(every("\(name) id outside", field) { $0.count == 4 && $0.allSatisfy { isRoot ? $0 != "0" : $0 == "\(own)" } })
+        }
+        if isRoot { measures.append(every("no groups", "Groups") { $0.isEmpty }) }
+        return measures
+    }
+
+    // MARK: Files
+
+    private func emptyRoot() throws(Unsealed) -> SealMeasure {
+        let root = try entries("root/").sorted()
+        return SealMeasure(
+            "empty root", root.isEmpty ? "its root has no entries" : "its root holds \(root.joined(separator: ", "))", if: root.isEmpty)
+    }
+
+    private func rootMount() -> SealMeasure {
+        // "36 35 98:0 /mnt1 / rw,noatime …": the sixth field has the mount's own options.
+        let mounts = readFile("/proc/\(pid)/mountinfo").split(separator: "\n").map { $0.split(separator: " ") }
+        let options = Set(mounts.first.flatMap { $0.count > 5 ? $0[5].split(separator: ",") : nil } ?? [])
+        let isRight = mounts.count == 1 && options.isSuperset(of: ["ro", "nosuid", "nodev", "noexec"])
+        let shown = mounts.count == 1 ? options.sorted().joined(separator: ",") : "\(mounts.count) mounts"
+        return SealMeasure("read-only root, the only mount", "its mounts: \(shown)", if: isRight)
+    }
+
+    private func descriptors() throws(Unsealed) -> SealMeasure {
+        let name = "no descriptors but its own"
         let descriptors = try entries("fd").sorted()
         guard descriptors == ["0", "1", "2", "3"] else {
-            throw Unsealed(description: "its descriptors are \(descriptors.joined(separator: ", "))")
+            return SealMeasure(name, "its descriptors are \(descriptors.joined(separator: ", "))", .missing)
         }
-        let null = makedev(1, 3)
+        let null = dev_t(1 << 8 | 3)
         for number in 0...1 {
             let file = try information("fd/\(number)")
             guard file.st_mode & S_IFMT == S_IFCHR, file.st_rdev == null else {
-                throw Unsealed(description: "its descriptor \(number) is not /dev/null")
+                return SealMeasure(name, "its descriptor \(number) is not /dev/null", .missing)
             }
         }
-        guard try information("fd/2").st_mode & S_IFMT == S_IFIFO else { throw Unsealed(description: "its descriptor 2 is not a pipe") }
-        guard try information("fd/3").st_mode & S_IFMT == S_IFSOCK else { throw Unsealed(description: "its descriptor 3 is not a socket") }
+        for (number, kind, word) in [(2, S_IFIFO, "pipe"), (3, S_IFSOCK, "socket")]
+        where try information("fd/\(number)").st_mode & S_IFMT != kind {
+            return SealMeasure(name, "its descriptor \(number) is not a \(word)", .missing)
+        }
+        return SealMeasure(name, "/proc: /dev/null twice, a pipe, a socket", .proved)
     }
 
+    // MARK: Limits
+
     /// Soft and hard limit of each.
-    private func verifyLimits() throws(Unsealed) {
+    private func limitMeasures() -> [SealMeasure] {
         let lines = readFile("/proc/\(pid)/limits").split(separator: "\n")
-        for name in ["Max core file size", "Max processes", "Max locked memory", "Max msgqueue size"] {
-            guard let line = lines.first(where: { $0.hasPrefix(name) }) else { throw Unsealed(description: "its \(name) is unknown") }
-            let values = line.dropFirst(name.count).split(separator: " ").prefix(2)
-            guard values == ["0", "0"] else { throw Unsealed(description: "its \(name) is \(values.joined(separator: " "))") }
+        return [
+            ("CORE", "Max core file size", "0"), ("NPROC", "Max processes", "0"), ("MEMLOCK", "Max locked memory", "0"),
+            ("MSGQUEUE", "Max msgqueue size", "0"), ("NOFILE", "Max open files", "8"),
+        ].map { name, title, value in
+            let line = lines.first { $0.hasPrefix(title) }
+            let values = line?.dropFirst(title.count).split(separator: " ").prefix(2).map(String.init) ?? []
+            return SealMeasure(
+                "limit \(name)", "its \(title) is \(values.isEmpty ? "unknown" : values.joined(separator: " "))",
+                if: values == [value, value])
         }
     }
+
+    // MARK: Namespaces
+
+    private func namespaceMeasures() throws(Unsealed) -> [SealMeasure] {
+        var measures: [SealMeasure] = []
+        for kind in ["user", "pid", "mnt", "net", "ipc", "uts", "cgroup"] {
+            let its = try information("ns/\(kind)")
+            let ours = try information("ns/\(kind)", of: "self")
+            let isOwn = its.st_ino != ours.st_ino || its.st_dev != ours.st_dev
+            let proof = isOwn ? "/proc: another than the supervisor's" : "it shares the \(kind) namespace"
+            measures.append(SealMeasure("namespace \(kind)", proof, if: isOwn))
+        }
+        return measures
+    }
+
+    private func map(_ kind: String) -> SealMeasure {
+        let own = kind == "user" ? geteuid() : getegid()
+        let outside = geteuid() == 0 ? CellLauncher.unprivilegedID : own
+        let lines = readFile("/proc/\(pid)/\(kind.prefix(1))id_map").split(separator: "\n").map { $0.split(separator: " ") }
+        let shown = lines.map { $0.joined(separator: " ") }.joined(separator: ", ")
+        return SealMeasure("\(kind) id map", "its \(kind) id map is \(shown)", if: lines == [["0", "\(outside)"[...], "1"]])
+    }
+
+    private func networkMeasure() -> SealMeasure {
+        // Two lines of titles, then one an interface.
+        let interfaces = readFile("/proc/\(pid)/net/dev").split(separator: "\n").dropFirst(2).compactMap {
+            $0.split(separator: ":").first?.split(separator: " ").first
+        }
+        // A new namespace has the loopback, down; other devices come of modules that make one a namespace, all down as well.
+        let addresses = readFile("/proc/\(pid)/net/fib_trie")
+        return SealMeasure(
+            "no network", "its interfaces: \(interfaces.joined(separator: ", ")); addresses: \(addresses.isEmpty ? "none" : "some")",
+            if: interfaces.contains("lo") && addresses.isEmpty)
+    }
+
+    private func priorityMeasure() -> SealMeasure {
+        let wanted = min(19, getpriority(Int32(PRIO_PROCESS.rawValue), 0) + CellLauncher.niceValue)
+        let its = getpriority(Int32(PRIO_PROCESS.rawValue), id_t(pid))
+        return SealMeasure("lower priority", "its nice value is \(its)", if: its == wanted)
+    }
+
+    // MARK: Asking
 
     private func entries(_ name: String) throws(Unsealed) -> [String] {
         do { return try folderEntries("/proc/\(pid)/\(name)") } catch { throw Unsealed(description: "it cannot be looked at: \(error)") }
@@ -85,8 +165,6 @@ extension CellProcess {
         }
         return result
     }
-
-    private func makedev(_ major: UInt64, _ minor: UInt64) -> dev_t { dev_t(major << 8 | minor) }
 }
 
 /// The fields of a /proc/PID/status: `Name:` and values between blanks.

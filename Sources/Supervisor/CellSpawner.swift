@@ -1,4 +1,5 @@
 import NIOCore
+import Sandbox
 
 /// How cells come to be; tests put their own in its place. Callable from any thread.
 public protocol CellSpawner: Sendable {
@@ -15,10 +16,19 @@ public protocol SpawnedCell: AnyObject, Sendable {
     var isSandboxed: Bool { get }
     /// Proves from outside that the seal is in force. Throws when it is not.
     func verifySealed() throws
+    /// From here on `deniedCall` is known at the end. Throws where cells cannot be watched.
+    func watchDeniedCalls() throws
+    /// After `reap`: the call that a seccomp filter has ended it for, if it was watched.
+    var deniedCall: DeniedCall? { get }
     /// Has the kernel give it this part, above 0 to 1, of what busy cells get; without writable cgroups nothing happens.
     func setCPUShare(_ share: Double)
     func kill()
     /// Reaps the process and gives back what was made for it (cgroups, descriptors). Blocks until it has ended.
     /// - Returns: how it ended, for the log, and what it said on its standard error.
     func reap() -> (status: String, diagnostics: String)
+}
+
+extension SpawnedCell {
+    public func watchDeniedCalls() throws {}
+    public var deniedCall: DeniedCall? { nil }
 }

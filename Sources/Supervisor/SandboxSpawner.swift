@@ -22,14 +22,19 @@ final class SandboxedCell: SpawnedCell {
     func setCPUShare(_ share: Double) { process.setCPUShare(share) }
     func kill() { process.kill() }
 
+    func watchDeniedCalls() throws { try process.watchDeniedCalls() }
+    var deniedCall: DeniedCall? { process.deniedCall }
+
     func reap() -> (status: String, diagnostics: String) {
         let (status, diagnostics) = process.reap()
-        return (Self.describe(status), diagnostics)
+        let core = process.hasDumpedCore ? ", and a core was written" : ""
+        return (Self.describe(status, process.deniedCall) + core, diagnostics)
     }
 
     /// How a process ended, as people say it.
-    static func describe(_ status: Int32) -> String {
+    static func describe(_ status: Int32, _ denied: DeniedCall? = nil) -> String {
         guard status < 0 else { return "exit code \(status)" }
-        return status == -SIGSYS ? "killed by its seccomp filter (SIGSYS)" : "signal \(-status) (\(String(cString: strsignal(-status))))"
+        guard status == -SIGSYS else { return "signal \(-status) (\(String(cString: strsignal(-status))))" }
+        return "killed by its seccomp filter (SIGSYS)" + (denied.map { " for \($0.name), called by thread \($0.threadName)" } ?? "")
     }
 }

@@ -25,10 +25,10 @@ extension Supervisor {
         case .response: try takeResponse(header, payload, from: cell)
         case .responseBody: try takeResponseBody(header, payload, from: cell)
         case .finished: try takeFinished(header, payload, from: cell)
-        case .entered: cell.request(header.id)?.isEntered = true
+        case .entered: try request(header.id, of: cell)?.isEntered = true
         case .failure: try takeFailure(header, payload, from: cell)
         case .responseBroken:
-            guard let record = cell.request(header.id) else { return }
+            guard let record = try request(header.id, of: cell) else { return }
             record.responseEnded = true
             record.isEntered = true
             if record.clientState == .open { throw ProtocolViolation("a body broke off before its head") }
@@ -85,10 +85,17 @@ extension Supervisor {
         }
     }
 
+    /// The request that a cell speaks of; nil when it has just ended. One that another cell holds is none of its business.
+    private func request(_ id: UInt64, of cell: Cell) throws -> RequestRecord? {
+        if let record = cell.request(id) { return record }
+        guard openRequests[id] == nil else { throw ProtocolViolation("request \(RequestID.text(id)) is not in its hands") }
+        return nil
+    }
+
     // MARK: Responses
 
     private func takeResponse(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
-        guard let record = cell.request(header.id) else { return }
+        guard let record = try request(header.id, of: cell) else { return }
         record.isEntered = true
         guard record.clientState != .over else {
             if header.flags.contains(.end) { record.responseEnded = true }
@@ -136,7 +143,7 @@ extension Supervisor {
     }
 
     private func takeResponseBody(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
-        guard let record = cell.request(header.id) else { return }
+        guard let record = try request(header.id, of: cell) else { return }
         guard !record.responseEnded else { throw ProtocolViolation("a body went on after its end") }
         record.responseWindowBytes -= payload.readableBytes
         guard record.responseWindowBytes >= 0 else { throw ProtocolViolation("a body exceeded its window") }
@@ -167,7 +174,7 @@ extension Supervisor {
         guard let microseconds = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
             throw WireError.truncated
         }
-        guard let record = cell.request(header.id) else { return }
+        guard let record = try request(header.id, of: cell) else { return }
         if record.clientState == .open { refuse(record, .exception, "the handler ended without an answer") }
         if record.clientState == .streaming { record.refuse(.exception, "the response's body broke off") }
         conclude(record, cpuNanoseconds: min(microseconds, 86_400_000_000) * 1000)
@@ -182,7 +189,7 @@ extension Supervisor {
             _ = try reader.integer(UInt64.self)
             return try reader.string()
         }
-        guard let record = cell.request(header.id) else { return }
+        guard let record = try request(header.id, of: cell) else { return }
         record.isEntered = true
         record.responseEnded = true
         guard record.clientState != .over else { return }
@@ -210,7 +217,7 @@ extension Supervisor {
         guard let bytes = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt32.self) else {
             throw WireError.truncated
         }
-        guard let record = cell.request(header.id) else { return }
+        guard let record = try request(header.id, of: cell) else { return }
         record.isEntered = true
         guard !record.bodyIsComplete else { return }
         record.requestWindowBytes += Int(bytes)

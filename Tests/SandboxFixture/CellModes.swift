@@ -3,6 +3,8 @@ import Sandbox
 
 /// Runs as a cell. `mode` is a word and, after `=`, what it is about:
 /// - attempt=NAME, attempt-elsewhere=NAME: seals itself, then tries that on the main thread, or on another that was there before the seal
+/// - attempt-later=NAME: the same on another thread, after a byte on the socket and the socket's end
+/// - handled-later=NAME: as attempt-later, with a handler for SIGSEGV that ends with 33
 /// - bare-attempt=NAME: tries that without a seal
 /// - idle, idle-unfinished, idle-undropped, bare-idle: seals itself, up to the stage named or not at all; says one byte on the socket and
 ///   waits for the socket's end
@@ -19,6 +21,16 @@ func runCell(mode: String) -> Never {
         case "attempt": try sealed { CellSeal.selfcheckAttempt(about) }
         case "attempt-elsewhere":
             elsewhere = { CellSeal.selfcheckAttempt(about) }
+            try sealed {
+                mayRun = true
+                while true { sleep(1000) }
+            }
+        case "attempt-later", "handled-later":
+            if words[0] == "handled-later" { signal(SIGSEGV) { _ in _exit(33) } }
+            elsewhere = {
+                idle(ends: false)
+                CellSeal.selfcheckAttempt(about)
+            }
             try sealed {
                 mayRun = true
                 while true { sleep(1000) }
@@ -53,12 +65,15 @@ func runCell(mode: String) -> Never {
 
 /// Read by the other thread until it is set; nothing else may happen between them, so that nothing but a seal decides.
 nonisolated(unsafe) private var mayRun = false
+nonisolated(unsafe) private var hasArrived = false
 nonisolated(unsafe) private var elsewhere: () -> Void = {}
 
 private func sealed(_ body: () -> Void) throws {
     try CellSeal.beforeRuntime()
     try CellSeal.dropRoot()
     startThread()
+    // What a thread does as it begins, the last stage forbids.
+    while !hasArrived { usleep(1000) }
     try CellSeal.finish()
     body()
 }
@@ -68,6 +83,8 @@ private func startThread() {
     let status = pthread_create(
         &thread, nil,
         { _ in
+            CellSeal.nameThread("the culprit")
+            hasArrived = true
             while !mayRun { usleep(1000) }
             elsewhere()
             return nil
@@ -78,11 +95,11 @@ private func startThread() {
     }
 }
 
-private func idle() {
+private func idle(ends: Bool = true) {
     var byte: UInt8 = 0x52
     _ = send(3, &byte, 1, 0)
     _ = recv(3, &byte, 1, 0)
-    exit(0)
+    if ends { exit(0) }
 }
 
 /// A little of each call that the steady filter is there for.

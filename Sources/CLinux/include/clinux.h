@@ -44,7 +44,25 @@ int clinux_spawn(const clinux_spawn_options *options, clinux_placer place, void 
 /// Sends SIGKILL. 0 or errno.
 int clinux_kill(int pidfd);
 /// Waits for the process behind the pidfd to end. Returns its exit code (>= 0), or minus the signal that ended it.
-int clinux_reap(int pidfd);
+/// `has_dumped_core` (may be NULL): whether the kernel has written its memory somewhere.
+int clinux_reap(int pidfd, bool *has_dumped_core);
+
+/// How a watched process ended.
+typedef struct clinux_end {
+  bool is_denied;           // a seccomp filter has ended it because of the call below
+  int64_t call;             // the call's number
+  uint32_t architecture;    // whose number it is (linux/audit.h)
+  uint64_t arguments[6];
+  pid_t thread;             // which made the call, as the caller's namespace numbers it
+  char thread_name[16];
+  int signal;               // the fault that the watch ended it for; 0: none
+} clinux_end;
+
+/// Makes the calling thread the one that watches all threads of a process, which ends with that thread at the latest. 0, or -1 with the
+/// failure; then `clinux_watch` must be called all the same if the process is to go on.
+int clinux_watch_begin(pid_t pid, clinux_failure *failure);
+/// On the same thread: blocks until the process has ended. Fills what is known of its end into `end`. Does not reap it.
+void clinux_watch(pid_t pid, int pidfd, clinux_end *end);
 /// A pair of connected stream sockets, close-on-exec. 0 or errno.
 int clinux_socketpair(int sockets[2]);
 /// A pipe, close-on-exec, its read end non-blocking. 0 or errno.
@@ -53,6 +71,9 @@ int clinux_pipe(int ends[2]);
 int clinux_memfd(const char *name);
 /// Makes a memory file's content final, for whoever holds it. 0 or errno.
 int clinux_memfd_seal(int fd);
+
+/// Names the calling thread, for whoever reads what it was ended for; at most 15 bytes.
+void clinux_name_thread(const char *name);
 
 /// Sets a thread's nice value, and for how long the kernel lets it run at a time beside others: a thread that wakes goes before one with a
 /// longer slice (Linux 6.12 and later, 0.1 to 100 ms; 0: the kernel's own; older kernels ignore it). Thread 0: the calling one. 0 or errno.
@@ -68,6 +89,22 @@ int clinux_seal_before_runtime(clinux_failure *failure);
 int clinux_seal_drop_root(clinux_failure *failure);
 /// Checks what the stages before have done, then: no further threads, and the steady filter for all of them.
 int clinux_seal_finish(clinux_failure *failure);
+
+/// Writes what the process can say of its seal, a line each, `name number`; between the second stage and the last.
+void clinux_seal_report(int fd);
+
+/// The version of the kernel's Landlock; 0: it has none.
+int clinux_landlock_version(void);
+typedef enum clinux_landlock_result {
+  CLINUX_LANDLOCK_DENIED,       // and permitted before it was restricted
+  CLINUX_LANDLOCK_PERMITTED,    // it has no effect
+  CLINUX_LANDLOCK_NOT_OFFERED,  // this version does not reach that far
+  CLINUX_LANDLOCK_UNDECIDED,    // it was not permitted before either
+} clinux_landlock_result;
+/// The names of what Landlock denies; NULL behind the last.
+const char *clinux_landlock_probe_name(size_t index);
+/// Tries it in a process of its own which restricts itself as a cell does (or not: then nothing may be denied).
+clinux_landlock_result clinux_landlock_probe(size_t index, bool restricts);
 
 /// How an attempt came out when the process is still there.
 typedef enum clinux_outcome {
