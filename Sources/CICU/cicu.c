@@ -2,6 +2,7 @@
 
 #include <pthread.h>
 #include <stddef.h>
+#include <unicode/ucal.h>
 #include <unicode/uidna.h>
 
 // CheckBidi and CheckJoiners always; UseSTD3ASCIIRules, CheckHyphens and VerifyDnsLength are what the standard calls beStrict.
@@ -40,4 +41,10 @@ int32_t cicu_domain_to_ascii(const uint16_t *name, int32_t length, bool be_stric
     if (out[i] >= 0x80) return -1;
   }
   return count;
+}
+
+void cicu_read_time_zone(void) {
+  UChar name[128];
+  UErrorCode status = U_ZERO_ERROR;
+  ucal_getDefaultTimeZone(name, sizeof name / sizeof name[0], &status);
 }

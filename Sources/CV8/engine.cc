@@ -1,4 +1,5 @@
 // Start-up, the base snapshot, and isolates made from it.
+#include <malloc.h>
 #include <sys/random.h>
 
 #include <algorithm>
@@ -23,8 +24,6 @@ constexpr size_t kYoungGenerationBytes = 3 << 20;
 /// spaces larger from the start: 1.4 MiB more for each. The old generation is first collected at the second size.
 constexpr size_t kPreliminaryHeapBytes = size_t{512} << 20;
 constexpr size_t kFirstCollectionBytes = 16 << 20;
-/// The hash of the flags in a snapshot's header.
-constexpr size_t kFlagHashBytes = 4;
 
 bool Entropy(unsigned char *buffer, size_t length) {
   while (length > 0) {
@@ -64,9 +63,6 @@ size_t OnNearHeapLimit(void *data, size_t current, size_t) {
   return std::max(current, state->account.Most());
 }
 
-/// Operations are called through one function; which one is in its data.
-void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info);
-
 /// Whether a tenant may make code from a string.
 v8::ModifyCodeGenerationFromStringsResult MayEvaluate(v8::Local<v8::Context> context, v8::Local<v8::Value> source, bool) {
   cv8_isolate *state = StateOf(context->GetIsolate());
@@ -83,6 +79,13 @@ v8::Local<v8::String> SourceText(v8::Isolate *isolate, size_t index) {
 }  // namespace
 
 const intptr_t *ExternalReferences() { return references->data(); }
+
+size_t SourceIndex(const std::string &name) {
+  for (size_t i = 0; i < options.source_count; i++) {
+    if (options.sources[i].name == name) return i;
+  }
+  return SIZE_MAX;
+}
 
 v8::MaybeLocal<v8::Value> RunSource(v8::Local<v8::Context> context, size_t index, v8::Local<v8::Object> internal) {
   v8::Isolate *isolate = context->GetIsolate();
@@ -141,27 +144,6 @@ void Describe(v8::Isolate *isolate, v8::Local<v8::Context> context, v8::TryCatch
   SetError(error, result);
 }
 
-// The operations' view of their call.
-}  // namespace cv8
-
-struct cv8_call {
-  const v8::FunctionCallbackInfo<v8::Value> *info;
-  v8::Isolate *isolate;
-  cv8_isolate *state;
-};
-
-namespace cv8 {
-namespace {
-void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info) {
-  v8::Isolate *isolate = info.GetIsolate();
-  cv8_call call{&info, isolate, StateOf(isolate)};
-  if (!call.state) {
-    isolate->ThrowException(v8::Exception::Error(Text(isolate, "operations cannot be called while the base snapshot is built")));
-    return;
-  }
-  options.operations[info.Data().As<v8::Int32>()->Value()].function(&call);
-  GiveWay(call.state);
-}
 /// What every isolate is set up with.
 void Configure(cv8_isolate *state) {
   v8::Isolate *isolate = state->isolate;
@@ -194,7 +176,13 @@ bool TakeContext(cv8_isolate *state) {
   v8::Isolate *isolate = state->isolate;
   v8::Isolate::Scope entered(isolate);
   v8::HandleScope handles(isolate);
-  v8::Local<v8::Context> context = v8::Context::New(isolate);
+  v8::Local<v8::Context> context;
+  {
+    // V8 adds to the context what it left out of the snapshot, and looks things up on the way: a getter of the tenant's would run here, where
+    // nothing limits it. Whether one would be called depends on the snapshot alone, so that its trial has shown it (cv8_builder_finish).
+    v8::Isolate::DisallowJavascriptExecutionScope no_javascript(isolate, v8::Isolate::DisallowJavascriptExecutionScope::THROW_ON_FAILURE);
+    context = v8::Context::New(isolate);
+  }
   v8::Local<v8::Object> internal;
   if (context.IsEmpty() || !context->GetDataFromSnapshotOnce<v8::Object>(0).ToLocal(&internal)) return false;
   v8::Context::Scope scope(context);
@@ -211,62 +199,7 @@ bool TakeContext(cv8_isolate *state) {
   return state->creator || state->bundle.empty() || RestoreModules(state, context);
 }
 
-bool Random(cv8_isolate *state, v8::Local<v8::Context> context, v8::Local<v8::Function> function, double *number) {
-  v8::Local<v8::Value> value;
-  if (!function->Call(context, v8::Undefined(state->isolate), 0, nullptr).ToLocal(&value) || !value->IsNumber()) return false;
-  *number = value.As<v8::Number>()->Value();
-  return true;
-}
-
-bool MathRandom(cv8_isolate *state, v8::Local<v8::Context> context, v8::Local<v8::Function> *function) {
-  v8::Local<v8::Value> math, random;
-  if (!context->Global()->Get(context, Text(state->isolate, "Math")).ToLocal(&math) || !math->IsObject()) return false;
-  if (!math.As<v8::Object>()->Get(context, Text(state->isolate, "random")).ToLocal(&random) || !random->IsFunction()) return false;
-  *function = random.As<v8::Function>();
-  return true;
-}
-
-/// With a fixed seed every context has the same first random number: whoever finds another one later is not the first to ask.
-bool WatchRandomness(cv8_isolate *state) {
-  v8::HandleScope handles(state->isolate);
-  v8::Local<v8::Function> random;
-  {
-    v8::Local<v8::Context> context = state->context.Get(state->isolate);
-    v8::Context::Scope scope(context);
-    if (!MathRandom(state, context, &random)) return false;
-    state->random.Reset(state->isolate, random);
-  }
-  v8::Local<v8::Context> other = v8::Context::New(state->isolate);
-  v8::Context::Scope scope(other);
-  return MathRandom(state, other, &random) && Random(state, other, random, &state->first_random);
-}
-
-cv8_status CopyBlob(v8::StartupData data, uint8_t **blob, size_t *length) {
-  if (!data.data) return CV8_OUT_OF_MEMORY;
-  *length = static_cast<size_t>(data.raw_size);
-  *blob = static_cast<uint8_t *>(malloc(*length));
-  if (*blob) memcpy(*blob, data.data, *length);
-  delete[] data.data;
-  return *blob ? CV8_OK : CV8_OUT_OF_MEMORY;
-}
-
-/// Where a blob's read-only heap lies. V8's header (src/snapshot/snapshot.cc): some numbers, the version in 64 bytes, from 11 on a hash of the
-/// flags, then where the sections begin, the read-only one first.
-bool ReadOnlySection(const uint8_t *blob, size_t length, size_t *start, size_t *end) {
-  constexpr size_t kVersionBytes = 64;
-  const char *version = v8::V8::GetVersion();
-  size_t version_length = strlen(version);
-  for (size_t at = 0; at <= 32; at += 4) {
-    if (length < at + kVersionBytes + 16 || memcmp(blob + at, version, version_length) != 0) continue;
-    size_t offsets = at + kVersionBytes + (V8_MAJOR_VERSION >= 11 ? kFlagHashBytes : 0);
-    uint32_t found[2];
-    memcpy(found, blob + offsets, sizeof found);
-    *start = found[0];
-    *end = found[1];
-    return *start >= offsets && *start < *end && *end <= length;
-  }
-  return false;
-}
+namespace {
 
 cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
   auto state = std::make_unique<cv8_isolate>();
@@ -302,7 +235,6 @@ cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv
 
 }  // namespace
 }  // namespace cv8
-
 
 using cv8::Text;
 
@@ -359,86 +291,12 @@ cv8_status cv8_start(const cv8_options *given) {
   return CV8_OK;
 }
 
-cv8_status cv8_snapshot_build(uint8_t **blob, size_t *length, cv8_error *error) {
-  v8::SnapshotCreator creator(cv8::ExternalReferences());
-  v8::Isolate *isolate = creator.GetIsolate();
-  isolate->SetFatalErrorHandler(cv8::OnFatalError);
-  bool failed = false;
-  {
-    v8::HandleScope handles(isolate);
-    v8::Local<v8::Context> context = v8::Context::New(isolate);
-    v8::Context::Scope scope(context);
-    v8::TryCatch caught(isolate);
-    v8::Local<v8::Object> internal = cv8::MakeInternal(context);
-    for (size_t i = 0; i < cv8::options.source_count && !failed; i++) {
-      if (cv8::options.sources[i].lazy) continue;
-      if (cv8::RunSource(context, i, internal).IsEmpty()) {
-        cv8::Describe(isolate, context, caught, error);
-        failed = true;
-      }
-    }
-    isolate->PerformMicrotaskCheckpoint();
-    creator.AddData(context, internal);
-    creator.SetDefaultContext(context);
-  }
-  v8::StartupData data = creator.CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
-  return failed ? CV8_EXCEPTION : cv8::CopyBlob(data, blob, length);
-}
-
 cv8_status cv8_isolate_new(const uint8_t *snapshot, size_t snapshot_length, cv8_isolate **out) {
   return cv8::MakeIsolate(snapshot, snapshot_length, nullptr, 0, out);
 }
 
 cv8_status cv8_isolate_revive(const uint8_t *snapshot, size_t snapshot_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
   return cv8::MakeIsolate(snapshot, snapshot_length, modules, module_count, out);
-}
-
-cv8_status cv8_builder_new(const uint8_t *base, size_t base_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
-  auto state = std::make_unique<cv8_isolate>();
-  state->buffers = std::make_unique<cv8::BufferAllocator>(&state->account);
-  cv8::ShareTexts(state.get(), modules, module_count);
-  // The creator keeps a pointer to the description, too.
-  auto *blob = new v8::StartupData{reinterpret_cast<const char *>(base), static_cast<int>(base_length)};
-  state->creator = std::make_unique<v8::SnapshotCreator>(state->references.data(), blob);
-  state->isolate = state->creator->GetIsolate();
-  cv8::Configure(state.get());
-  if (!cv8::TakeContext(state.get()) || !cv8::WatchRandomness(state.get())) return CV8_OUT_OF_MEMORY;
-  *out = state.release();
-  return CV8_OK;
-}
-
-cv8_status cv8_builder_finish(cv8_isolate *state, uint8_t **out, size_t *length) {
-  v8::Isolate *isolate = state->isolate;
-  {
-    v8::HandleScope handles(isolate);
-    v8::Local<v8::Context> context = state->context.Get(isolate);
-    v8::Context::Scope scope(context);
-    state->creator->AddData(context, state->internal.Get(isolate));
-    cv8::StoreModules(state, context);
-    state->rejections.clear();
-    state->hooks.clear();
-    state->random.Reset();
-    state->internal.Reset();
-    state->context.Reset();
-    state->creator->SetDefaultContext(context);
-  }
-  v8::StartupData data = state->creator->CreateBlob(v8::SnapshotCreator::FunctionCodeHandling::kKeep);
-  return cv8::CopyBlob(data, out, length);
-}
-
-void cv8_builder_saw(cv8_isolate *state, bool *time, bool *randomness) {
-  *time = state->saw_time;
-  v8::HandleScope handles(state->isolate);
-  v8::Local<v8::Context> context = state->context.Get(state->isolate);
-  v8::Context::Scope scope(context);
-  double number = -1;
-  *randomness = !cv8::Random(state, context, state->random.Get(state->isolate), &number) || number != state->first_random;
-}
-
-bool cv8_snapshot_fits(const uint8_t *base, size_t base_length, const uint8_t *blob, size_t length) {
-  size_t start, end, other_start, other_end;
-  if (!cv8::ReadOnlySection(base, base_length, &start, &end) || !cv8::ReadOnlySection(blob, length, &other_start, &other_end)) return false;
-  return end - start == other_end - other_start && memcmp(base + start, blob + other_start, end - start) == 0;
 }
 
 void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
@@ -483,6 +341,8 @@ void cv8_isolate_memory(const cv8_isolate *state, cv8_memory *out) {
   out->over_limit = state->over_limit;
 }
 
+void cv8_process_trim(void) { malloc_trim(0); }
+
 void cv8_isolate_trim(cv8_isolate *state) {
   cv8::SetCurrentAccount(&state->account);
   {
@@ -490,136 +350,6 @@ void cv8_isolate_trim(cv8_isolate *state) {
     state->isolate->LowMemoryNotification();
   }
   cv8::SetCurrentAccount(nullptr);
-}
-
-// ------------------------------------------------------------------------------------------------------------ operations
-
-void *cv8_call_user(const cv8_call *call) { return call->state->user; }
-double cv8_call_time(const cv8_call *call) {
-  call->state->saw_time = true;
-  return call->state->time_ms;
-}
-int32_t cv8_call_count(const cv8_call *call) { return call->info->Length(); }
-
-double cv8_call_request(const cv8_call *call) { return cv8::CurrentRequest(call->isolate); }
-
-cv8_kind cv8_call_kind(const cv8_call *call, int32_t index) {
-  v8::Local<v8::Value> value = (*call->info)[index];
-  if (value->IsString()) return CV8_STRING;
-  if (value->IsNumber()) return CV8_NUMBER;
-  if (value->IsArrayBufferView() || value->IsArrayBuffer()) return CV8_BYTES;
-  if (value->IsUndefined()) return CV8_UNDEFINED;
-  if (value->IsNull()) return CV8_NULL;
-  if (value->IsBoolean()) return CV8_BOOL;
-  return CV8_OTHER;
-}
-
-double cv8_call_number(const cv8_call *call, int32_t index) {
-  v8::Local<v8::Value> value = (*call->info)[index];
-  return value->IsNumber() ? value.As<v8::Number>()->Value() : 0;
-}
-
-bool cv8_call_bool(const cv8_call *call, int32_t index) {
-  v8::Local<v8::Value> value = (*call->info)[index];
-  return value->IsBoolean() && value->IsTrue();
-}
-
-bool cv8_call_bytes(const cv8_call *call, int32_t index, uint8_t **data, size_t *length) {
-  v8::Local<v8::Value> value = (*call->info)[index];
-  if (value->IsArrayBufferView()) {
-    v8::Local<v8::ArrayBufferView> view = value.As<v8::ArrayBufferView>();
-    *data = static_cast<uint8_t *>(view->Buffer()->GetBackingStore()->Data()) + view->ByteOffset();
-    *length = view->ByteLength();
-    return true;
-  }
-  if (value->IsArrayBuffer()) {
-    v8::Local<v8::ArrayBuffer> buffer = value.As<v8::ArrayBuffer>();
-    *data = static_cast<uint8_t *>(buffer->GetBackingStore()->Data());
-    *length = buffer->ByteLength();
-    return true;
-  }
-  return false;
-}
-
-static v8::Local<v8::String> StringArgument(const cv8_call *call, int32_t index) {
-  v8::Local<v8::Value> value = (*call->info)[index];
-  return value->IsString() ? value.As<v8::String>() : v8::String::Empty(call->isolate);
-}
-
-size_t cv8_call_string(const cv8_call *call, int32_t index, bool *one_byte) {
-  v8::Local<v8::String> text = StringArgument(call, index);
-  *one_byte = text->ContainsOnlyOneByte();
-  return static_cast<size_t>(text->Length());
-}
-
-size_t cv8_call_utf8_length(const cv8_call *call, int32_t index) {
-  return static_cast<size_t>(StringArgument(call, index)->Utf8Length(call->isolate));
-}
-
-size_t cv8_call_write_utf8(const cv8_call *call, int32_t index, uint8_t *out, size_t capacity, size_t *units_read) {
-  int units = 0;
-  int written = StringArgument(call, index)->WriteUtf8(call->isolate, reinterpret_cast<char *>(out), static_cast<int>(capacity), &units,
-                                                       v8::String::NO_NULL_TERMINATION | v8::String::REPLACE_INVALID_UTF8);
-  if (units_read) *units_read = static_cast<size_t>(units);
-  return static_cast<size_t>(written);
-}
-
-size_t cv8_call_write_latin1(const cv8_call *call, int32_t index, uint8_t *out, size_t capacity) {
-  return static_cast<size_t>(
-      StringArgument(call, index)->WriteOneByte(call->isolate, out, 0, static_cast<int>(capacity), v8::String::NO_NULL_TERMINATION));
-}
-
-size_t cv8_call_write_utf16(const cv8_call *call, int32_t index, uint16_t *out, size_t capacity) {
-  return static_cast<size_t>(
-      StringArgument(call, index)->Write(call->isolate, out, 0, static_cast<int>(capacity), v8::String::NO_NULL_TERMINATION));
-}
-
-void cv8_return_number(cv8_call *call, double number) { call->info->GetReturnValue().Set(number); }
-void cv8_return_bool(cv8_call *call, bool value) { call->info->GetReturnValue().Set(value); }
-void cv8_return_null(cv8_call *call) { call->info->GetReturnValue().SetNull(); }
-
-static void ReturnString(cv8_call *call, v8::MaybeLocal<v8::String> made) {
-  v8::Local<v8::String> text;
-  if (made.ToLocal(&text)) {
-    call->info->GetReturnValue().Set(text);
-  } else {
-    call->isolate->ThrowException(v8::Exception::RangeError(Text(call->isolate, "Invalid string length")));
-  }
-}
-
-void cv8_return_latin1(cv8_call *call, const uint8_t *data, size_t length) {
-  if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
-  ReturnString(call, v8::String::NewFromOneByte(call->isolate, data, v8::NewStringType::kNormal, static_cast<int>(length)));
-}
-void cv8_return_utf8(cv8_call *call, const uint8_t *data, size_t length) {
-  if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
-  ReturnString(call, v8::String::NewFromUtf8(call->isolate, reinterpret_cast<const char *>(data), v8::NewStringType::kNormal, static_cast<int>(length)));
-}
-void cv8_return_utf16(cv8_call *call, const uint16_t *data, size_t length) {
-  if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
-  ReturnString(call, v8::String::NewFromTwoByte(call->isolate, data, v8::NewStringType::kNormal, static_cast<int>(length)));
-}
-
-uint8_t *cv8_return_bytes(cv8_call *call, size_t length) {
-  void *data = call->state->buffers->Allocate(length);
-  if (!data) {
-    call->isolate->ThrowException(v8::Exception::RangeError(Text(call->isolate, "Array buffer allocation failed")));
-    return nullptr;
-  }
-  auto store = v8::ArrayBuffer::NewBackingStore(
-      data, length, [](void *memory, size_t size, void *allocator) { static_cast<cv8::BufferAllocator *>(allocator)->Free(memory, size); },
-      call->state->buffers.get());
-  v8::Local<v8::ArrayBuffer> buffer = v8::ArrayBuffer::New(call->isolate, std::move(store));
-  call->info->GetReturnValue().Set(v8::Uint8Array::New(buffer, 0, length));
-  return static_cast<uint8_t *>(data);
-}
-
-void cv8_throw(cv8_call *call, cv8_throw_kind kind, const char *message, size_t length) {
-  v8::Local<v8::String> text = Text(call->isolate, std::string(message, length));
-  v8::Local<v8::Value> error = kind == CV8_THROW_TYPE_ERROR    ? v8::Exception::TypeError(text)
-                               : kind == CV8_THROW_RANGE_ERROR ? v8::Exception::RangeError(text)
-                                                               : v8::Exception::Error(text);
-  call->isolate->ThrowException(error);
 }
 
 }  // extern "C"

@@ -109,9 +109,10 @@ struct cv8_isolate {
   cv8_turn *turn = nullptr;  // while one is running or suspended
   double time_ms = 0;
   bool saw_time = false;
-  /// Of a builder: the context's Math.random, and the first number it would give.
+  /// Of a builder: the context's Math.random, and the first number it would give; what takes its stand-ins out again (97-builder.js).
   v8::Global<v8::Function> random;
   double first_random = 0;
+  v8::Global<v8::Function> remove_stand_ins;
   std::atomic<bool> preempt_requested{false};
   std::atomic<bool> terminated{false};
   std::atomic<bool> over_limit{false};
@@ -121,6 +122,8 @@ namespace cv8 {
 
 extern cv8_options options;
 extern bool jitless;
+/// While the base snapshot is built: for the source "warm-up".
+extern bool operations_do_nothing;
 extern std::atomic<size_t> process_pages;
 extern std::atomic<size_t> isolate_count;
 
@@ -136,13 +139,18 @@ bool RunTasks(TaskQueue &queue);
 cv8_isolate *Current();
 inline cv8_isolate *StateOf(v8::Isolate *isolate) { return static_cast<cv8_isolate *>(isolate->GetData(0)); }
 
+/// Functions and texts that snapshots refer to, in an order that is the same in builder and cells.
+const intptr_t *ExternalReferences();
+void Trampoline(const v8::FunctionCallbackInfo<v8::Value> &info);
+void OnFatalError(const char *location, const char *message);
 /// Tells whoever started the engine that V8 cannot go on on this thread; does not return.
 [[noreturn]] void Fatal(bool out_of_memory, const char *location, const char *message);
 /// Has a fault below a fiber's stack end as a turn that is out of memory does.
 void WatchForOverflow();
-
-/// Functions and texts that snapshots refer to, in an order that is the same in builder and cells.
-const intptr_t *ExternalReferences();
+/// What every isolate is set up with.
+void Configure(cv8_isolate *state);
+/// Makes the context that the snapshot holds and looks up the runtime's objects, and a tenant's modules where it has them.
+bool TakeContext(cv8_isolate *state);
 /// Makes `internal` with its operations and functions in a new context, for the snapshot.
 v8::Local<v8::Object> MakeInternal(v8::Local<v8::Context> context);
 /// Makes texts of the bundle's modules that snapshots refer to, and the list of references with them.
@@ -151,6 +159,8 @@ void ShareTexts(cv8_isolate *state, const cv8_module *modules, size_t count);
 void StoreModules(cv8_isolate *state, v8::Local<v8::Context> context);
 /// Takes up the modules that a tenant's snapshot holds.
 bool RestoreModules(cv8_isolate *state, v8::Local<v8::Context> context);
+/// The number of the source with this name, or SIZE_MAX.
+size_t SourceIndex(const std::string &name);
 /// Compiles and runs source `index` and calls the function it yields with `internal`.
 v8::MaybeLocal<v8::Value> RunSource(v8::Local<v8::Context> context, size_t index, v8::Local<v8::Object> internal);
 void AddInternalFunctions(v8::Local<v8::Context> context, v8::Local<v8::Object> internal);

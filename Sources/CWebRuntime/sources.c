@@ -137,6 +137,9 @@ static const char entry_text[] = {
 static const char warm_up_text[] = {
 #embed "javascript/95-warm-up.js" suffix(, 0)
 };
+static const char builder_text[] = {
+#embed "javascript/97-builder.js" suffix(, 0)
+};
 
 #define EAGER(name, text) {name, text, sizeof(text) - 1, false}
 #define LAZY(name, text) {name, text, sizeof(text) - 1, true}
@@ -186,6 +189,7 @@ static const cwebruntime_source_text sources[] = {
     EAGER("start", start_text),
     EAGER("entry", entry_text),
     EAGER("warm-up", warm_up_text),
+    LAZY("builder", builder_text),
 };
 
 size_t cwebruntime_source_count(void) { return sizeof(sources) / sizeof(sources[0]); }

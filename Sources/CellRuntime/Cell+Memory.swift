@@ -14,6 +14,14 @@ extension Cell {
     /// Uses within this time are one: the order is not kept more exactly than that.
     private static let useNanoseconds: UInt64 = 1_000_000
     private static let reportsPerFrame = 500
+    /// Of the budget, what bundles and snapshots of tenants without an isolate may take together with all others'; over it, the ones that were
+    /// not used for longest become cold.
+    private static let storedShare = 0.5
+    /// That many at once: the supervisor answers each.
+    private static let coldLimit = 200
+    private static let secondNanoseconds: UInt64 = 900_000_000
+    /// How long before its next call; more than the time between two looks.
+    private static let prewarmNanoseconds: UInt64 = 2_500_000_000
 
     // MARK: Coming and going
 
@@ -41,9 +49,9 @@ extension Cell {
             if eviction.isResident(isolate.evictionSlot) {
                 eviction.update(isolate.evictionSlot, bytes: bytes, costNanoseconds: nanoseconds)
             } else {
-                eviction.admit(isolate.evictionSlot, bytes: bytes, costNanoseconds: nanoseconds, now: now)
+                eviction.admit(
+                    isolate.evictionSlot, bytes: bytes, costNanoseconds: nanoseconds, now: now, isUsed: isolate.openRequests > 0)
             }
-            keepWithinBudget(now: now)
         }
     }
 
@@ -54,6 +62,7 @@ extension Cell {
             isolate.isHot = false
             isolate.isTrimmed = false
             hotCount -= 1
+            disposedCount += 1
             guard isolate.evictionSlot >= 0 else { return }
             eviction.evict(isolate.evictionSlot, now: Clock.monotonicNanoseconds)
         }
@@ -103,6 +112,8 @@ extension Cell {
             // It was chosen to go, and a request came first.
             eviction.admit(isolate.evictionSlot, bytes: isolate.bytes, costNanoseconds: isolate.reviveNanoseconds, now: now)
         }
+        // Now that it is idle it may itself be the one to go.
+        keepWithinBudget(now: now)
     }
 
     // MARK: Eviction
@@ -146,9 +157,12 @@ extension Cell {
         for isolate in versions.values where isIdle(isolate) { evict(isolate, .asked, now: now) }
     }
 
-    /// Once a second, with the supervisor's ping: ends isolates that nobody has used for long and trims those that nobody uses now.
+    /// Once a second, with a ping of the supervisor's: ends isolates that nobody has used for long and trims those that nobody uses now.
     func housekeep() {
         let now = Clock.monotonicNanoseconds
+        guard now &- lastHousekeepingNanoseconds > Self.secondNanoseconds else { return }
+        lastHousekeepingNanoseconds = now
+        status.warm = UInt64(versions.values.count { !$0.isHot && $0.version.snapshot != nil })
         let idleNanoseconds = UInt64(configuration.idleSeconds) * 1_000_000_000
         var left = Self.housekeepingLimit
         var due: [(TenantIsolate, EvictionReason?)] = []
@@ -168,6 +182,50 @@ extension Cell {
             if let reason { evict(isolate, reason, now: now) } else { deliver(.trim, to: isolate) }
         }
         keepWithinBudget(now: now)
+        prewarm(now: now)
+        giveUpCold()
+    }
+
+    /// Tenants that are called regularly (timers, mostly) are brought back shortly before their next call, where there is room.
+    private func prewarm(now: UInt64) {
+        var room = budgetBytes - storedBytes - eviction.residentBytes
+        for slot in eviction.expected(from: now, until: now + Self.prewarmNanoseconds) {
+            guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired, isolate.version.snapshot != nil,
+                hotCount < configuration.isolateLimit, room > isolate.bytes
+            else { continue }
+            room -= isolate.bytes
+            status.prewarmed += 1
+            deliver(.prewarm, to: isolate)
+        }
+    }
+
+    /// Tells the supervisor of versions that this cell no longer keeps bundle and snapshot of: it retires them here and gives them again when
+    /// they are used.
+    private func giveUpCold() {
+        var excess = storedBytes - Int(Double(budgetBytes) * Self.storedShare)
+        guard excess > 0 else { return }
+        let idle = versions.values.filter { !$0.isHot && !$0.isScheduled && $0.openRequests == 0 && !$0.isRetired && !$0.isGivenUp }
+        for isolate in idle.sorted(by: { $0.lastUseNanoseconds < $1.lastUseNanoseconds }).prefix(Self.coldLimit) where excess > 0 {
+            isolate.isGivenUp = true
+            excess -= isolate.version.storedBytes
+            socket.send(FrameHeader(.cold, length: 0, id: isolate.version.id))
+        }
+    }
+
+    /// So many isolates must have gone for the C library's heap to be looked through.
+    private static let trimmedDisposals: UInt64 = 16
+    private static let trimIntervalNanoseconds: UInt64 = 1_000_000_000
+
+    /// The main thread's work from now on: what isolates leave in the C library's heap is given back. Takes the lock.
+    func giveBackFreedMemory() -> Never {
+        var trimmed: UInt64 = 0
+        while true {
+            Clock.sleep(nanoseconds: Self.trimIntervalNanoseconds)
+            let (disposed, isIdle) = lock.withLock { (disposedCount, hotCount == 0) }
+            guard disposed != trimmed, isIdle || disposed - trimmed >= Self.trimmedDisposals else { continue }
+            trimmed = disposed
+            V8.trimProcess()
+        }
     }
 
     // MARK: Snapshots
@@ -176,7 +234,6 @@ extension Cell {
         guard let isolate = versions[version] else { return }
         storedBytes -= isolate.version.storedBytes
         isolate.version.snapshot = snapshot
-        isolate.version.isSnapshotAdmitted = false
         storedBytes += isolate.version.storedBytes
     }
 
@@ -191,8 +248,6 @@ extension Cell {
     }
 
     // MARK: Reports
-
-    var warmCount: Int { versions.values.count { !$0.isHot && $0.version.snapshot != nil } }
 
     func list(query: UInt64) {
         let now = Clock.monotonicNanoseconds

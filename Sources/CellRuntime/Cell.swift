@@ -15,6 +15,7 @@ final class Cell: @unchecked Sendable {
     let socket: SupervisorSocket
     let fibers = FiberPool(limit: Cell.fiberLimit)
     let reserve: IsolateReserve
+    let blobs = BlobBuffers()
     let configuration: CellConfiguration
 
     var versions: [UInt64: TenantIsolate] = [:]
@@ -25,6 +26,8 @@ final class Cell: @unchecked Sendable {
     /// By slot of the run queue.
     private var isolates: [TenantIsolate?] = []
     var hotCount = 0
+    /// Isolates that were disposed of since the start.
+    var disposedCount: UInt64 = 0
     /// Whom to evict, and the isolates by their slot in it.
     var eviction: EvictionOrder
     var evictable: [TenantIsolate?] = []
@@ -32,6 +35,7 @@ final class Cell: @unchecked Sendable {
     var budgetBytes = Int.max
     /// What bundles and snapshots take.
     var storedBytes = 0
+    var lastHousekeepingNanoseconds: UInt64 = 0
     private var isDraining = false
     var status = CellStatus()
 
@@ -211,6 +215,7 @@ final class Cell: @unchecked Sendable {
         let request = RequestState(id: header.id)
         routes[header.id] = (isolate, request)
         isolate.openRequests += 1
+        isolate.isGivenUp = false
         status.requests += 1
         deliver(
             .request(
@@ -247,7 +252,6 @@ final class Cell: @unchecked Sendable {
         answer.pageBytes = UInt64(memory.pageBytes)
         answer.isolateBytes = UInt64(eviction.residentBytes)
         answer.storedBytes = UInt64(max(storedBytes, 0))
-        answer.warm = UInt64(warmCount)
         answer.evictedTooEarly = UInt64(eviction.evictedTooEarly)
         var payload = ByteWriter()
         answer.encode(into: &payload)

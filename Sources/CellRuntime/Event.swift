@@ -11,6 +11,9 @@ enum Event {
     /// Nobody needs the isolate now: dispose of it.
     case end(EndReason)
 
+    /// A request is expected soon: have the isolate there.
+    case prewarm
+
     /// Nobody has used the isolate for a while: give back what can be given back.
     case trim
 

@@ -86,6 +86,9 @@ extension TenantIsolate {
         case .trim:
             trim()
             return false
+        case .prewarm:
+            _ = revive()
+            return false
         case .end(let reason):
             end(reason)
             return false
@@ -108,22 +111,11 @@ extension TenantIsolate {
     /// Makes the isolate from the tenant's snapshot, ready for requests.
     /// - Returns: false without one that can be used.
     private func revive() -> Bool {
-        guard phase == .cold, let (snapshot, isAdmitted) = cell.lock.withLock({ version.snapshot.map { ($0, version.isSnapshotAdmitted) } })
-        else {
-            return false
-        }
+        guard phase == .cold, let snapshot = cell.lock.withLock({ version.snapshot }) else { return false }
         cell.makeRoomForIsolate(besides: self)
         let before = Clock.monotonicNanoseconds
-        let base = cell.reserve.snapshot
-        let blob = UnsafeMutableRawBufferPointer.allocate(byteCount: snapshot.blobBytes, alignment: 16)
-        // V8 reads it while it makes isolate and context, and not afterwards.
-        defer { blob.deallocate() }
         do {
-            try snapshot.delta.withUnsafeBytes { try SnapshotDelta.decompress($0, base: base, into: blob) }
-            guard isAdmitted || V8.fits(UnsafeRawBufferPointer(blob), beside: base) else {
-                throw SnapshotDelta.Failure(description: "its read-only heap is not the base snapshot's")
-            }
-            take(try Isolate(reviving: UnsafeRawBufferPointer(blob), bundle: version.engineModules))
+            take(try revived(from: snapshot))
         } catch {
             cell.refuseSnapshot(of: self, "\(error)")
             return false
@@ -133,6 +125,19 @@ extension TenantIsolate {
         cell.coldStarted(self)
         cell.started(self, from: .snapshot, nanoseconds: Clock.monotonicNanoseconds - before)
         return true
+    }
+
+    private func revived(from snapshot: SnapshotFrame) throws -> Isolate {
+        let base = cell.reserve.snapshot
+        // V8 reads it while it makes isolate and context, and not afterwards.
+        let blob = cell.blobs.lease(byteCount: snapshot.blobBytes)
+        defer { cell.blobs.giveBack(blob) }
+        let bytes = UnsafeMutableRawBufferPointer(rebasing: blob[..<snapshot.blobBytes])
+        try snapshot.delta.withUnsafeBytes { try SnapshotDelta.decompress($0, base: base, into: bytes) }
+        guard V8.fits(UnsafeRawBufferPointer(bytes), beside: base) else {
+            throw SnapshotDelta.Failure(description: "its read-only heap is not the base snapshot's")
+        }
+        return try Isolate(reviving: UnsafeRawBufferPointer(bytes), bundle: version.engineModules)
     }
 
     private func take(_ made: consuming Isolate) {
@@ -326,6 +331,8 @@ extension TenantIsolate {
 
     private func end(_ reason: Event.EndReason) {
         guard requests.isEmpty, held.isEmpty else { return }
+        // A request came after it was chosen: it stays.
+        if reason.eviction != nil, cell.lock.withLock({ openRequests > 0 }) { return }
         let wasHot = isolate != nil
         if wasHot, let reason = reason.eviction { cell.evicted(self, reason) }
         if wasHot { disposeOfIsolate() }

@@ -55,8 +55,6 @@ final class TenantVersion: ModuleSource {
 
     /// What isolates are revived from; nil while there is none, or when it cannot be used.
     var snapshot: SnapshotFrame?
-    /// It was found to fit the base snapshot.
-    var isSnapshotAdmitted = false
     /// What bundle and snapshot take.
     let bundleBytes: Int
     var storedBytes: Int { bundleBytes + (snapshot?.delta.count ?? 0) }

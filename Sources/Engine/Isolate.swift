@@ -37,22 +37,31 @@ public struct Isolate: ~Copyable {
         return isolate
     }
 
-    /// What the tenant's code looked at in a builder's isolate that a snapshot would keep. Once, before `finishSnapshot`.
-    public func sawInBuilder() -> (time: Bool, randomness: Bool) {
-        var (time, randomness) = (false, false)
-        cv8_builder_saw(raw, &time, &randomness)
-        return (time, randomness)
+    /// Why no snapshot should be taken of a builder's isolate: what the tenant's code looked at. Once, before `finishSnapshot`.
+    public func whyNoSnapshot() -> String? {
+        var error = cv8_error()
+        cv8_builder_saw(raw, &error)
+        guard let text = error.text else { return nil }
+        defer { cv8_error_clear(&error) }
+        return String(decoding: UnsafeRawBufferPointer(start: text, count: error.length), as: UTF8.self)
     }
 
-    /// A builder's snapshot. The isolate is not used again, nor disposed of: its process ends.
-    public consuming func finishSnapshot() throws(EngineError) -> [UInt8] {
+    /// A builder's snapshot. The isolate is not used again, nor disposed of, which V8 could not do: its process ends.
+    public func finishSnapshot() throws(EngineError) -> [UInt8] {
         var blob: UnsafeMutablePointer<UInt8>?
         var length = 0
         let status = cv8_builder_finish(raw, &blob, &length)
-        discard self
         guard status == CV8_OK, let blob else { throw .snapshot("status \(status.rawValue)") }
         defer { free(blob) }
         return [UInt8](UnsafeBufferPointer(start: blob, count: length))
+    }
+
+    /// Revives an isolate from a builder's snapshot and disposes of it. What V8 cannot take up again ends the process.
+    public static func tryReviving(_ snapshot: UnsafeRawBufferPointer, bundle: [EngineModule]) throws(EngineError) {
+        let status = bundle.map(\.raw).withUnsafeBufferPointer {
+            cv8_builder_try(snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count, $0.baseAddress, $0.count)
+        }
+        guard status == CV8_OK else { throw .snapshot("status \(status.rawValue)") }
     }
 
     deinit { cv8_isolate_dispose(raw) }

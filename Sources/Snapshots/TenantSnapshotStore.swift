@@ -34,12 +34,24 @@ public final class TenantSnapshotStore: Sendable {
     private let identity: String
     private let limitBytes: Int
     private let state = LockedState(State())
+    private let writeFile: @Sendable (Data, String) throws(StateError) -> Void
 
     /// Finds what is there, oldest access first.
     /// - Parameters:
     ///   - identity: what the base snapshot depends on, from the cell's executable.
     ///   - limitBytes: what all files together may take.
-    public init(_ folder: StateFolder, key: HostKey, identity: String, limitBytes: Int) throws(StateError) {
+    public convenience init(_ folder: StateFolder, key: HostKey, identity: String, limitBytes: Int) throws(StateError) {
+        try self.init(folder, key: key, identity: identity, limitBytes: limitBytes) { (data, path) throws(StateError) in
+            try AtomicFile.write(data, to: path)
+        }
+    }
+
+    /// - Parameter writeFile: makes a file that is there in full or not at all; tests have their own.
+    init(
+        _ folder: StateFolder, key: HostKey, identity: String, limitBytes: Int,
+        writeFile: @escaping @Sendable (Data, String) throws(StateError) -> Void
+    ) throws(StateError) {
+        self.writeFile = writeFile
         self.folder = folder.path + "/tenants"
         self.key = key
         self.identity = identity
@@ -131,7 +143,7 @@ public final class TenantSnapshotStore: Sendable {
         data.append(content)
         guard data.count <= limitBytes else { throw StateError("a snapshot of \(data.count) bytes does not fit the store's \(limitBytes)") }
         makeRoom(for: data.count)
-        try AtomicFile.write(data, to: folder + "/" + key.name)
+        try writeFile(data, folder + "/" + key.name)
         state.withLock {
             $0.clock += 1
             $0.total += data.count - ($0.sizes[key.name] ?? 0)
@@ -139,6 +151,9 @@ public final class TenantSnapshotStore: Sendable {
             $0.lastReads[key.name] = $0.clock
         }
     }
+
+    /// Forgets a snapshot.
+    public func remove(_ key: Key) { remove(key.name) }
 
     private func makeRoom(for bytes: Int) {
         let victims = state.withLock { state -> [String] in

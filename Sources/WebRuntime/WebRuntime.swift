@@ -1,3 +1,4 @@
+import CICU
 import CWebRuntime
 import Engine
 
@@ -33,6 +34,7 @@ public enum WebRuntime {
     /// Has the libraries read what they read lazily (ICU's tables, OpenSSL's configuration), before the sandbox takes the files away.
     public static func warmUp() {
         DomainToASCII.warmUp()
+        cicu_read_time_zone()
         for algorithm in DigestAlgorithm.allCases { _ = algorithm.warmUp() }
     }
 }

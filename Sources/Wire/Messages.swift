@@ -268,6 +268,8 @@ public struct CellStatus: Sendable, Equatable {
     public var evictedWhenAsked: UInt64 = 0
     /// Evicted ones that were wanted again while what was kept in their place had not been used.
     public var evictedTooEarly: UInt64 = 0
+    /// Isolates that were revived because a request was expected.
+    public var prewarmed: UInt64 = 0
 
     public init() {}
 
@@ -275,7 +277,7 @@ public struct CellStatus: Sendable, Equatable {
         \.isolates, \.runnable, \.runnableWeight, \.suspended, \.requests, \.preemptions, \.migrations, \.handoffs, \.coldStarts,
         \.coldStartMicroseconds, \.turns, \.cpuMicroseconds, \.pageBytes, \.arrayBufferBytes, \.droppedLogLines,
         \.isolateBytes, \.warm, \.storedBytes, \.trims, \.evictedIdle, \.evictedByPressure, \.evictedAtLimit, \.evictedWhenAsked,
-        \.evictedTooEarly,
+        \.evictedTooEarly, \.prewarmed,
     ]
 
     public func encode(into sink: inout some ByteSink) {

@@ -55,7 +55,7 @@ import Testing
 
     @Test func onlyWhatCarriesCodeOrASnapshotMayBeLarge() {
         for kind in Self.kinds {
-            let isLarge = [.configure, .tenant, .snapshot].contains(kind)
+            let isLarge = [.configure, .tenant, .snapshot, .tenantSnapshot].contains(kind)
             #expect(kind.payloadBytesLimit == FrameHeader.payloadBytesLimit || !isLarge)
             #expect(kind.payloadBytesLimit <= 512 << 10 || isLarge)
         }
@@ -86,12 +86,13 @@ import Testing
         let fromSupervisor = Self.kinds.filter { !$0.isFromCell }
         #expect(
             fromSupervisor == [
-                .configure, .tenant, .retire, .request, .requestBody, .responseCredit, .abort, .ping, .drain,
+                .configure, .tenant, .retire, .request, .requestBody, .responseCredit, .abort, .ping, .drain, .tenantSnapshot, .budget,
+                .evict, .list,
             ])
         #expect(
             fromCell == [
                 .ready, .snapshot, .entered, .response, .responseBody, .responseBroken, .failure, .requestCredit, .finished, .log, .status,
-                .poisoned, .isolateEnded, .parked,
+                .poisoned, .isolateEnded, .parked, .snapshotRefused, .isolates, .started, .cold, .abandoned,
             ])
     }
 }

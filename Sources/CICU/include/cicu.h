@@ -16,6 +16,9 @@ static inline int32_t cicu_domain_capacity(int32_t length) { return length * 10 
 /// UTF-16. Any thread. Returns how many units, all of them ASCII, it wrote to `out`, or -1 where the standard says failure.
 int32_t cicu_domain_to_ascii(const uint16_t *name, int32_t length, bool be_strict, uint16_t *out, int32_t capacity);
 
+/// Has ICU find out the host's time zone, which it reads from files at the first use and keeps.
+void cicu_read_time_zone(void);
+
 #ifdef __cplusplus
 }
 #endif

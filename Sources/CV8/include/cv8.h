@@ -122,11 +122,14 @@ cv8_status cv8_isolate_revive(const uint8_t *snapshot, size_t snapshot_length, c
 /// Makes the isolate in which a tenant's snapshot is built, from the base snapshot; one a process, which makes no other isolate. It takes turns
 /// like any other.
 cv8_status cv8_builder_new(const uint8_t *base, size_t base_length, const cv8_module *modules, size_t module_count, cv8_isolate **out);
+/// Why no snapshot should be taken of a builder's isolate: its code looked at the clock, at Math.random or at what V8 leaves out while it builds.
+/// Needs the flag --random-seed. Once, before cv8_builder_finish; `why` is left as it is when there is no reason.
+void cv8_builder_saw(cv8_isolate *builder, cv8_error *why);
 /// Ends a builder's isolate and gives its snapshot, malloc'd by cv8. Whatever V8 cannot put into a snapshot ends the process (cv8_options.fatal).
 cv8_status cv8_builder_finish(cv8_isolate *builder, uint8_t **blob, size_t *length);
-/// Whether the tenant's code looked at the clock or at Math.random since a builder's isolate was made; its snapshot would keep what it saw. Needs
-/// the flag --random-seed. Once, before cv8_builder_finish.
-void cv8_builder_saw(cv8_isolate *builder, bool *time, bool *randomness);
+/// Revives an isolate from a builder's blob, collects its garbage and disposes of it. What V8 cannot take up again ends the process, and so no
+/// process with other tenants: a frozen Array.prototype, for one, to which it wants to add what it had left out. After cv8_builder_finish.
+cv8_status cv8_builder_try(const uint8_t *blob, size_t length, const cv8_module *modules, size_t module_count);
 /// Whether isolates from a snapshot may live beside those of the base: V8 shares one read-only heap, and takes on trust that it is the same.
 bool cv8_snapshot_fits(const uint8_t *base, size_t base_length, const uint8_t *blob, size_t length);
 
@@ -164,6 +167,8 @@ typedef struct cv8_process_memory {
 } cv8_process_memory;
 /// Any thread.
 void cv8_process_memory_get(cv8_process_memory *out);
+/// Gives what isolates have freed of the C library's heap back to the kernel. Any thread; others that allocate wait meanwhile.
+void cv8_process_trim(void);
 
 // ------------------------------------------------------------------------------------------------------------------ turns
 
