@@ -42,7 +42,9 @@ public struct CloisterSystem: LoadedSystem {
         }
         return try await ScenarioRun(
             scenario: scenario, parameters: parameters,
-            target: .init(system: name, host: "127.0.0.1", port: daemon.port, adminPort: daemon.adminPort, pid: daemon.pid),
+            target: .init(
+                system: name, host: "127.0.0.1", port: daemon.port, adminPort: daemon.adminPort,
+                state: folder.appendingPathComponent("state").path, pid: daemon.pid),
             progress: progress, churn: scenario == .churn ? churn : nil
         ).run()
     }

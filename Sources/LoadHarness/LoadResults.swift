@@ -71,6 +71,14 @@ public struct LoadReport: Codable, Sendable {
         public var max_share_error: Double
     }
 
+    public struct Revivals: Codable, Sendable, Equatable {
+        public var p50, p99: Double
+    }
+
+    public struct BytesPerTenant: Codable, Sendable, Equatable {
+        public var hot, warm, cold: Double?
+    }
+
     /// One second of the measured part.
     public struct Second: Codable, Sendable {
         public var second: Int
@@ -103,6 +111,15 @@ public struct LoadReport: Codable, Sendable {
     public var cold_starts: UInt64
     /// Proportional set size that each further tenant added to the cells; scenarios `idle` and `resident`.
     public var pss_bytes_per_tenant: Double?
+    /// How long revivals took: what their clients saw in the scenario `revive`, else by the daemon's histogram, to the width of its buckets.
+    public var revive_ms: Revivals?
+    /// In the measured part, as `cold_starts`.
+    public var evictions: UInt64?
+    public var revivals: UInt64?
+    /// Revivals and cold starts over what Belady's rule would have needed with as many isolates.
+    public var belady_ratio: Double?
+    /// Means. Hot and warm: proportional set size in `idle`, else what cells account for; cold: of the daemon's own memory.
+    public var bytes_per_tenant: BytesPerTenant?
     public var series: [Second]
 }
 

@@ -4,6 +4,7 @@ import Foundation
 struct Observation {
     /// The port of the admin API on loopback; nil for a system that has none.
     var adminPort: Int?
+    var adminToken: String?
     /// The process whose children are looked at with it; nil: only what the admin API says.
     var pid: Int32?
 
@@ -16,8 +17,8 @@ struct Observation {
 
     var cells: [[String: Any]] { list("/v1/cells") }
 
-    private func list(_ path: String) -> [[String: Any]] {
-        guard let adminPort, let data = AdminQuery.get(path, port: adminPort) else { return [] }
+    func list(_ path: String) -> [[String: Any]] {
+        guard let adminPort, let data = AdminQuery.get(path, port: adminPort, token: adminToken) else { return [] }
         return (try? JSONSerialization.jsonObject(with: data) as? [[String: Any]]) ?? []
     }
 
@@ -57,7 +58,7 @@ struct Observation {
     var cellPSSBytes: UInt64 { processes.dropFirst(pid == nil ? 0 : 1).reduce(0) { $0 + Self.field("Pss:", of: $1) } }
     var rssBytes: UInt64 { processes.reduce(0) { $0 + Self.field("Rss:", of: $1) } }
 
-    private static func field(_ name: String, of pid: Int32) -> UInt64 {
+    static func field(_ name: String, of pid: Int32) -> UInt64 {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)) ?? ""
         let line = text.split(separator: "\n").first { $0.hasPrefix(name) }
         return (line?.split(separator: " ").dropFirst().first.flatMap { UInt64($0) } ?? 0) << 10

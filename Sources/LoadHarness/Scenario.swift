@@ -28,6 +28,12 @@ public enum Scenario: String, CaseIterable, Sendable {
     case idle
     /// Each tenant called once, then all of them now and then.
     case resident
+    /// More tenants than the memory budget has room for.
+    case pressure
+    /// Every request hits a tenant that was evicted; groups `small` and `large` (a bundle of a megabyte).
+    case revive
+    /// Very many tenants, few of them active.
+    case registered
 
     /// What the offered load should be where only the workers' part is known.
     public static let defaultLoad = 0.8
@@ -80,6 +86,9 @@ public enum Scenario: String, CaseIterable, Sendable {
         case .churn: open(parameters, source: Self.helloSource, rate: parameters.rate ?? 300, group: "stayers")
         case .coldstart, .idle: once(parameters, sparse: false)
         case .resident: once(parameters, sparse: true)
+        case .pressure: pressure(parameters)
+        case .revive: revive(parameters)
+        case .registered: registered(parameters)
         }
     }
 

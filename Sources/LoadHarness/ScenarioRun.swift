@@ -10,14 +10,17 @@ public final class ScenarioRun: @unchecked Sendable {
         public var port: Int
         /// The port of a Cloister daemon's admin API; nil for others.
         public var adminPort: Int?
+        /// The state folder of that daemon, which has the token for it.
+        public var state: String?
         /// The process whose CPU time and memory are measured.
         public var pid: Int32?
 
-        public init(system: String, host: String, port: Int, adminPort: Int?, pid: Int32?) {
+        public init(system: String, host: String, port: Int, adminPort: Int?, state: String? = nil, pid: Int32?) {
             self.system = system
             self.host = host
             self.port = port
             self.adminPort = adminPort
+            self.state = state
             self.pid = pid
         }
     }
@@ -41,6 +44,7 @@ public final class ScenarioRun: @unchecked Sendable {
     private var series: [LoadReport.Second] = []
     private var measuredSeconds = 0.0
     private var cpuByTenant: [[Double]] = []
+    private var countersBefore = MemoryCounters()
 
     public init(
         scenario: Scenario, parameters: ScenarioParameters, target: Target, progress: @escaping @Sendable (String) -> Void = { _ in },
@@ -52,7 +56,8 @@ public final class ScenarioRun: @unchecked Sendable {
         self.progress = progress
         self.churn = churn
         workload = scenario.workload(parameters)
-        observation = Observation(adminPort: target.adminPort, pid: target.pid)
+        observation = Observation(
+            adminPort: target.adminPort, adminToken: target.state.flatMap { AdminQuery.token(state: $0) }, pid: target.pid)
         groups = workload.groups.map { _ in GroupResults() }
     }
 
@@ -71,6 +76,8 @@ public final class ScenarioRun: @unchecked Sendable {
                 cpuBefore = observation.cpuSeconds
                 pssBefore = observation.cellPSSBytes
                 coldBefore = observation.sum("cold_starts")
+                if scenario.isAboutMemory { try await waitForSnapshots() }
+                countersBefore = observation.memoryCounters
             }
             try await client.onLoop { [self] in isMeasuring = phase.isMeasured }
             let watcher = phase.isMeasured ? Task { await watch(client, seconds: phase.seconds) } : nil
@@ -90,7 +97,40 @@ public final class ScenarioRun: @unchecked Sendable {
             try await Task.sleep(for: .milliseconds(1_500))
         }
         let results = try await client.onLoop { [self] in groups }
-        return report(results, cpu: cpu, pssBefore: pssBefore, coldBefore: coldBefore)
+        var report = report(results, cpu: cpu, pssBefore: pssBefore, coldBefore: coldBefore)
+        if target.adminPort != nil { try await addMemory(to: &report, results, pssBefore: pssBefore) }
+        return report
+    }
+
+    /// Snapshots are built one after the other, in the background.
+    private func waitForSnapshots() async throws {
+        for _ in 0..<600 where observation.snapshotsToCome > 0 { try await Task.sleep(for: .milliseconds(500)) }
+    }
+
+    private func addMemory(to report: inout LoadReport, _ results: [GroupResults], pssBefore: UInt64) async throws {
+        let counters = observation.memoryCounters.since(countersBefore)
+        report.evictions = UInt64(counters.evictions)
+        report.revivals = UInt64(max(counters.revivals, 0))
+        report.cold_starts = UInt64(max(counters.coldStarts, 0))
+        if scenario == .revive {
+            report.revive_ms = .init(p50: results[0].milliseconds(atPercentile: 50), p99: results[0].milliseconds(atPercentile: 99))
+        } else if let p50 = counters.revivalMilliseconds(at: 0.5), let p99 = counters.revivalMilliseconds(at: 0.99) {
+            report.revive_ms = .init(p50: p50, p99: p99)
+        }
+        if scenario.isAboutMemory, let phase = workload.phases.last {
+            let best = BeladyBound.misses(phase.arrivals, tenants: workload.tenants.count, isolates: Int(observation.sum("isolates")))
+            report.belady_ratio = (counters.revivals + counters.coldStarts) / Double(max(best, 1))
+            var bytes = observation.accountedBytes
+            bytes.cold = Double(observation.daemonPSSBytes) / Double(workload.tenants.count)
+            report.bytes_per_tenant = bytes
+        } else if scenario == .idle {
+            let hot = report.pss_bytes_per_tenant
+            try await waitForSnapshots()
+            observation.evictAll()
+            try await Task.sleep(for: .seconds(3))
+            report.bytes_per_tenant = .init(
+                hot: hot, warm: (Double(observation.cellPSSBytes) - Double(pssBefore)) / Double(parameters.tenants), cold: nil)
+        }
     }
 
     private func take(_ job: LoadClient.Job, _ latency: UInt64, _ error: String?) {

@@ -8,25 +8,29 @@ public struct EvictionConfiguration: Sendable {
     }
 
     public var choice = Choice.greedyDual
-    /// How many of those that were not used for longest are compared.
+    /// How many residents are compared, drawn at random: as good as all of them, and cheaper.
     public var sampleCount = 64
-    /// Who holds more than this many times its part of the budget, by weight, goes before all others of the sample.
+    /// Who holds more than this many times its part of the budget, by weight, goes before all others.
     public var shareFactor = 4
 
     public init() {}
 }
 
-/// Which isolate to evict next. The base is least recently used; among the oldest, the one goes first whose expected cost of losing it is lowest
-/// for the bytes it holds: how often it was used lately times what it takes to bring it back (as in greedy-dual caches: Cao and Irani, "Cost-Aware
-/// WWW Proxy Caching Algorithms", 1997; FaasCache, ASPLOS 2021). How often is the last uses over the time they span until now, so that it falls
-/// as an isolate lies idle and needs no clock of its own; what was used once has half of that, until it is used again.
+/// Which isolate to evict next: the one whose loss is expected to cost least for the bytes that it holds, among a sample (greedy-dual caches: Cao
+/// and Irani, "Cost-Aware WWW Proxy Caching Algorithms", 1997; FaasCache, ASPLOS 2021). The cost is what it takes to bring it back, over the time
+/// until that is to be done: when uses come at regular times, until the next one; else the time that the last uses span until now, by their number,
+/// which grows as an isolate lies idle and needs no clock of its own. What was used once is on probation: it counts half.
 ///
-/// What is known of an entity outlives its eviction. Pure: time is a parameter, in nanoseconds. Uses take O(1), choices O(sample).
+/// The one that was just used may go as well as any other, and often does: most tenants are used once in a long while.
+///
+/// What is known of an entity outlives its eviction. Pure: time is a parameter, in nanoseconds. Uses take O(1), choices O(residents) for shares.
 public struct EvictionOrder: Sendable {
     public typealias Slot = Int
 
     /// Uses that the frequency is taken over.
-    private static let historyCount = 4
+    private static let historyCount = 7
+    /// Uses are regular when this many gaps, the last ones, differ from their mean by less than a tenth, and are no shorter than this.
+    private static let (periodGaps, shortestPeriodNanoseconds) = (3, UInt64(2_000_000_000))
 
     private struct Entity: Sendable {
         var weight: Int
@@ -36,6 +40,8 @@ public struct EvictionOrder: Sendable {
         /// Times of the last uses, the newest first.
         var uses: [UInt64] = []
         var evictedAt: UInt64?
+        /// Its place among the residents.
+        var place = -1
         /// Neighbours among the residents, the older before.
         var older = -1
         var newer = -1
@@ -45,6 +51,9 @@ public struct EvictionOrder: Sendable {
     public let configuration: EvictionConfiguration
     private var entities: [Entity] = []
     private var free: [Slot] = []
+    private var residents: [Slot] = []
+    /// Of a generator for samples (SplitMix64); always the same start, so that runs can be repeated.
+    private var random: UInt64 = 1
     private var oldest = -1
     private var newest = -1
     private var totalWeight = 0
@@ -74,9 +83,12 @@ public struct EvictionOrder: Sendable {
     }
 
     /// It is there: made, or revived at this cost.
-    public mutating func admit(_ slot: Slot, bytes: Int, costNanoseconds: UInt64, now: UInt64) {
+    /// - Parameter isUsed: false when nobody has asked for it yet.
+    public mutating func admit(_ slot: Slot, bytes: Int, costNanoseconds: UInt64, now: UInt64, isUsed: Bool = true) {
         precondition(!entities[slot].isResident, "who is resident is not admitted")
-        if let evictedAt = entities[slot].evictedAt, oldest >= 0, (entities[oldest].uses.first ?? .max) < evictedAt { evictedTooEarly += 1 }
+        if isUsed, let evictedAt = entities[slot].evictedAt, oldest >= 0, (entities[oldest].uses.first ?? .max) < evictedAt {
+            evictedTooEarly += 1
+        }
         entities[slot].evictedAt = nil
         entities[slot].isResident = true
         entities[slot].bytes = bytes
@@ -84,8 +96,10 @@ public struct EvictionOrder: Sendable {
         residentCount += 1
         residentBytes += bytes
         totalWeight += entities[slot].weight
+        entities[slot].place = residents.count
+        residents.append(slot)
         append(slot)
-        note(slot, now)
+        if isUsed { note(slot, now) }
     }
 
     /// It was used, and holds this much now.
@@ -118,20 +132,72 @@ public struct EvictionOrder: Sendable {
     /// Whom to evict next among those that may be.
     /// - Parameters:
     ///   - budgetBytes: what all may hold together, for shares of it.
-    ///   - mayEvict: whether an entity is idle. Asked of as few as are needed.
-    public func victim(now: UInt64, budgetBytes: Int, mayEvict: (Slot) -> Bool) -> Slot? {
+    ///   - mayEvict: whether an entity is idle.
+    public mutating func victim(now: UInt64, budgetBytes: Int, mayEvict: (Slot) -> Bool) -> Slot? {
+        if configuration.choice == .lru { return firstOfOldest(mayEvict) }
+        if let glutton = largestOverShare(budgetBytes, mayEvict) { return glutton }
         var best: (slot: Slot, value: Double)?
-        var left = configuration.choice == .lru ? 1 : configuration.sampleCount
-        var slot = oldest
-        while slot >= 0, left > 0 {
-            if mayEvict(slot) {
-                left -= 1
-                let value = value(of: slot, now: now, budgetBytes: budgetBytes)
-                if best == nil || value < best!.value { best = (slot, value) }
-            }
-            slot = entities[slot].newer
+        func consider(_ slot: Slot) {
+            guard slot >= 0, mayEvict(slot) else { return }
+            let value = value(of: slot, now: now)
+            if best == nil || value < best!.value { best = (slot, value) }
         }
-        return best?.slot
+        consider(newest)
+        if residents.count <= configuration.sampleCount {
+            residents.forEach(consider)
+        } else {
+            for _ in 0..<configuration.sampleCount { consider(residents[Int(draw() % UInt64(residents.count))]) }
+        }
+        // With nearly all of them busy a sample may miss those that are not.
+        return best?.slot ?? firstOfOldest(mayEvict)
+    }
+
+    private func firstOfOldest(_ mayEvict: (Slot) -> Bool) -> Slot? {
+        var slot = oldest
+        while slot >= 0, !mayEvict(slot) { slot = entities[slot].newer }
+        return slot >= 0 ? slot : nil
+    }
+
+    /// Who is furthest over its share, while all together hold too much.
+    private func largestOverShare(_ budgetBytes: Int, _ mayEvict: (Slot) -> Bool) -> Slot? {
+        guard residentBytes > budgetBytes, residentCount > 1 else { return nil }
+        let shareOfWeight = Double(budgetBytes) / Double(max(totalWeight, 1)) * Double(configuration.shareFactor)
+        var largest: (slot: Slot, excess: Double)?
+        for slot in residents {
+            let excess = Double(entities[slot].bytes) / max(shareOfWeight * Double(entities[slot].weight), 1)
+            if excess > 1, excess > largest?.excess ?? 1, mayEvict(slot) { largest = (slot, excess) }
+        }
+        return largest?.slot
+    }
+
+    private mutating func draw() -> UInt64 {
+        random &+= 0x9e37_79b9_7f4a_7c15
+        var mixed = random
+        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
+        return mixed ^ (mixed >> 31)
+    }
+
+    /// The time between uses of an entity that comes regularly.
+    private func period(of slot: Slot) -> UInt64? {
+        let uses = entities[slot].uses
+        guard uses.count > Self.periodGaps else { return nil }
+        let mean = (uses[0] - uses[Self.periodGaps]) / UInt64(Self.periodGaps)
+        guard mean >= Self.shortestPeriodNanoseconds else { return nil }
+        for index in 0..<Self.periodGaps {
+            let gap = uses[index] - uses[index + 1]
+            guard max(gap, mean) - min(gap, mean) < mean / 10 else { return nil }
+        }
+        return mean
+    }
+
+    /// Entities that are not resident and whose next use is expected between now and `end`.
+    public func expected(from now: UInt64, until end: UInt64) -> [Slot] {
+        entities.indices.filter { slot in
+            guard !entities[slot].isResident, !entities[slot].isFree, let last = entities[slot].uses.first, let period = period(of: slot)
+            else { return false }
+            return last + period >= now && last + period < end
+        }
     }
 
     /// The residents from the one that was not used for longest.
@@ -140,16 +206,16 @@ public struct EvictionOrder: Sendable {
         while slot >= 0, body(slot, entities[slot].uses.first ?? 0) { slot = entities[slot].newer }
     }
 
-    /// Nanoseconds of revival that losing it is expected to cost in a second, for each MiB that it holds; below zero when it is over its share.
-    private func value(of slot: Slot, now: UInt64, budgetBytes: Int) -> Double {
+    /// Nanoseconds of revival that losing it is expected to cost in a second, for each MiB that it holds.
+    private func value(of slot: Slot, now: UInt64) -> Double {
         let entity = entities[slot]
-        let share = budgetBytes / max(totalWeight, 1) * entity.weight
-        if entity.bytes > share * configuration.shareFactor, share > 0, residentBytes > budgetBytes {
-            return -Double(entity.bytes) / Double(share)
+        let costPerMebibyte = Double(max(entity.costNanoseconds, 1)) / (Double(max(entity.bytes, 4096)) / 1_048_576)
+        if let last = entity.uses.first, let period = period(of: slot), now < last + period + period / 5 {
+            return costPerMebibyte / max(Double(last + period) - Double(now), 1e9) * 1e9
         }
         let span = Double(max(now &- (entity.uses.last ?? now), 1)) / 1e9
         let count = entity.uses.count == 1 ? 0.5 : Double(entity.uses.count)
-        return count / span * Double(max(entity.costNanoseconds, 1)) / (Double(max(entity.bytes, 4096)) / 1_048_576)
+        return count / span * costPerMebibyte
     }
 
     private mutating func note(_ slot: Slot, _ now: UInt64) {
@@ -162,6 +228,11 @@ public struct EvictionOrder: Sendable {
     private mutating func leave(_ slot: Slot) {
         unlink(slot)
         entities[slot].isResident = false
+        let last = residents.removeLast()
+        if last != slot {
+            residents[entities[slot].place] = last
+            entities[last].place = entities[slot].place
+        }
         residentCount -= 1
         residentBytes -= entities[slot].bytes
         totalWeight -= entities[slot].weight

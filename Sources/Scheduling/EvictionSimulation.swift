@@ -68,10 +68,11 @@ public struct EvictionSimulation: Sendable {
             }
             result.count(item, isFirst: !isKnown[use.item])
             isKnown[use.item] = true
-            while order.residentBytes + item.bytes > capacityBytes,
-                let victim = order.victim(now: use.nanoseconds, budgetBytes: capacityBytes, mayEvict: { _ in true })
-            { order.evict(victim, now: use.nanoseconds) }
+            // As in a cell: first it is made and serves, then something goes, itself included.
             order.admit(slot, bytes: item.bytes, costNanoseconds: item.costNanoseconds, now: use.nanoseconds)
+            while order.residentBytes > capacityBytes, order.residentCount > 1,
+                let victim = order.victim(now: use.nanoseconds, budgetBytes: .max, mayEvict: { _ in true })
+            { order.evict(victim, now: use.nanoseconds) }
         }
         return result
     }

@@ -1,16 +1,47 @@
 import Glibc
 
-/// What the kernel says of the machine's memory.
-public enum MachineMemory {
-    /// What this process and its children may take: the smaller of the machine's and of the limits of the cgroups it lies in.
-    public static var limitBytes: UInt64 {
-        let physical = UInt64(sysconf(Int32(_SC_PHYS_PAGES))) * UInt64(sysconf(Int32(_SC_PAGESIZE)))
-        return ([physical] + cgroupLimits(text("/proc/self/cgroup"))).min()!
+/// What the kernel says of the machine's memory, and of that of the control groups that the daemon lies in (version 2 or 1).
+public struct MachineMemory: Sendable, Equatable {
+    /// What this process and its children may take: the smaller of the machine's and of its groups' limits.
+    public var limitBytes: UInt64
+    /// What may still be taken before something has to give way: page caches count as free.
+    public var availableBytes: UInt64
+    /// The part of the last ten seconds, 0 to 1, in which some task waited for memory (pressure stall information): of the group where the kernel
+    /// tells, else of the machine, else 0.
+    public var pressure: Double
+
+    public init(limitBytes: UInt64, availableBytes: UInt64, pressure: Double) {
+        self.limitBytes = limitBytes
+        self.availableBytes = availableBytes
+        self.pressure = pressure
     }
 
-    /// Limits along the process's way through version 2 (`memory.max`) and version 1 (`memory.limit_in_bytes`).
-    private static func cgroupLimits(_ membership: String) -> [UInt64] {
-        var limits: [UInt64] = []
+    /// Reads a few files of the kernel's.
+    public static func read() -> MachineMemory { MachineMemory(reading: text) }
+
+    /// - Parameter read: a file's text, empty where there is none.
+    init(reading read: (String) -> String) {
+        let machine = read("/proc/meminfo")
+        let physical = Self.bytes(named: "MemTotal", in: machine)
+        limitBytes = physical ?? UInt64(sysconf(Int32(_SC_PHYS_PAGES))) * UInt64(sysconf(Int32(_SC_PAGESIZE)))
+        availableBytes = Self.bytes(named: "MemAvailable", in: machine) ?? limitBytes
+        var groupPressure = ""
+        for group in Self.groups(read("/proc/self/cgroup")) {
+            if groupPressure.isEmpty, group.isV2 { groupPressure = read(group.folder + "/memory.pressure") }
+            guard let limit = Self.number(read(group.folder + (group.isV2 ? "/memory.max" : "/memory.limit_in_bytes"))), limit < limitBytes,
+                let usage = Self.number(read(group.folder + (group.isV2 ? "/memory.current" : "/memory.usage_in_bytes")))
+            else { continue }
+            let cache = Self.field(group.isV2 ? "inactive_file" : "total_inactive_file", in: read(group.folder + "/memory.stat")) ?? 0
+            let used = usage > cache ? usage - cache : 0
+            limitBytes = min(limitBytes, limit)
+            availableBytes = min(availableBytes, limit > used ? limit - used : 0)
+        }
+        pressure = Self.pressure(in: groupPressure.isEmpty ? read("/proc/pressure/memory") : groupPressure)
+    }
+
+    /// The folders of the process's groups that control memory, the innermost first.
+    private static func groups(_ membership: String) -> [(folder: String, isV2: Bool)] {
+        var groups: [(String, Bool)] = []
         for line in membership.split(separator: "\n") {
             let parts = line.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false)
             guard parts.count == 3 else { continue }
@@ -19,20 +50,28 @@ public enum MachineMemory {
             let roots = isV2 ? ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"] : ["/sys/fs/cgroup/memory"]
             var path = String(parts[2])
             while true {
-                for root in roots {
-                    let file = root + (path == "/" ? "" : path) + (isV2 ? "/memory.max" : "/memory.limit_in_bytes")
-                    if let limit = UInt64(text(file).filter { !$0.isWhitespace }) { limits.append(limit) }
-                }
+                for root in roots { groups.append((root + (path == "/" ? "" : path), isV2)) }
                 guard let slash = path.lastIndex(of: "/"), path != "/" else { break }
                 path = slash == path.startIndex ? "/" : String(path[..<slash])
             }
         }
-        return limits
+        return groups
     }
 
-    /// The part of the last ten seconds, 0 to 1, in which some task waited for memory (pressure stall information); 0 where the kernel
-    /// does not tell.
-    public static var pressure: Double { pressure(in: text("/proc/pressure/memory")) }
+    /// `max` and other words are no number.
+    private static func number(_ text: String) -> UInt64? { UInt64(text.filter { !$0.isWhitespace }) }
+
+    /// A line `NAME: N kB`.
+    private static func bytes(named name: String, in text: String) -> UInt64? {
+        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name + ":") }) else { return nil }
+        return line.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }.map { $0 << 10 }
+    }
+
+    /// A line `NAME N`.
+    private static func field(_ name: String, in text: String) -> UInt64? {
+        guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix(name + " ") }) else { return nil }
+        return line.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }
+    }
 
     static func pressure(in text: String) -> Double {
         guard let line = text.split(separator: "\n").first(where: { $0.hasPrefix("some ") }),
@@ -46,6 +85,6 @@ public enum MachineMemory {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }
-        return String(unsafeUninitializedCapacity: 4096) { max(0, read(descriptor, $0.baseAddress, $0.count)) }
+        return String(unsafeUninitializedCapacity: 8192) { max(0, Glibc.read(descriptor, $0.baseAddress, $0.count)) }
     }
 }

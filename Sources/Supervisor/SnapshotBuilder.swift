@@ -36,7 +36,11 @@ public enum SnapshotBuilder {
             launcher, CellConfiguration(cell: "builder", workers: 1, jit: jit, hashSeed: hashSeed, buildsSnapshot: true, snapshot: base),
             deadlineSeconds: min(seconds, deadlineSeconds)
         ) { process, socket in
-            if process.isSandboxed { try process.verifySealed() }
+            if process.isSandboxed {
+                // Where that is not to be had, a denied call has no name.
+                try? process.watchDeniedCalls()
+                try process.verifySealed()
+            }
             var payload = ByteWriter()
             bundle.encode(into: &payload)
             try send(.tenant, payload.bytes, to: socket)
@@ -63,7 +67,8 @@ public enum SnapshotBuilder {
             let (status, diagnostics) = process.reap()
             throw Failure(
                 description:
-                    "\(error); the builder ended: \(SandboxedCell.describe(status))\(diagnostics.isEmpty ? "" : ": \(diagnostics)")")
+                    "\(error); the builder ended: \(SandboxedCell.describe(status, process.deniedCall))\(diagnostics.isEmpty ? "" : ": \(diagnostics)")"
+            )
         }
     }
 
@@ -89,23 +94,32 @@ public enum SnapshotBuilder {
         }
     }
 
+    private static let untakable =
+        "V8 cannot keep what a module made at its top level: an Intl object, a frozen built-in object or something of the kind"
+
     private static func receive(from socket: Int32, until deadline: ContinuousClock.Instant, onReady: () throws -> Void) throws
         -> Result<[UInt8], Refusal>
     {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 256 << 10)
+        var isTaking = false
         while true {
             while let header = try bytes.withUnsafeBytes({ try FrameHeader($0) }), bytes.count >= FrameHeader.size + header.length {
                 let payload = bytes[FrameHeader.size..<(FrameHeader.size + header.length)]
                 if header.kind == .snapshot { return .success(Array(payload)) }
                 if header.kind == .snapshotRefused { return .failure(Refusal(why: String(decoding: payload, as: UTF8.self))) }
-                guard header.kind == .ready else { throw Failure(description: "the builder sent \(header.kind)") }
                 bytes.removeFirst(FrameHeader.size + header.length)
-                try onReady()
+                switch header.kind {
+                case .ready: try onReady()
+                case .entered: isTaking = true
+                default: throw Failure(description: "the builder sent \(header.kind)")
+                }
             }
             let count = recv(socket, &buffer, buffer.count, 0)
             if count < 0, errno == EINTR { continue }
-            guard count != 0 else { throw Failure(description: "the builder closed its socket") }
+            guard count != 0 else {
+                throw Failure(description: isTaking ? untakable : "the builder ended while it evaluated the modules")
+            }
             // EAGAIN: the socket's own limit.
             guard count > 0, ContinuousClock.now < deadline else { throw Failure(description: "the builder took too long") }
             bytes += buffer[..<count]

@@ -85,7 +85,7 @@ extension Supervisor: SupervisorControl {
 
     public func evict(_ tenant: String?) async -> Bool { await onLoop { [self] in evict(tenant) } }
 
-    public func memoryBudget() async -> UInt64 { await onLoop { [self] in memoryBudgetBytes } }
+    public func memory() async -> MemoryReport { await onLoop { [self] in memoryReport() } }
 
     public func setMemoryBudget(bytes: UInt64) async { await onLoop { [self] in setMemoryBudget(bytes) } }
 

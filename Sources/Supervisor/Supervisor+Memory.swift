@@ -17,12 +17,15 @@ extension Supervisor {
     /// A cell that holds this much more than it accounts for, for this many seconds, is replaced.
     private static let (driftFactor, driftSeconds) = (1.6, 30)
 
+    /// Of the machine's memory, what is left to others when it runs short.
+    private static let reserveShare = 0.05
+
     /// Once a second: tells each cell what its isolates may hold, so that all processes together stay within the budget.
     func shareMemory() {
-        measureOwnMemory()
-        let pressure = configuration.memoryPressure()
-        metrics.memoryPressure.set(pressure)
-        if pressure > Self.pressureLimit {
+        measureMachine()
+        let machine = machineMemory
+        metrics.memoryPressure.set(machine.pressure)
+        if machine.pressure > Self.pressureLimit {
             memoryFactor = max(Self.smallestFactor, memoryFactor - Self.pressureStep)
         } else {
             memoryFactor = min(1, memoryFactor + Self.recoveryStep)
@@ -32,10 +35,7 @@ extension Supervisor {
         metrics.memoryUsed.set(used)
         metrics.memoryBudget.set(Double(memoryBudgetBytes))
         guard !running.isEmpty else { return }
-        // Under pressure from elsewhere what counts is not what they might hold but what they do.
-        let budget =
-            memoryFactor < 1
-            ? min(Double(memoryBudgetBytes), used / max(memoryFactor + Self.pressureStep, 0.1)) * memoryFactor : Double(memoryBudgetBytes)
+        let budget = budget(used: used, machine)
         let accounted = running.map { Double($0.status.isolateBytes) + Double($0.status.storedBytes) }
         let overhead = zip(running, accounted).reduce(0) { $0 + max(Double($1.0.memoryBytes) - $1.1, 0) }
         let available = max(budget - Double(ownMemoryBytes) - overhead, 0)
@@ -50,9 +50,23 @@ extension Supervisor {
         }
     }
 
-    private func measureOwnMemory() {
-        blockingPool.runIfActive(eventLoop: eventLoop) { ProcessMemory.proportionalBytes(of: ProcessMemory.ownPID) }
-            .whenSuccess { [weak self] in self?.ownMemoryBytes = $0 }
+    /// What all processes may take now: less than was configured when the machine has less, or when tasks wait for memory.
+    private func budget(used: Double, _ machine: MachineMemory) -> Double {
+        // What others took cannot be had; a first reading is still to come while the limit is nothing.
+        let left = Double(machine.availableBytes) - Double(machine.limitBytes) * Self.reserveShare
+        let budget = machine.limitBytes == 0 ? Double(memoryBudgetBytes) : min(Double(memoryBudgetBytes), max(used + left, 0))
+        guard memoryFactor < 1 else { return budget }
+        // Under pressure what counts is not what they might hold but what they do.
+        return min(budget, used / max(memoryFactor + Self.pressureStep, 0.1)) * memoryFactor
+    }
+
+    private func measureMachine() {
+        let read = configuration.machineMemory
+        blockingPool.runIfActive(eventLoop: eventLoop) { (ProcessMemory.proportionalBytes(of: ProcessMemory.ownPID), read()) }
+            .whenSuccess { [weak self] own, machine in
+                self?.ownMemoryBytes = own
+                self?.machineMemory = machine
+            }
     }
 
     /// A cell is not nursed: when it takes much more than it can account for, another takes its place.
@@ -87,12 +101,22 @@ extension Supervisor {
 
     /// A cell was given a version: its snapshot goes with it, where there is one.
     func sendSnapshot(of version: TenantVersionRecord, to cell: Cell) {
-        guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots) else { return }
+        guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots)
+        else { return }
         if case .refused = version.snapshot { return }
         // One small file that was written by this host; the request waits for it rather than for a start from the source.
         guard let frame = snapshots.read(key) else { return }
         version.snapshot = .kept
         cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
+    }
+
+    /// What `/v1/budget` says: what is configured, what is taken, and what the machine has.
+    func memoryReport() -> MemoryReport {
+        let running = allCells.filter { $0.state == .ready }
+        return MemoryReport(
+            budgetBytes: memoryBudgetBytes, usedBytes: running.reduce(ownMemoryBytes) { $0 + $1.memoryBytes },
+            machineBytes: machineMemory.limitBytes, availableBytes: machineMemory.availableBytes, pressure: machineMemory.pressure,
+            snapshotStoreBytes: UInt64(configuration.snapshots?.storeBytes ?? 0))
     }
 
     private func snapshotKey(of version: TenantVersionRecord, _ snapshots: any TenantSnapshots) -> TenantSnapshotStore.Key? {
@@ -117,6 +141,7 @@ extension Supervisor {
             .whenComplete { [weak self] result in
                 guard let self else { return }
                 snapshotBuilds -= 1
+                // It is a difference from a base snapshot that new cells do not have.
                 takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
             }
     }
@@ -169,6 +194,8 @@ extension Supervisor {
 
     func takeSnapshotRefused(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         let version = try version(header, of: cell)
+        // Made anew by the next version, or after the next start.
+        if let key = version.snapshotKey { configuration.snapshots?.remove(key) }
         takeSnapshot(
             of: version, .refused("a cell cannot use it: \(String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self))"))
     }
@@ -193,6 +220,7 @@ extension Supervisor {
             ("asked", status.evictedWhenAsked),
         ] { metrics.evictions.with([cell.name, reason]).set(Double(count)) }
         metrics.evictedTooEarly.with([cell.name]).set(Double(status.evictedTooEarly))
+        metrics.prewarmed.with([cell.name]).set(Double(status.prewarmed))
     }
 
     // MARK: Isolates

@@ -56,6 +56,8 @@ public final class Supervisor: @unchecked Sendable {
     var memoryBudgetBytes: UInt64
     var memoryFactor = 1.0
     var ownMemoryBytes: UInt64 = 0
+    /// What the kernel said last.
+    var machineMemory = MachineMemory(limitBytes: 0, availableBytes: 0, pressure: 0)
     /// Builds snapshots, one at a time: its thread outlives the builders that it starts.
     let snapshotPool = NIOThreadPool(numberOfThreads: 1)
     var snapshotBuilds = 0

@@ -41,7 +41,7 @@ public struct SupervisorConfiguration: Sendable {
     /// Evict by least recent use alone.
     public var evictsLRU = false
     /// What the machine says of its memory; tests have their own.
-    public var memoryPressure: @Sendable () -> Double = { MachineMemory.pressure }
+    public var machineMemory: @Sendable () -> MachineMemory = { MachineMemory.read() }
     /// Why requests may run without a sandbox; shown on `/readyz`.
     public var warnings: [String] = []
 

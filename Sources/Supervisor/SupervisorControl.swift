@@ -14,8 +14,8 @@ public protocol SupervisorControl: Sendable {
     /// Ends the isolates of a tenant (nil: of all) where they are idle.
     /// - Returns: false when no tenant has the name.
     func evict(_ tenant: String?) async -> Bool
-    /// The memory budget of all processes, in bytes.
-    func memoryBudget() async -> UInt64
+    /// The memory budget of all processes, and what is taken of it.
+    func memory() async -> MemoryReport
     func setMemoryBudget(bytes: UInt64) async
     /// Stops taking requests and ends when those in flight are answered.
     func beginDraining() async
@@ -76,6 +76,30 @@ public struct TenantReport: Sendable, Codable {
         self.queued = queued
         self.requests = requests
         self.cpuSeconds = cpuSeconds
+    }
+}
+
+/// The memory budget as `/v1/budget` shows it.
+public struct MemoryReport: Sendable, Codable {
+    /// What all processes may take together, and what they take (proportional set sizes).
+    public var budgetBytes: UInt64
+    public var usedBytes: UInt64
+    /// What the machine or the control group has, and how much of it is to be had.
+    public var machineBytes: UInt64
+    public var availableBytes: UInt64
+    /// The part of the last ten seconds in which some task waited for memory.
+    public var pressure: Double
+    /// Tenants' snapshots on the disk.
+    public var snapshotStoreBytes: UInt64
+    public init(
+        budgetBytes: UInt64, usedBytes: UInt64, machineBytes: UInt64, availableBytes: UInt64, pressure: Double, snapshotStoreBytes: UInt64
+    ) {
+        self.budgetBytes = budgetBytes
+        self.usedBytes = usedBytes
+        self.machineBytes = machineBytes
+        self.availableBytes = availableBytes
+        self.pressure = pressure
+        self.snapshotStoreBytes = snapshotStoreBytes
     }
 }
 

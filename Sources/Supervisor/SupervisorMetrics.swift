@@ -82,8 +82,8 @@ struct SupervisorMetrics {
             help: "Evicted isolates that were wanted again before one that was kept, since the cell's start.", labels: ["cell"],
             kind: .counter)
         prewarmed = registry.gauge(
-            "cloister_prewarmed", help: "Isolates that were brought back before a request that was expected, since the cell's start.",
-            labels: ["cell"])
+            "cloister_prewarmed_total", help: "Isolates that were brought back before a request that was expected, since the cell's start.",
+            labels: ["cell"], kind: .counter)
         coldStartDuration =
             registry.histogram("cloister_cold_start_duration_seconds", help: "From a request to an isolate made from its source.").single
         revivalDuration =

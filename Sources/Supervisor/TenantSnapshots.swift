@@ -8,6 +8,8 @@ public protocol TenantSnapshots: Sendable {
     /// What the snapshot of a bundle is kept as.
     func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key
     func contains(_ key: TenantSnapshotStore.Key) -> Bool
+    /// Forgets one that turned out not to be usable.
+    func remove(_ key: TenantSnapshotStore.Key)
     /// The snapshot, if it is kept and whole. Reads one small file.
     func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame?
     /// Builds and keeps a snapshot. Blocks for as long as the tenant's code takes to start, at most.
@@ -47,6 +49,7 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
     }
 
     public func contains(_ key: TenantSnapshotStore.Key) -> Bool { store.contains(key) }
+    public func remove(_ key: TenantSnapshotStore.Key) { store.remove(key) }
     public func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? {
         store.read(key).map { SnapshotFrame(blobBytes: $0.blobBytes, delta: $0.delta) }
     }

@@ -45,6 +45,9 @@ extension Scenario {
         case .azure, .hogs, .coldstart, .idle: 100
         case .weights: 8
         case .zipf, .resident: 1_000
+        case .pressure: 2_000
+        case .revive: 64
+        case .registered: 50_000
         }
     }
 }

@@ -11,6 +11,7 @@ struct Run: AsyncParsableCommand {
     @Flag(help: "Start cloisterd with generated tenants (the default).") var spawn = false
     @Option(help: "HOST:PORT of a front that runs and has the scenario's tenants (see --write-tenants).") var target: String?
     @Option(help: "Port of that daemon's admin API on loopback.") var admin: Int?
+    @Option(help: "State folder of that daemon, for its admin API's token.") var state: String?
     @Option(name: .customLong("write-tenants"), help: "Only write the scenario's tenants and policies into this folder.") var writeTenants:
         String?
     @Flag(name: .customLong("no-preemption"), help: "Let every turn run to its end, in the order in which they came.") var noPreemption =
@@ -52,10 +53,10 @@ struct Run: AsyncParsableCommand {
         if let target, let (host, port) = Self.address(target) {
             result = try await ScenarioRun(
                 scenario: options.scenario, parameters: options.parameters,
-                target: .init(system: "cloister", host: host, port: port, adminPort: admin, pid: nil), progress: progress
+                target: .init(system: "cloister", host: host, port: port, adminPort: admin, state: state, pid: nil), progress: progress
             ).run()
         } else {
-            let configuration = try config.map { try String(contentsOfFile: $0, encoding: .utf8) } ?? ""
+            let configuration = try config.map { try String(contentsOfFile: $0, encoding: .utf8) } ?? options.scenario.usualConfiguration
             result = try await CloisterSystem(executable: daemon ?? daemonBeside(), preempts: !noPreemption, configuration: configuration)
                 .run(options.scenario, options.parameters, progress: progress)
         }

@@ -16,6 +16,8 @@ struct Tenant: Decodable {
     var queued: Int
     var requests: [String: UInt64]
     var cpuSeconds: Double
+    var snapshot: String?
+    var snapshotReason: String?
 }
 
 struct Cell: Decodable {
@@ -41,4 +43,26 @@ struct ReloadReport: Decodable {
 struct Refusal: Decodable {
     var error: String
     var message: String
+}
+
+struct IsolateEntry: Decodable {
+    var tenant: String
+    var cell: String
+    var state: String
+    var heapBytes: UInt64
+    var arrayBufferBytes: UInt64
+    var bundleBytes: UInt64
+    var snapshotBytes: UInt64
+    var idleSeconds: Double
+    var reviveMilliseconds: Double
+    var inFlight: Int
+}
+
+struct MemoryState: Decodable {
+    var budgetBytes: UInt64
+    var usedBytes: UInt64
+    var machineBytes: UInt64
+    var availableBytes: UInt64
+    var pressure: Double
+    var snapshotStoreBytes: UInt64
 }

@@ -381,7 +381,8 @@ private final class FakeControl: SupervisorControl {
 
     func memory() async -> MemoryReport {
         MemoryReport(
-            budgetBytes: 1 << 30, usedBytes: 1 << 20, machineBytes: 4 << 30, availableBytes: 2 << 30, pressure: 0.25, snapshotStoreBytes: 4096)
+            budgetBytes: 1 << 30, usedBytes: 1 << 20, machineBytes: 4 << 30, availableBytes: 2 << 30, pressure: 0.25,
+            snapshotStoreBytes: 4096)
     }
 
     func setMemoryBudget(bytes: UInt64) async { calls.withLock { $0.append("budget \(bytes >> 20)") } }

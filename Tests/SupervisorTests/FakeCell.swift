@@ -24,6 +24,8 @@ final class FakeCell: SpawnedCell, Sendable {
     /// All frames but pings and budgets.
     let frames = Mailbox<Received>()
     let pings = Mailbox<UInt64>()
+    /// What its isolates may hold, as it was told each second.
+    let budgets = Mailbox<UInt64>()
     private let supervisorEnd: Int32
     private let channel: EventLoopFuture<any Channel>
     private let killed = Atomic<Bool>(false)
@@ -37,7 +39,7 @@ final class FakeCell: SpawnedCell, Sendable {
         var ends: [Int32] = [-1, -1]
         precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
         supervisorEnd = ends[0]
-        let reader = FrameReader(frames, pings)
+        let reader = FrameReader(frames, pings, budgets)
         channel = ClientBootstrap(group: eventLoop)
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture { try channel.pipeline.syncOperations.addHandler(reader) }
@@ -173,11 +175,13 @@ private final class FrameReader: ChannelInboundHandler, Sendable {
     typealias InboundIn = ByteBuffer
     private let frames: Mailbox<FakeCell.Received>
     private let pings: Mailbox<UInt64>
+    private let budgets: Mailbox<UInt64>
     private let rest = Mutex(ByteBuffer())
 
-    init(_ frames: Mailbox<FakeCell.Received>, _ pings: Mailbox<UInt64>) {
+    init(_ frames: Mailbox<FakeCell.Received>, _ pings: Mailbox<UInt64>, _ budgets: Mailbox<UInt64>) {
         self.frames = frames
         self.pings = pings
+        self.budgets = budgets
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -191,7 +195,9 @@ private final class FrameReader: ChannelInboundHandler, Sendable {
                 let payload = rest.readSlice(length: header.length)!
                 if header.kind == .ping {
                     pings.put(header.id)
-                } else if header.kind != .budget {
+                } else if header.kind == .budget {
+                    budgets.put(payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self)!)
+                } else {
                     frames.put(FakeCell.Received(header: header, payload: payload))
                 }
             }

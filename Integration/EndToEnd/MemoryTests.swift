@@ -1,0 +1,314 @@
+import Foundation
+import Glibc
+import IntegrationHarness
+import Testing
+
+extension EndToEndTests {
+    /// Snapshots, eviction, and memory that comes back.
+    @Suite(.serialized) struct MemoryTests {
+        /// What `/v1/tenants` says of a tenant's snapshot, once it is known.
+        private func snapshot(_ tenant: String, of daemon: TestDaemon) throws -> (state: String, reason: String) {
+            try eventually("the snapshot of \(tenant)") {
+                let report = try daemon.list("/v1/tenants").first { $0["tenant"] as? String == tenant }
+                guard let state = report?["snapshot"] as? String, state != "none", state != "building" else { return nil }
+                return (state, report?["snapshot_reason"] as? String ?? "")
+            }
+        }
+
+        private func state(_ tenant: String, of daemon: TestDaemon) throws -> [String: Any] {
+            try daemon.list("/v1/isolates").first { $0["tenant"] as? String == tenant } ?? [:]
+        }
+
+        private func evict(_ tenant: String, of daemon: TestDaemon) throws {
+            #expect(try daemon.admin("/v1/evict?tenant=\(tenant)", method: "POST").status == 200)
+            _ = try eventually("\(tenant) to be evicted") { try state(tenant, of: daemon)["state"] as? String == "hot" ? nil : true }
+        }
+
+        private func count(_ metric: String, of daemon: TestDaemon) throws -> Double {
+            try daemon.metric("\(metric)")
+        }
+
+        @Test func aTenantComesBackFromItsSnapshotAsItWasAfterItsModulesWereEvaluated() throws {
+            let source = """
+                import { table, later, Holder, count } from './lib.js';
+                import text from './note.txt';
+                let requests = 0;
+                class Private { #secret = 41; reveal() { return this.#secret + 1; } }
+                const one = new Private(), seen = new WeakMap([[one, 'weak']]), sequence = (function* () { yield 1; yield 2; })();
+                sequence.next();
+                const settled = Promise.resolve('settled');
+                export default { async fetch(request, env) {
+                  requests++;
+                  return Response.json([requests, table.get('k7').n, await later, new Holder().of(3), one.reveal(), seen.get(one),
+                    sequence.next().value, await settled, /a(b+)/.exec('abbb')[1], text.trim(), env.GREETING, count(),
+                    (await import('./lazy.js')).name, import.meta.url, [1, 2, 3].at(-1), Object.hasOwn({ a: 1 }, 'a')]);
+                } };
+                """
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "app", source, policy: "vars: { GREETING: hello }",
+                    files: [
+                        "lib.js": """
+                        export const table = new Map(Array.from({ length: 500 }, (_, n) => ['k' + n, { n }]));
+                        export const later = new Promise((done) => Promise.resolve().then(() => done('later')));
+                        export class Holder { static #kept = 10; of(n) { return Holder.#kept * n; } }
+                        let counted = 0;
+                        export const count = () => ++counted;
+                        """, "lazy.js": "export const name = 'lazy';", "note.txt": "a note\n",
+                    ])
+            ])
+            defer { daemon.end() }
+            let first = try daemon.get("app")
+            #expect(first.status == 200, "\(first.text)")
+            #expect(try snapshot("app", of: daemon).state == "kept")
+            for _ in 0..<3 {
+                try evict("app", of: daemon)
+                #expect(try state("app", of: daemon)["state"] as? String == "warm")
+                #expect(try daemon.get("app").text == first.text)
+                #expect(try state("app", of: daemon)["state"] as? String == "hot")
+            }
+            #expect(try count("cloister_revival_duration_seconds_count", of: daemon) == 3)
+            #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) == 1)
+        }
+
+        @Test func whatTopLevelCodeSeesOfTheLanguageIsWhatHandlersSee() throws {
+            let source = """
+                const names = () => {
+                  const seen = new Set(), found = [];
+                  const walk = (value, path) => {
+                    if ((typeof value !== 'object' && typeof value !== 'function') || value === null || seen.has(value)) return;
+                    seen.add(value);
+                    for (const key of Reflect.ownKeys(value)) {
+                      const name = path + '.' + String(key);
+                      if (/^\\.(Atomics|WebAssembly)/.test(name)) continue;
+                      found.push(name);
+                      const property = Reflect.getOwnPropertyDescriptor(value, key);
+                      if ('value' in property) walk(property.value, name);
+                    }
+                    walk(Object.getPrototypeOf(value), path + '.__proto__');
+                  };
+                  walk(globalThis, '');
+                  return found;
+                };
+                const top = new Set(names());
+                const stack = (() => { try { null.x; } catch (error) { return typeof error.stack; } })();
+                export default { fetch() {
+                  const now = names();
+                  return Response.json({ size: now.length > 1000, added: now.filter((name) => !top.has(name)),
+                    gone: [...top].filter((name) => !now.includes(name)), stack });
+                } };
+                """
+            let daemon = try TestDaemon([TestTenant("names", source)])
+            defer { daemon.end() }
+            let expected = #"{"size":true,"added":[],"gone":[],"stack":"string"}"#
+            #expect(try daemon.get("names").text == expected)
+            #expect(try snapshot("names", of: daemon).state == "kept")
+            try evict("names", of: daemon)
+            let revived = try daemon.get("names").text
+            // Functions that stand in while V8 builds a snapshot are found under one name, V8's own under several.
+            let added = try #require(
+                (JSONSerialization.jsonObject(with: Data(revived.utf8)) as? [String: Any])?["added"] as? [String], "\(revived)")
+            #expect(added.allSatisfy { $0.hasSuffix(".length") || $0.hasSuffix(".name") }, "\(added)")
+            #expect(revived.contains(#""gone":[],"stack":"string""#), "\(revived)")
+        }
+
+        @Test func whatCannotBeKeptInASnapshotIsServedFromItsSourceAndTheReasonIsShown() throws {
+            func handler(_ value: String) -> String { "export default { fetch() { return new Response(String(\(value))); } };" }
+            let cases: [(name: String, source: String, answer: String, reason: String)] = [
+                ("clock", "const born = Date.now() > 0; " + handler("born"), "true", "looks at the clock"),
+                ("chance", "const drawn = Math.random() < 2; " + handler("drawn"), "true", "uses Math.random"),
+                ("frozen", "Object.freeze(Array.prototype); " + handler("Object.isFrozen([].__proto__)"), "true", "freezes or seals"),
+                ("changed", "Object.hasOwn = () => 'mine'; " + handler("Object.hasOwn()"), "mine", "changes 'hasOwn'"),
+                ("wasm", "const there = typeof WebAssembly; " + handler("there"), "object", "uses WebAssembly"),
+                ("intl", "const format = new Intl.NumberFormat('en'); " + handler("format.format(1234)"), "1,234", "an Intl object"),
+                (
+                    "getter", "Object.defineProperty(globalThis, 'Intl', { get() { for (;;); } }); " + handler("'runs'"), "runs", ""
+                ),
+            ]
+            let daemon = try TestDaemon(cases.map { TestTenant($0.name, $0.source) } + [.plain("neighbour")])
+            defer { daemon.end() }
+            #expect(try daemon.get("neighbour").text == "neighbour")
+            let cells = try daemon.cells()
+            for (name, _, answer, reason) in cases {
+                #expect(try daemon.get(name).text == answer)
+                let found = try snapshot(name, of: daemon)
+                #expect(found.state == "refused" || reason.isEmpty, "\(name): \(found)")
+                #expect(found.reason.contains(reason), "\(name): \(found.reason)")
+                try evict(name, of: daemon)
+                #expect(try daemon.get(name).text == answer)
+            }
+            #expect(try daemon.cells() == cells, "no cell was lost")
+        }
+
+        @Test func timersAndRandomnessAtTopLevelAreErrorsOfTheStart() throws {
+            let daemon = try TestDaemon([
+                TestTenant("timer", "setTimeout(() => {}, 1); export default { fetch() { return new Response(); } };"),
+                TestTenant("random", "crypto.randomUUID(); export default { fetch() { return new Response(); } };"),
+                TestTenant("fetches", "await fetch('http://a.test/'); export default { fetch() { return new Response(); } };"),
+            ])
+            defer { daemon.end() }
+            for name in ["timer", "random", "fetches"] { #expect(try daemon.get(name).code == "startup_failed", "\(name)") }
+            _ = try daemon.waitForLog { $0["message"]?.contains("top level") == true }
+        }
+
+        @Test func aSmallBudgetEvictsAndEveryRequestIsAnswered() throws {
+            let tenants = (0..<120).map {
+                TestTenant(
+                    "t\($0)",
+                    "const block = new Array(40000).fill(\($0) + 0.5); export default { fetch() { return new Response('' + (block[7] - 0.5)); } };"
+                )
+            }
+            let daemon = try TestDaemon(tenants, configuration: "memory_mb: 200\ndrain_s: 5\n", workers: 2)
+            defer { daemon.end() }
+            let tally = Tally()
+            for _ in 0..<3 {
+                onThreads(4) { thread in
+                    guard let connection = try? daemon.connect() else { return tally.add("no connection") }
+                    for index in stride(from: thread, to: 120, by: 4) {
+                        try? connection.request("t\(index).localhost")
+                        tally.add((try? connection.readResponse().text) == "\(index)" ? "right" : "wrong")
+                    }
+                }
+            }
+            #expect(tally["right"] == 360, "\(tally.description)")
+            let evicted = try eventually("evictions") {
+                let count = try daemon.metric("cloister_evictions_total{cell=\"standard#0\",reason=\"pressure\"}")
+                return count > 0 ? count : nil
+            }
+            #expect(evicted > 0)
+        }
+
+        @Test func aLoweredBudgetTakesEffectByTheCommandAndByAReload() throws {
+            let daemon = try TestDaemon((0..<60).map { .plain("t\($0)") }, configuration: "memory_mb: 4000\ndrain_s: 5\n")
+            defer { daemon.end() }
+            for index in 0..<60 { #expect(try daemon.get("t\(index)").status == 200) }
+            func hot() throws -> Int { try daemon.list("/v1/isolates").count { $0["state"] as? String == "hot" } }
+            #expect(try hot() == 60)
+            let answer = try daemon.admin("/v1/budget?memory_mb=150", method: "POST")
+            #expect(answer.status == 200 && answer.text.contains("\"budget_bytes\":\(150 << 20)"), "\(answer.text)")
+            _ = try eventually("isolates to be evicted") { try hot() < 40 ? true : nil }
+            for index in 0..<60 { #expect(try daemon.get("t\(index)").text == "t\(index)") }
+            try "memory_mb: 4000\n".write(to: daemon.folder.appendingPathComponent("cloister.yaml"), atomically: true, encoding: .utf8)
+            try daemon.reload()
+            _ = try eventually("the budget to be raised") {
+                try daemon.metric("cloister_memory_budget_bytes") == Double(4000 << 20) ? true : nil
+            }
+            for index in 0..<60 { #expect(try daemon.get("t\(index)").status == 200) }
+            try "memory_mb: 150\n".write(to: daemon.folder.appendingPathComponent("cloister.yaml"), atomically: true, encoding: .utf8)
+            try daemon.reload()
+            _ = try eventually("isolates to be evicted again") { try hot() < 40 ? true : nil }
+            try "memory_mb: much\n".write(to: daemon.folder.appendingPathComponent("cloister.yaml"), atomically: true, encoding: .utf8)
+            try daemon.reload()
+            _ = try daemon.waitForLog { $0["message"]?.contains("the old memory budget stays in force") == true }
+            #expect(try daemon.metric("cloister_memory_budget_bytes") == Double(150 << 20))
+        }
+
+        @Test func memoryComesBackWhenAllAreEvicted() throws {
+            let count = Int(ProcessInfo.processInfo.environment["CLOISTER_MEMORY_TENANTS"] ?? "") ?? 60
+            let rounds = Int(ProcessInfo.processInfo.environment["CLOISTER_MEMORY_ROUNDS"] ?? "") ?? 4
+            let daemon = try TestDaemon((0..<count).map { .plain("t\($0)") })
+            defer { daemon.end() }
+            func visitAll() throws {
+                let connection = try daemon.connect()
+                for index in 0..<count {
+                    try connection.request("t\(index).localhost")
+                    #expect(try connection.readResponse().text == "t\(index)")
+                }
+            }
+            func evictAll() throws {
+                #expect(try daemon.admin("/v1/evict", method: "POST").status == 200)
+                _ = try eventually("all to be evicted") {
+                    try daemon.list("/v1/isolates").contains { $0["state"] as? String == "hot" } ? nil : true
+                }
+                // The cell gives memory back at its next look, once a second.
+                Thread.sleep(forTimeInterval: 2.5)
+            }
+            func cellBytes() throws -> Double {
+                try daemon.cells().reduce(0) { sum, pid in
+                    let text = try String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)
+                    let line = text.split(separator: "\n").first { $0.hasPrefix("Pss:") }
+                    return sum + (Double(line?.split(separator: " ")[1] ?? "") ?? 0) * 1024
+                }
+            }
+            // The first round is the start: the library's heap and V8's own tables have grown to what they need, snapshots are there.
+            try visitAll()
+            _ = try eventually("no snapshot to be under way") {
+                try daemon.list("/v1/tenants").contains { $0["snapshot"] as? String == "building" } ? nil : true
+            }
+            try evictAll()
+            let before = try cellBytes()
+            for round in 1...rounds {
+                try visitAll()
+                let full = try cellBytes()
+                try evictAll()
+                let after = try cellBytes()
+                #expect(full > before + Double(count) * 300_000, "round \(round): all were there")
+                #expect(after < before * 1.05 + 2_000_000, "round \(round): \(Int(after)) bytes, \(Int(before)) before")
+            }
+        }
+
+        @Test func aDamagedSnapshotIsBuiltAnew() throws {
+            let daemon = try TestDaemon([.plain("app")])
+            defer { daemon.end() }
+            #expect(try daemon.get("app").text == "app")
+            #expect(try snapshot("app", of: daemon).state == "kept")
+            let folder = daemon.folder.appendingPathComponent("state/tenants")
+            let file = folder.appendingPathComponent(try #require(FileManager.default.contentsOfDirectory(atPath: folder.path).first))
+            var data = try Data(contentsOf: file)
+            data[data.count / 2] ^= 1
+            try data.write(to: file)
+            // Another cell has to read it.
+            #expect(try daemon.admin("/v1/cells/replace", method: "POST").status == 200)
+            #expect(try daemon.get("app").text == "app")
+            try evict("app", of: daemon)
+            #expect(try daemon.get("app").text == "app")
+            #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) >= 2)
+        }
+
+        /// Thousands of revivals of different snapshots in one cell, four isolates at a time, each answer checked. CLOISTER_REVIVALS=100000
+        /// for the long run (scripts/soak-revive).
+        @Test func manyRevivalsOfDifferentSnapshotsInOneCellAllAnswerRight() throws {
+            let count = Int(ProcessInfo.processInfo.environment["CLOISTER_REVIVALS"] ?? "") ?? 1_500
+            let kinds = 12
+            let tenants = (0..<kinds).map { kind in
+                TestTenant(
+                    "t\(kind)",
+                    """
+                    const kind = \(kind), list = Array.from({ length: \(50 + kind * 40) }, (_, i) => ({ i, text: 'item ' + i * kind }));
+                    const byText = new Map(list.map((item) => [item.text, item])), pattern = /(\\d+)$/, symbol = Symbol('s\(kind)');
+                    class Base { static made = 0; #own; constructor(own) { Base.made++; this.#own = own; } get own() { return this.#own; } }
+                    const held = list.map((item) => new Base(item.i)), settled = Promise.resolve(kind);
+                    const closures = list.map((item) => () => item.i * \(kind + 1));
+                    export default { async fetch() {
+                      let sum = 0;
+                      for (const item of list) sum += byText.get(item.text).i + Number(pattern.exec(item.text)[1]) + held[item.i].own + closures[item.i]();
+                      const garbage = []; for (let i = 0; i < 2000; i++) garbage.push({ i, s: 'x' + i });
+                      return Response.json([kind, await settled, Base.made, symbol.description, sum, garbage.length]);
+                    } };
+                    """)
+            }
+            let daemon = try TestDaemon(
+                tenants, configuration: "isolates_per_cell: 4\ncells_per_cordon: 1\ndrain_s: 5\n", workers: 2)
+            defer { daemon.end() }
+            var expected: [String] = []
+            for kind in 0..<kinds {
+                expected.append(try daemon.get("t\(kind)").text)
+                #expect(try snapshot("t\(kind)", of: daemon).state == "kept")
+            }
+            let right = expected
+            let tally = Tally()
+            onThreads(2) { thread in
+                guard let connection = try? daemon.connect() else { return tally.add("no connection") }
+                for round in 0..<(count / 2) {
+                    // The two take different tenants, so that each finds its own evicted.
+                    let kind = (round * 2 + thread) % kinds
+                    try? connection.request("t\(kind).localhost")
+                    tally.add((try? connection.readResponse().text) == right[kind] ? "right" : "wrong")
+                }
+            }
+            #expect(tally["right"] == count / 2 * 2, "\(tally.description)")
+            #expect(try self.count("cloister_revival_duration_seconds_count", of: daemon) > Double(count) * 0.8)
+            #expect(try self.count("cloister_cells_lost_total", of: daemon) == 0)
+        }
+    }
+}

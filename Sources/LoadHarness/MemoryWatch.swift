@@ -1,0 +1,100 @@
+import Foundation
+import Scheduling
+
+/// What a daemon's metrics say of evictions and revivals.
+struct MemoryCounters {
+    var evictions = 0.0
+    var revivals = 0.0
+    var coldStarts = 0.0
+    /// Revivals by the upper bound of their time in seconds, cumulated.
+    var revivalBuckets: [(bound: Double, count: Double)] = []
+
+    init() {}
+
+    /// - Parameter text: Prometheus' text format.
+    init(parsing text: String) {
+        for line in text.split(separator: "\n") where !line.hasPrefix("#") {
+            guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else { continue }
+            let name = line[..<space]
+            if name.hasPrefix("cloister_evictions_total{") {
+                evictions += value
+            } else if name == "cloister_revival_duration_seconds_count" {
+                revivals = value
+            } else if name == "cloister_cold_start_duration_seconds_count" {
+                coldStarts = value
+            } else if name.hasPrefix("cloister_revival_duration_seconds_bucket{"), let start = name.range(of: "le=\"") {
+                let bound = name[start.upperBound...].prefix { $0 != "\"" }
+                revivalBuckets.append((bound == "+Inf" ? .infinity : Double(bound) ?? .infinity, value))
+            }
+        }
+    }
+
+    /// What came after `earlier`.
+    func since(_ earlier: MemoryCounters) -> MemoryCounters {
+        var difference = self
+        difference.evictions = max(evictions - earlier.evictions, 0)
+        difference.revivals -= earlier.revivals
+        difference.coldStarts -= earlier.coldStarts
+        let before = Dictionary(earlier.revivalBuckets.map { ($0.bound, $0.count) }, uniquingKeysWith: { first, _ in first })
+        difference.revivalBuckets = revivalBuckets.map { ($0.bound, $0.count - (before[$0.bound] ?? 0)) }
+        return difference
+    }
+
+    /// Milliseconds that this part of the revivals took at most, by a straight line within a bucket; nil without any.
+    func revivalMilliseconds(at part: Double) -> Double? {
+        guard let total = revivalBuckets.last?.count, total > 0 else { return nil }
+        var lower = (bound: 0.0, count: 0.0)
+        for bucket in revivalBuckets {
+            if bucket.count >= part * total {
+                guard bucket.bound.isFinite, bucket.count > lower.count else { return lower.bound * 1000 }
+                return (lower.bound + (bucket.bound - lower.bound) * (part * total - lower.count) / (bucket.count - lower.count)) * 1000
+            }
+            lower = bucket
+        }
+        return lower.bound * 1000
+    }
+}
+
+extension Observation {
+    var memoryCounters: MemoryCounters {
+        guard let adminPort, let data = AdminQuery.get("/metrics", port: adminPort, token: adminToken) else { return MemoryCounters() }
+        return MemoryCounters(parsing: String(decoding: data, as: UTF8.self))
+    }
+
+    /// Ends all idle isolates.
+    func evictAll() { if let adminPort { _ = AdminQuery.exchange("POST", "/v1/evict", port: adminPort, token: adminToken) } }
+
+    /// Tenants whose snapshot is not there yet, but will be.
+    var snapshotsToCome: Int { list("/v1/tenants").count { $0["snapshot"] as? String == "building" } }
+
+    /// What cells account for, for each tenant, by state.
+    var accountedBytes: LoadReport.BytesPerTenant {
+        var sums: [String: (bytes: Double, count: Double)] = [:]
+        for isolate in list("/v1/isolates") {
+            func bytes(_ field: String) -> Double { Double(isolate[field] as? Int ?? 0) }
+            let kept = bytes("bundle_bytes") + bytes("snapshot_bytes")
+            var state = isolate["state"] as? String ?? ""
+            if state == "trimmed" { state = "hot" }
+            let held = state == "hot" ? bytes("heap_bytes") + bytes("array_buffer_bytes") + kept : kept
+            sums[state, default: (0, 0)].bytes += held
+            sums[state, default: (0, 0)].count += 1
+        }
+        func mean(_ state: String) -> Double? { sums[state].map { $0.bytes / $0.count } }
+        return .init(hot: mean("hot"), warm: mean("warm"), cold: nil)
+    }
+
+    /// The daemon's own proportional set size.
+    var daemonPSSBytes: UInt64 { pid.map { Self.field("Pss:", of: $0) } ?? 0 }
+}
+
+/// How many isolates would have had to be made with foresight.
+enum BeladyBound {
+    /// - Parameters:
+    ///   - arrivals: of the measured phase, in order.
+    ///   - isolates: how many fit at once.
+    static func misses(_ arrivals: [Workload.Arrival], tenants: Int, isolates: Int) -> Int {
+        let items = [EvictionSimulation.Item](repeating: .init(bytes: 1, costNanoseconds: 1), count: tenants)
+        let uses = arrivals.map { EvictionSimulation.Use(nanoseconds: $0.nanoseconds, item: $0.tenant) }
+        return EvictionSimulation(items: items, uses: uses, capacityBytes: max(isolates, 1)).run(.belady).misses
+    }
+}

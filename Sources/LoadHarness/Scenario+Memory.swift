@@ -1,0 +1,117 @@
+import Foundation
+
+/// Scenarios about memory: more tenants than may be hot at once.
+extension Scenario {
+    /// Whether it is about evictions and revivals.
+    var isAboutMemory: Bool { [.pressure, .revive, .registered].contains(self) }
+
+    /// The daemon's configuration where the command line names none.
+    public var usualConfiguration: String {
+        switch self {
+        // Far below what all tenants' isolates would take.
+        case .pressure: "memory_mb: 512\ncells_per_cordon: 1\nisolates_per_cell: 6000\n"
+        // Whoever is called next was evicted long ago.
+        case .revive: "cells_per_cordon: 1\nisolates_per_cell: \(Self.reviveIsolates)\n"
+        case .registered: "memory_mb: 4096\ncells_per_cordon: 2\nisolates_per_cell: 6000\n"
+        default: ""
+        }
+    }
+
+    static let reviveIsolates = 4
+    /// One in so many tenants of `revive` has the large bundle.
+    private static let largeEvery = 16
+
+    /// A router with templates of about a megabyte, most of whose start is making regular expressions and functions.
+    static let routerSource: String = {
+        var lines = [
+            """
+            const routes = new Map();
+            const compile = (text) => {
+              const parts = text.split(/\\{\\{(\\w+)\\}\\}/);
+              return (data) => { let out = ''; for (let i = 0; i < parts.length; i++) out += i % 2 ? data[parts[i]] : parts[i]; return out; };
+            };
+            const add = (path, template, handler) => {
+              const names = [];
+              const pattern = new RegExp('^' + path.replace(/:(\\w+)/g, (_, name) => { names.push(name); return '([^/]+)'; }) + '$');
+              const first = path.split('/')[2];
+              if (!routes.has(first)) routes.set(first, []);
+              routes.get(first).push({ pattern, names, render: compile(template), handler });
+            };
+            """
+        ]
+        for number in 0..<2_500 {
+            lines.append(
+                """
+                add('/api/r\(number)/:id/items/:item', `<html><head><title>{{title}} \(number)</title></head><body><h1>{{name}}</h1><ul><li>{{a}}</li>\
+                <li>{{b}}</li></ul><p>route \(number) lorem ipsum dolor sit amet consectetur adipiscing elit sed do</p></body></html>`, \
+                function handler\(number)(params) { const total = Object.keys(params).length + \(number); \
+                return { title: 'r\(number)', name: params.id, a: params.item, b: total * \(number % 17) }; });
+                """)
+        }
+        lines.append(
+            """
+            export default { fetch(request) {
+              const path = '/api/r7/x/items/y';
+              for (const route of routes.get('r7')) {
+                const found = route.pattern.exec(path);
+                if (!found) continue;
+                const params = {};
+                route.names.forEach((name, index) => { params[name] = found[index + 1]; });
+                return new Response(route.render(route.handler(params)));
+              }
+              return new Response('none', { status: 404 });
+            } };
+            """)
+        return lines.joined(separator: "\n")
+    }()
+
+    /// Every request hits a tenant that was evicted.
+    func revive(_ parameters: ScenarioParameters) -> Workload {
+        let startPolicy = Self.freePolicy.replacing(" }", with: ", startup_cpu_ms: 5000 }")
+        let tenants = (0..<parameters.tenants).map { number in
+            Workload.Tenant("t\(number)", Self.isLarge(number) ? Self.routerSource : Self.smallSource(number), policy: startPolicy)
+        }
+        let rate = parameters.rate ?? 100
+        let arrivals = (0..<Int(rate * parameters.seconds)).map { number in
+            let tenant = number % parameters.tenants
+            return Workload.Arrival(
+                nanoseconds: UInt64(Double(number) / rate * 1e9), tenant: tenant, group: Self.isLarge(tenant) ? 1 : 0)
+        }
+        return Workload(
+            tenants: tenants, groups: ["small", "large"],
+            phases: [Self.visit(parameters.tenants, rate: 50), .init(seconds: parameters.seconds, arrivals: arrivals)], offeredRate: rate)
+    }
+
+    private static func isLarge(_ number: Int) -> Bool { number % largeEvery == largeEvery - 1 }
+
+    /// Tenants whose code differs, so that their snapshots do.
+    static func smallSource(_ number: Int) -> String {
+        "const own = { number: \(number), text: 'tenant \(number)' }; export default { fetch() { return new Response(own.text); } };"
+    }
+
+    /// Azure's popularity over more tenants than fit.
+    func pressure(_ parameters: ScenarioParameters) -> Workload {
+        let rate = parameters.rate ?? 300
+        return mixed(parameters, rate: rate, first: [Self.visit(parameters.tenants, rate: 100)])
+    }
+
+    /// Very many tenants, few of them active.
+    func registered(_ parameters: ScenarioParameters) -> Workload {
+        mixed(parameters, rate: parameters.rate ?? 200, first: [])
+    }
+
+    private func mixed(_ parameters: ScenarioParameters, rate: Double, first: [Workload.Phase]) -> Workload {
+        var random = SplitMix64(seed: parameters.seed)
+        let cumulated = Popularity.cumulated(Popularity.azure(parameters.tenants))
+        func arrivals(_ seconds: Double) -> [Workload.Arrival] {
+            Arrivals.poisson(rate: rate, seconds: seconds, &random) { random in (Popularity.draw(cumulated, &random), 0, 0) }
+        }
+        // Before it counts, those that are called often have come and have their snapshots.
+        let warmUp = Workload.Phase(
+            seconds: min(parameters.seconds, 30), arrivals: arrivals(min(parameters.seconds, 30)), isMeasured: false)
+        return Workload(
+            tenants: (0..<parameters.tenants).map { Workload.Tenant("t\($0)", Self.smallSource($0 % 200), policy: Self.freePolicy) },
+            groups: ["all"], phases: first + [warmUp, .init(seconds: parameters.seconds, arrivals: arrivals(parameters.seconds))],
+            offeredRate: rate)
+    }
+}

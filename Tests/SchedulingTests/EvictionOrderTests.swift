@@ -1,0 +1,151 @@
+import Testing
+
+@testable import Scheduling
+
+@Suite struct EvictionOrderTests {
+    private static let second: UInt64 = 1_000_000_000
+    private static let mebibyte = 1 << 20
+
+    private func order(_ choice: EvictionConfiguration.Choice = .greedyDual) -> EvictionOrder {
+        var configuration = EvictionConfiguration()
+        configuration.choice = choice
+        return EvictionOrder(configuration)
+    }
+
+    /// An order with entities that were used at these seconds.
+    private func order(_ choice: EvictionConfiguration.Choice = .greedyDual, uses: [[UInt64]], bytes: Int = mebibyte) -> EvictionOrder {
+        var order = order(choice)
+        let slots = uses.map { _ in order.add(weight: 100) }
+        let events = uses.indices.flatMap { index in uses[index].map { ($0, index) } }.sorted { $0.0 < $1.0 }
+        for (time, index) in events {
+            if order.isResident(slots[index]) {
+                order.use(slots[index], bytes: bytes, now: time * Self.second)
+            } else {
+                order.admit(slots[index], bytes: bytes, costNanoseconds: 2_000_000, now: time * Self.second)
+            }
+        }
+        return order
+    }
+
+    private func victim(_ order: inout EvictionOrder, at seconds: UInt64, budget: Int = .max, among: ((Int) -> Bool)? = nil) -> Int? {
+        order.victim(now: seconds * Self.second, budgetBytes: budget, mayEvict: among ?? { _ in true })
+    }
+
+    @Test func plainLRUTakesWhoWasNotUsedForLongest() {
+        var order = order(.lru, uses: [[1, 50], [2, 3, 4, 40], [30]])
+        #expect(victim(&order, at: 60) == 2)
+        #expect(victim(&order, at: 60, among: { $0 != 2 }) == 1)
+        #expect(victim(&order, at: 60, among: { _ in false }) == nil)
+    }
+
+    @Test func whoWasUsedOnceIsOnProbation() {
+        var order = order(uses: [[10, 20, 33], [34]])
+        #expect(victim(&order, at: 60) == 1)
+    }
+
+    @Test func whoHoldsMoreForTheSameGoesFirst() {
+        var order = order(uses: [[10, 21, 30], [10, 21, 30]])
+        order.update(1, bytes: 10 * Self.mebibyte)
+        #expect(victim(&order, at: 60) == 1)
+    }
+
+    @Test func whoIsDearToBringBackStays() {
+        var order = order(uses: [[10, 21, 30], [10, 21, 30]])
+        order.update(0, costNanoseconds: 80_000_000)
+        #expect(victim(&order, at: 60) == 1)
+    }
+
+    @Test func whoIsExpectedSoonStaysAndWhoIsNotForLongGoes() {
+        // Every 100 seconds and every 37: both were used just now.
+        var order = order(uses: [[0, 100, 200, 300], [189, 226, 263, 300]])
+        #expect(victim(&order, at: 301) == 0)
+        // Shortly before the next use of the first.
+        #expect(victim(&order, at: 398) == 1)
+    }
+
+    @Test func whoIsOverItsShareGoesBeforeAllOthersThoughItIsUsedAllTheTime() {
+        var uses = (0..<200).map { [UInt64($0)] }
+        uses[7] = Array(0..<300)
+        var order = order(uses: uses)
+        order.update(7, bytes: 100 * Self.mebibyte)
+        let budget = 250 * Self.mebibyte
+        #expect(victim(&order, at: 300, budget: budget) == 7)
+        #expect(victim(&order, at: 300, budget: .max) != 7)
+        // A tenant with the weight for it may hold that much.
+        var weighted = EvictionOrder()
+        for index in 0..<200 {
+            let slot = weighted.add(weight: index == 7 ? 10_000 : 100)
+            weighted.admit(
+                slot, bytes: index == 7 ? 100 * Self.mebibyte : Self.mebibyte, costNanoseconds: 1, now: UInt64(index) * Self.second)
+        }
+        for time in 200..<300 { weighted.use(7, bytes: 100 * Self.mebibyte, now: UInt64(time) * Self.second) }
+        #expect(victim(&weighted, at: 300, budget: budget) != 7)
+    }
+
+    @Test func thoseThatComeRegularlyAreExpectedWhenTheyAreAway() {
+        var order = order(uses: [[0, 100, 200, 300], [3, 50, 220, 290], [100, 200, 300]])
+        for slot in 0..<3 { order.evict(slot, now: 301 * Self.second) }
+        #expect(order.expected(from: 398 * Self.second, until: 401 * Self.second) == [0])
+        #expect(order.expected(from: 301 * Self.second, until: 399 * Self.second).isEmpty)
+        order.admit(0, bytes: 1, costNanoseconds: 1, now: 399 * Self.second)
+        #expect(order.expected(from: 399 * Self.second, until: 401 * Self.second).isEmpty)
+    }
+
+    @Test func whatWasEvictedTooEarlyIsCounted() {
+        var order = order(.lru, uses: [[1], [2], [3]])
+        order.evict(2, now: 10 * Self.second)
+        order.admit(2, bytes: 1, costNanoseconds: 1, now: 11 * Self.second)
+        #expect(order.evictedTooEarly == 1)
+        order.evict(0, now: 12 * Self.second)
+        order.use(1, bytes: 1, now: 13 * Self.second)
+        order.use(2, bytes: 1, now: 14 * Self.second)
+        order.admit(0, bytes: 1, costNanoseconds: 1, now: 15 * Self.second)
+        #expect(order.evictedTooEarly == 1)
+    }
+
+    /// Whatever happens, the order's sums are those of a plain list.
+    @Test(arguments: 1...20) func sumsAndPlacesStayRight(seed: UInt64) {
+        var random = SplitMix64(seed: seed)
+        var order = order()
+        var held: [Int: Int] = [:]
+        var known: Set<Int> = []
+        var now: UInt64 = 0
+        for _ in 0..<3_000 {
+            now += UInt64.random(in: 0..<Self.second, using: &random)
+            switch Int.random(in: 0..<10, using: &random) {
+            case 0: known.insert(order.add(weight: Int.random(in: 1...1000, using: &random)))
+            case 1:
+                if let slot = known.randomElement(using: &random), known.count > 5 {
+                    order.remove(slot)
+                    known.remove(slot)
+                    held[slot] = nil
+                }
+            case 2:
+                if let slot = order.victim(now: now, budgetBytes: 1 << 20, mayEvict: { $0 % 3 != 0 }) {
+                    #expect(held[slot] != nil && slot % 3 != 0)
+                    order.evict(slot, now: now)
+                    held[slot] = nil
+                }
+            default:
+                guard let slot = known.randomElement(using: &random) else { continue }
+                let bytes = Int.random(in: 0...100_000, using: &random)
+                if order.isResident(slot) {
+                    order.use(slot, bytes: bytes, now: now)
+                } else {
+                    order.admit(slot, bytes: bytes, costNanoseconds: 1_000, now: now)
+                }
+                held[slot] = bytes
+            }
+            #expect(order.residentCount == held.count && order.residentBytes == held.values.reduce(0, +))
+        }
+        var seen: [Int] = []
+        var last: UInt64 = 0
+        order.oldestFirst { slot, use in
+            #expect(use >= last)
+            last = use
+            seen.append(slot)
+            return true
+        }
+        #expect(Set(seen) == Set(held.keys) && seen.count == held.count)
+    }
+}

@@ -1,0 +1,230 @@
+import NIOCore
+import Policy
+import Synchronization
+import Testing
+import Wire
+
+@testable import Snapshots
+@testable import Supervisor
+
+/// Budgets, tenants' snapshots, and tenants that a cell has no room for.
+@Suite(.timeLimit(.minutes(2))) struct MemoryTests {
+    private static let gibibyte: UInt64 = 1 << 30
+
+    // MARK: The budget
+
+    /// A supervisor with two cells of one tenant each.
+    private func twoCells(_ machine: MachineMemory) async throws -> (TestSupervisor, [FakeCell]) {
+        let memory = Mutex(machine)
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) }) {
+            $0.isolatesPerCell = 1
+            $0.memoryBudgetBytes = 1 << 50
+            $0.machineMemory = { memory.withLock { $0 } }
+        }
+        var cells: [FakeCell] = []
+        for name in ["a", "b"] {
+            _ = try await test.request(name)
+            let cell = try await test.readyCell()
+            cell.answer(try await cell.nextRequest().id)
+            cells.append(cell)
+        }
+        return (test, cells)
+    }
+
+    /// Lets seconds pass until cells have told what they hold and were told what they may, and returns that.
+    private func budgets(_ test: TestSupervisor, _ cells: [FakeCell], holding: [UInt64]) async throws -> [UInt64] {
+        var last: [UInt64] = []
+        for _ in 0..<3 {
+            try await test.advance(milliseconds: 1_100)
+            // What is measured on other threads counts in the next second.
+            while try await test.onLoop({ $0.ownMemoryBytes == 0 || $0.machineMemory.limitBytes == 0 }) { await Task.yield() }
+            last = []
+            for (cell, bytes) in zip(cells, holding) {
+                try await cell.status { $0.isolateBytes = bytes }
+                last.append(try await cell.budgets.next())
+            }
+        }
+        return last
+    }
+
+    @Test func whatIsTooMuchIsTakenFromCellsByWhatTheyHold() async throws {
+        let (test, cells) = try await twoCells(MachineMemory(limitBytes: 1 << 50, availableBytes: 1 << 49, pressure: 0))
+        // Of the budget the test's own process takes a part, too, which changes as it runs.
+        let holding = [3_000 * Self.gibibyte, 1_000 * Self.gibibyte]
+        let before = try await budgets(test, cells, holding: holding)
+        #expect(before.allSatisfy { $0 > holding[0] }, "nothing is short: \(before)")
+        try await test.onLoop { $0.setMemoryBudget(2_000 * Self.gibibyte) }
+        let after = try await budgets(test, cells, holding: holding)
+        #expect(abs(Double(after[0]) / Double(after[1]) - 3) < 0.001, "\(after)")
+        #expect(after[0] < holding[0] && after[1] < holding[1])
+    }
+
+    @Test func aMachineThatIsShortOfMemoryCutsTheBudget() async throws {
+        let (test, cells) = try await twoCells(MachineMemory(limitBytes: 8 << 30, availableBytes: 0, pressure: 0))
+        let holding = [3 * Self.gibibyte, Self.gibibyte]
+        let told = try await budgets(test, cells, holding: holding)
+        #expect(told[0] < holding[0] && told[1] < holding[1], "\(told)")
+    }
+
+    @Test func underPressureCellsMayHoldLessEachSecondAndMoreWhenItIsOver() async throws {
+        let pressure = Mutex(0.5)
+        let test = try await TestSupervisor([.test("a")]) {
+            $0.memoryBudgetBytes = 1 << 40
+            $0.machineMemory = { MachineMemory(limitBytes: 1 << 41, availableBytes: 1 << 40, pressure: pressure.withLock { $0 }) }
+        }
+        _ = try await test.request("a")
+        let cell = try await test.readyCell()
+        func second() async throws -> Double {
+            try await test.advance(milliseconds: 1_100)
+            try await cell.status()
+            _ = try await cell.budgets.next()
+            return try await test.onLoop { $0.memoryFactor }
+        }
+        func measured(_ value: Double) async throws {
+            pressure.withLock { $0 = value }
+            while try await test.onLoop({ $0.machineMemory.pressure }) != value { _ = try await second() }
+        }
+        try await measured(0.5)
+        var factors: [Double] = []
+        for _ in 0..<8 { factors.append(try await second()) }
+        #expect(factors == factors.sorted(by: >) && abs(factors.last! - 0.3) < 0.001, "\(factors)")
+        try await measured(0)
+        factors = []
+        for _ in 0..<40 { factors.append(try await second()) }
+        #expect(factors == factors.sorted() && factors.last == 1, "\(factors)")
+    }
+
+    // MARK: Cold tenants
+
+    @Test func aTenantThatACellHasNoRoomForIsGivenToItAgainWhenItIsUsed() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        let first = try await cell.next(.request).id
+        // Not while a request is under way.
+        cell.send(.cold, id: version)
+        cell.answer(first)
+        let second = try await test.request()
+        cell.answer(try await cell.next(.request).id, "same")
+        #expect(try await second.next() == .head(status: 200, headers: "", body: "same", isComplete: true))
+        cell.send(.cold, id: version)
+        #expect(try await cell.next(.retire).id == version)
+        cell.send(.isolateEnded, id: version)
+        let third = try await test.request()
+        let again = try await cell.next(.tenant).id
+        #expect(again != version)
+        cell.answer(try await cell.next(.request).id, "again")
+        #expect(try await third.next() == .head(status: 200, headers: "", body: "again", isComplete: true))
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aVersionThatACellDoesNotHaveCannotBeCold() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        try await cell.nextRequest()
+        cell.send(.cold, id: 77)
+        try await cell.expectEnd()
+    }
+
+    // MARK: Snapshots
+
+    private final class FakeSnapshots: TenantSnapshots {
+        let outcome: SnapshotBuildOutcome
+        let kept = Mutex<[TenantSnapshotStore.Key: SnapshotFrame]>([:])
+        let builds = Atomic<Int>(0)
+
+        init(_ outcome: SnapshotBuildOutcome) { self.outcome = outcome }
+
+        func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key {
+            TenantSnapshotStore.Key(name: bundle.tenant + String(decoding: bundle.modules[0].data, as: UTF8.self))
+        }
+        func contains(_ key: TenantSnapshotStore.Key) -> Bool { kept.withLock { $0[key] != nil } }
+        func remove(_ key: TenantSnapshotStore.Key) { kept.withLock { $0[key] = nil } }
+        func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? { kept.withLock { $0[key] } }
+        func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {
+            builds.add(1, ordering: .sequentiallyConsistent)
+            if case .built(let frame) = outcome { kept.withLock { $0[key] = frame } }
+            return outcome
+        }
+        var storeBytes: Int { kept.withLock { $0.values.reduce(0) { $0 + $1.delta.count } } }
+    }
+
+    private func started(_ kind: StartKind, _ version: UInt64, in cell: FakeCell) {
+        cell.send(.started, extra: kind.rawValue, id: version, ByteBuffer(integer: UInt64(2_000_000), endianness: .little))
+    }
+
+    private func report(_ test: TestSupervisor) async throws -> TenantReport { try #require(await test.supervisor.tenants().first) }
+
+    @Test func aTenantThatHasStartedGetsASnapshotAndItsNextCellHasItAtOnce() async throws {
+        let snapshots = FakeSnapshots(.built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])))
+        let test = try await TestSupervisor { $0.snapshots = snapshots }
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        #expect(try await report(test).snapshot == "none")
+        started(.source, version, in: cell)
+        let frame = try await cell.next(.tenantSnapshot)
+        #expect(frame.id == version)
+        #expect(try await report(test).snapshot == "kept")
+        // A second start from the source builds none.
+        started(.source, version, in: cell)
+        cell.die()
+        try await cell.expectEnd()
+        let next = try await test.readyCell()
+        _ = try await test.request()
+        try await next.next(.tenant)
+        try await next.next(.tenantSnapshot)
+        next.answer(try await next.next(.request).id)
+        #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 1)
+    }
+
+    @Test func whyThereIsNoneIsShownAndItIsNotTriedAgain() async throws {
+        let snapshots = FakeSnapshots(.refused("a module looks at the clock"))
+        let test = try await TestSupervisor { $0.snapshots = snapshots }
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        started(.source, version, in: cell)
+        while try await report(test).snapshot != "refused" {}
+        #expect(try await report(test).snapshotReason == "a module looks at the clock")
+        started(.source, version, in: cell)
+        _ = try await test.request()
+        cell.answer(try await cell.next(.request).id)
+        #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 1)
+    }
+
+    @Test func aSnapshotThatACellCannotUseLeavesTheStore() async throws {
+        let snapshots = FakeSnapshots(.built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])))
+        let test = try await TestSupervisor { $0.snapshots = snapshots }
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        started(.source, version, in: cell)
+        try await cell.next(.tenantSnapshot)
+        cell.send(.snapshotRefused, id: version, ByteBuffer(string: "does not fit"))
+        while try await report(test).snapshot != "refused" {}
+        #expect(try await report(test).snapshotReason == "a cell cannot use it: does not fit")
+        #expect(snapshots.storeBytes == 0)
+    }
+
+    @Test func aPolicyCanDoWithout() async throws {
+        let snapshots = FakeSnapshots(.built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])))
+        var policy = TenantPolicy.test("a")
+        policy.snapshot = .off
+        let test = try await TestSupervisor([policy]) { $0.snapshots = snapshots }
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        started(.source, version, in: cell)
+        _ = try await test.request()
+        cell.answer(try await cell.next(.request).id)
+        #expect(try await report(test).snapshot == "off")
+        #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 0)
+    }
+}
