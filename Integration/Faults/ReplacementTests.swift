@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import IntegrationHarness
 import Testing
 
@@ -52,6 +53,46 @@ extension FaultTests {
             load.end()
             print("replaced \(pids.count) cells 4 times in \(seconds) s; requests: \(load.tally.description)")
             #expect(load.wrongs.isEmpty && load.tally["ok"] == load.tally["sent"], "\(load.wrongs) \(load.tally.description)")
+        }
+
+        /// An update of V8 or of the cell, as a package manager makes it: another file in the place of the old one.
+        @Test func anUpdatedExecutableReachesAllCellsWithoutALostRequest() throws {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-cell-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            let cell = folder.appendingPathComponent("cloister-cell")
+            let original = TestDaemon.binaries.appendingPathComponent("cloister-cell")
+            try FileManager.default.copyItem(at: original, to: cell)
+            let daemon = try TestDaemon(FaultLoad.tenants, configuration: FaultTests.patient, workers: 2, cell: cell.path)
+            defer { daemon.end() }
+            for tenant in FaultLoad.tenants { #expect(try daemon.get(tenant.name, "/quick/0").status == 200) }
+            let load = FaultLoad(daemon, threads: Self.threads, seed: 2)
+            let built = daemon.logLines.count { $0["message"] == "base snapshot built" }
+            let inode = try self.inode("/proc/\(try #require(daemon.cells().first))/exe")
+            _ = try replaceCells(daemon)
+            #expect(daemon.logLines.count { $0["message"] == "base snapshot built" } == built, "nothing had changed")
+            try FileManager.default.copyItem(at: original, to: folder.appendingPathComponent("new"))
+            #expect(rename(folder.appendingPathComponent("new").path, cell.path) == 0)
+            let start = Date()
+            _ = try replaceCells(daemon)
+            let seconds = Date().timeIntervalSince(start)
+            // Base snapshots refer to what lies in the executable: with another one they are made anew.
+            #expect(daemon.logLines.count { $0["message"] == "base snapshot built" } == built + 2)
+            _ = try eventually("all cells to be of the new executable") {
+                try daemon.cells().allSatisfy { try self.inode("/proc/\($0)/exe") != inode } ? true : nil
+            }
+            for tenant in FaultLoad.tenants { #expect(try daemon.get(tenant.name, "/quick/0").status == 200) }
+            load.end()
+            print("an updated executable reached all cells after \(seconds) s; requests: \(load.tally.description)")
+            #expect(load.wrongs.isEmpty && load.tally["ok"] == load.tally["sent"], "\(load.wrongs) \(load.tally.description)")
+            // Tenants' snapshots are made anew, too, and fit.
+            #expect(!daemon.logLines.contains { $0["reason"]?.contains("a cell cannot use it") == true })
+        }
+
+        private func inode(_ path: String) throws -> UInt64 {
+            var status = stat()
+            guard stat(path, &status) == 0 else { throw ClientError("\(path): \(String(cString: strerror(errno)))") }
+            return UInt64(status.st_ino)
         }
     }
 }

@@ -17,6 +17,8 @@ final class Cell: @unchecked Sendable {
     let name: String
     let key: CellKey
     let process: any SpawnedCell
+    /// Which origin it comes from.
+    let originNumber: Int
     /// Until the cell is gone each keeps the other.
     let supervisor: Supervisor
 
@@ -66,6 +68,7 @@ final class Cell: @unchecked Sendable {
         self.name = name
         self.key = key
         self.process = process
+        originNumber = supervisor.originNumber
         self.supervisor = supervisor
         toldWorkers = supervisor.configuration.workersPerCell
         lastHeardNanoseconds = supervisor.now

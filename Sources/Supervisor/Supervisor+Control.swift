@@ -72,6 +72,13 @@ extension Supervisor: SupervisorControl {
     }
 
     public func replaceCells() async -> [String] {
+        do {
+            let renewed = configuration.renewedOrigin
+            if let origin = try await blockingPool.runIfActive({ try renewed() }) { await onLoop { [self] in take(origin) } }
+        } catch {
+            logger.error("cells cannot be started from what is installed, and are not replaced", metadata: ["reason": "\(error)"])
+            return []
+        }
         let names = await onLoop { [self] in cells.values.flatMap { $0 }.map(\.name).sorted() }
         let replaced: EventLoopFuture<Void> = eventLoop.flatSubmit { [self] in self.replaceCells() }
         try? await replaced.get()

@@ -101,7 +101,7 @@ extension Supervisor {
 
     /// A cell was given a version: its snapshot goes with it, where there is one.
     func sendSnapshot(of version: TenantVersionRecord, to cell: Cell) {
-        guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots)
+        guard let snapshots = configuration.snapshots, cell.originNumber == originNumber, let key = snapshotKey(of: version, snapshots)
         else { return }
         if case .refused = version.snapshot { return }
         // One small file that was written by this host; the request waits for it rather than for a start from the source.
@@ -135,13 +135,14 @@ extension Supervisor {
         else { return }
         version.snapshot = .queued
         snapshotBuilds += 1
-        let (bundle, jit) = (version.bundle, version.key.jit)
+        let (bundle, jit, origin) = (version.bundle, version.key.jit, originNumber)
         // One at a time, so that a wave of new tenants does not take the processors from those that are served.
         snapshotPool.runIfActive(eventLoop: eventLoop) { snapshots.build(bundle, jit: jit, as: key) }
             .whenComplete { [weak self] result in
                 guard let self else { return }
                 snapshotBuilds -= 1
                 // It is a difference from a base snapshot that new cells do not have.
+                guard origin == originNumber else { return }
                 takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
             }
     }
@@ -151,7 +152,7 @@ extension Supervisor {
         case .built(let frame):
             version.snapshot = .kept
             metrics.snapshotBuilds.with(["built"]).increment()
-            for cell in version.cells.values where cell.state == .ready {
+            for cell in version.cells.values where cell.state == .ready && cell.originNumber == originNumber {
                 cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
             }
         case .refused(let why):
@@ -194,6 +195,7 @@ extension Supervisor {
 
     func takeSnapshotRefused(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         let version = try version(header, of: cell)
+        guard cell.originNumber == originNumber else { return }
         // Made anew by the next version, or after the next start.
         if let key = version.snapshotKey { configuration.snapshots?.remove(key) }
         takeSnapshot(

@@ -10,8 +10,10 @@ import Wire
 /// Owns tenants, cells and requests. Everything but `SupervisorControl` runs on one event loop; there are no locks.
 public final class Supervisor: @unchecked Sendable {
     let eventLoop: any EventLoop
-    let configuration: SupervisorConfiguration
-    let spawner: any CellSpawner
+    var configuration: SupervisorConfiguration
+    var spawner: any CellSpawner
+    /// How many times cells' origin has changed.
+    var originNumber = 0
     let logger: Logger
     let metrics: SupervisorMetrics
     /// Reads policies; not on the event loop.

@@ -11,6 +11,7 @@ import Sandbox
 import ServiceLifecycle
 import Snapshots
 import Supervisor
+import Synchronization
 import Telemetry
 import UnixSignals
 import Wire
@@ -44,10 +45,11 @@ struct Daemon {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         // What all requests pass through goes before everything that works for one of them.
         group.next().execute { Self.frontSchedule.apply() }
-        let supervisor = try await startSupervisor(prepared, group.next(), registry, logger)
+        let supervisor = try await startSupervisor(prepared, folder, group.next(), registry, logger)
         let certificate = FrontCertificate(configuration)
         let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)
-        let reload = Reloading(supervisor: supervisor, gateway: gateway, certificate: certificate, configurationFile: configurationFile, logger: logger)
+        let reload = Reloading(
+            supervisor: supervisor, gateway: gateway, certificate: certificate, configurationFile: configurationFile, logger: logger)
         let admin = try startAdmin(folder, supervisor, reload, registry, logger)
         logger.info(
             "listening",
@@ -81,8 +83,28 @@ struct Daemon {
         }
     }
 
+    /// What cells are started from, where the cell's executable or a library of it is another by now.
+    private func renewedOrigin(_ installed: Installed, _ folder: StateFolder, _ logger: Logger) throws -> CellOrigin? {
+        try installed.fingerprint.withLock { known in
+            let fingerprint = try CellExecutable(path: cell).fingerprint
+            guard fingerprint != known else { return nil }
+            let prepared = try prepare(folder, logger)
+            known = prepared.fingerprint
+            return CellOrigin(
+                spawner: SandboxSpawner(prepared.launcher), snapshot: prepared.snapshot, jitlessSnapshot: prepared.jitlessSnapshot,
+                snapshots: prepared.snapshots)
+        }
+    }
+
+    /// The executable that cells are started from.
+    private final class Installed: Sendable {
+        let fingerprint: Mutex<String>
+        init(_ fingerprint: String) { self.fingerprint = Mutex(fingerprint) }
+    }
+
     /// What cells are started with.
     private struct Prepared {
+        var fingerprint: String
         var launcher: CellLauncher
         var snapshot: [UInt8]
         var jitlessSnapshot: [UInt8]
@@ -106,7 +128,8 @@ struct Daemon {
             let tenants = try TenantSnapshotStore(
                 folder, key: key, identity: identity, limitBytes: configuration.snapshotStoreMegabytes << 20)
             return Prepared(
-                launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase, hashSeed: key.hashSeed,
+                fingerprint: executable.fingerprint, launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase,
+                hashSeed: key.hashSeed,
                 snapshots: BuiltTenantSnapshots(
                     store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
         } catch let error as SandboxFailure {
@@ -134,7 +157,7 @@ struct Daemon {
     }
 
     private func startSupervisor(
-        _ prepared: Prepared, _ eventLoop: any EventLoop, _ registry: MetricsRegistry, _ logger: Logger
+        _ prepared: Prepared, _ folder: StateFolder, _ eventLoop: any EventLoop, _ registry: MetricsRegistry, _ logger: Logger
     ) async throws -> Supervisor {
         var settings = SupervisorConfiguration()
         settings.workersPerCell = configuration.workers ?? max(1, System.coreCount)
@@ -156,6 +179,8 @@ struct Daemon {
         settings.jitlessSnapshot = prepared.jitlessSnapshot
         settings.hashSeed = prepared.hashSeed
         settings.snapshots = prepared.snapshots
+        let installed = Installed(prepared.fingerprint)
+        settings.renewedOrigin = { try renewedOrigin(installed, folder, logger) }
         settings.memoryBudgetBytes = Self.memoryBudget(configuration)
         settings.evictsLRU = configuration.eviction == .lru
         if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }

@@ -233,6 +233,7 @@ private final class FuzzCell: SpawnedCell, Sendable {
         var sent = 0
         while sent < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.send(cellEnd, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL)) }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { return }
             sent += count
         }
@@ -259,6 +260,8 @@ private final class FuzzCell: SpawnedCell, Sendable {
         var got = 0
         while got < count {
             let more = bytes.withUnsafeMutableBytes { recv(cellEnd, $0.baseAddress! + got, count - got, 0) }
+            // The fuzzer has a timer.
+            if more < 0, errno == EINTR { continue }
             hold(more > 0, "the supervisor closed a cell that had said nothing wrong")
             got += more
         }
