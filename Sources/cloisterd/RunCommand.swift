@@ -26,7 +26,8 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let daemon = Daemon(
-            configuration: try merged(), configurationFile: config, jsonLogs: jsonLogs, cell: cell ?? Self.cellBesideThis, isSandboxed: !insecureNoSandbox)
+            configuration: try merged(), configurationFile: config, jsonLogs: jsonLogs, cell: cell ?? Self.cellBesideThis,
+            isSandboxed: !insecureNoSandbox)
         try await daemon.run()
     }
 
