@@ -106,8 +106,9 @@ final class Ticker: @unchecked Sendable {
             guard cell.configuration.preempts else { return }
             if running.preemptedAt == nil, isOver(running, now: now) {
                 running.preemptedAt = now
+                running.preemptedAtCPU = Clock.read(worker.cpuClock)
                 isolate.isolate?.preempt()
-            } else if let since = running.preemptedAt, !running.isHandedOff, now &- since > Self.stallNanoseconds {
+            } else if !running.isHandedOff, isStalled(running, of: worker, now: now) {
                 running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff() }
             }
             if running.preemptedAt != nil, !running.isHandedOff { awaitsSwitch = true }
