@@ -4,7 +4,9 @@ import Testing
 
 extension HostileCase {
     static let memory: [HostileCase] = [
-        .worker(17, "push loop", loss: .replaced, each("/objects /numbers /doubles /unshift /keys /later", .memoryLimit)),
+        .worker(
+            17, "push loop", policy: limits(cpu: 5000), loss: .replaced,
+            each("/objects /numbers /doubles /unshift /keys /later", .memoryLimit)),
         .worker(
             18, "spread of a string of 10⁹", loss: .allowed,
             [.get("/billion", .answers("RangeError"))]
