@@ -113,6 +113,7 @@ extension TenantIsolate {
     private func revive() -> Bool {
         guard phase == .cold, let snapshot = cell.lock.withLock({ version.snapshot }) else { return false }
         cell.makeRoomForIsolate(besides: self)
+        didOwnWork = true
         let before = Clock.monotonicNanoseconds
         do {
             take(try revived(from: snapshot))
@@ -325,6 +326,7 @@ extension TenantIsolate {
 
     private func trim() {
         guard phase == .ready, requests.isEmpty else { return }
+        didOwnWork = true
         isolate?.trim()
         cell.trimmed(self)
     }
@@ -335,7 +337,10 @@ extension TenantIsolate {
         if reason.eviction != nil, cell.lock.withLock({ openRequests > 0 }) { return }
         let wasHot = isolate != nil
         if wasHot, let reason = reason.eviction { cell.evicted(self, reason) }
-        if wasHot { disposeOfIsolate() }
+        if wasHot {
+            didOwnWork = true
+            disposeOfIsolate()
+        }
         let isRetired = reason.eviction == nil
         if isRetired { cell.remove(self) }
         // Also the sign that no log line will name this version again.

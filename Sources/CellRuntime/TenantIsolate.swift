@@ -83,6 +83,8 @@ final class TenantIsolate: RuntimeHost {
     var turnIsAbortByLimit = false
     var lastWorker = -1
     var logLinesThisTurn = 0
+    /// It was revived, trimmed or disposed of: work that no request caused, or should pay for.
+    var didOwnWork = false
     var droppedLogLines: UInt32 = 0
     /// Set by `ready` and `startFailed`.
     var startFailure: String?

@@ -188,7 +188,15 @@ final class Worker: @unchecked Sendable {
                 guard let spare = spareFiber ?? cell.fibers.lease() else { break }
                 spareFiber = spare
                 guard let event = nextEvent(of: isolate, sliceStart: now, isFirst: turns == 0) else { break }
-                guard isolate.begin(event, on: spare) else { continue }
+                let begins = isolate.begin(event, on: spare)
+                if isolate.didOwnWork {
+                    // The tenant has its part of the processors for it, but no request is charged.
+                    isolate.didOwnWork = false
+                    let spent = Clock.monotonicNanoseconds &- clock
+                    clock &+= spent
+                    cpuNanoseconds &+= cpu.used(inNanoseconds: spent)
+                }
+                guard begins else { continue }
                 spareFiber = nil
             }
             publish(isolate, sliceStart: now)

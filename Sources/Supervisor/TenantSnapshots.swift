@@ -56,6 +56,8 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
     public var storeBytes: Int { store.totalBytes }
 
     public func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {
+        // Another tenant may have the same code.
+        if let known = read(key) { return .built(known) }
         let base = jit ? base : jitlessBase
         do {
             let blob: [UInt8]

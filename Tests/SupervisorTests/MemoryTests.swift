@@ -74,6 +74,7 @@ import Wire
         }
         _ = try await test.request("a")
         let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
         func second() async throws -> Double {
             try await test.advance(milliseconds: 1_100)
             try await cell.status()

@@ -87,7 +87,7 @@ import Testing
         #expect(
             fromSupervisor == [
                 .configure, .tenant, .retire, .request, .requestBody, .responseCredit, .abort, .ping, .drain, .tenantSnapshot, .budget,
-                .evict, .list,
+                .evict, .list, .workers,
             ])
         #expect(
             fromCell == [
