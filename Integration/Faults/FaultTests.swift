@@ -7,7 +7,7 @@ import Testing
 /// `CLOISTER_FAULTS` says how many faults the random run injects, `CLOISTER_SEED` which run it is; both are printed.
 @Suite(.serialized) struct FaultTests {
     /// Nobody is moved or suspended: what is tested here are the faults, not what they bring upon tenants.
-    static let patient = "drain_s: 5\ncell_silence_s: 2\nquarantine_after: 0\nquarantine_cells: 0\nsuspend_after: 0\n"
+    static let patient = "drain_s: 5\ncell_start_s: 10\ncell_silence_s: 2\nquarantine_after: 0\nquarantine_cells: 0\nsuspend_after: 0\n"
     /// Within this time after a fault everybody is served again.
     static let recoverySeconds = 30.0
 }

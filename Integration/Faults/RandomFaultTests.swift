@@ -5,7 +5,7 @@ import Testing
 
 extension FaultTests {
     @Suite(.serialized) struct RandomFaults {
-        private static let faults = ProcessInfo.processInfo.environment["CLOISTER_FAULTS"].flatMap { Int($0) } ?? 100
+        private static let faults = ProcessInfo.processInfo.environment["CLOISTER_FAULTS"].flatMap { Int($0) } ?? 60
         private static let seed =
             ProcessInfo.processInfo.environment["CLOISTER_SEED"].flatMap { UInt64($0) } ?? UInt64.random(in: 0..<1_000_000)
         /// Right answers after each fault before the next.

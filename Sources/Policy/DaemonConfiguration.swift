@@ -45,7 +45,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
     /// The lost cell that a tenant is suspended after; 0: none.
     public var suspendAfter = 2
 
-    /// A cell that leaves a question unanswered for this long is ended.
+    /// A cell that is not ready after this long, or leaves a question unanswered for this long, is ended.
+    public var cellStartSeconds = 20
     public var cellSilenceSeconds = 10
 
     /// How long draining may take.

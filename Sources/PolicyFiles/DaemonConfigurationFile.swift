@@ -68,6 +68,7 @@ public enum DaemonConfigurationFile {
         ("machine_concurrency", 1...1_000_000, \.machineConcurrency),
         ("machine_queue", 0...1_000_000, \.machineQueue),
         ("snapshot_store_mb", 16...(1 << 20), \.snapshotStoreMegabytes),
+        ("cell_start_s", 1...600, \.cellStartSeconds),
         ("cell_silence_s", 1...600, \.cellSilenceSeconds),
         ("quarantine_after", 0...100, \.quarantineAfter),
         ("quarantine_window_s", 1...86_400, \.quarantineWindowSeconds),

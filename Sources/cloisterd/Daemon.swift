@@ -169,6 +169,7 @@ struct Daemon {
         settings.machineConcurrency = configuration.machineConcurrency
         settings.machineQueue = configuration.machineQueue
         settings.preempts = configuration.preempt
+        settings.cellStartSeconds = configuration.cellStartSeconds
         settings.cellSilenceSeconds = configuration.cellSilenceSeconds
         settings.quarantine.limitBreaches = configuration.quarantineAfter
         settings.quarantine.windowNanoseconds = UInt64(configuration.quarantineWindowSeconds) * 1_000_000_000

@@ -45,6 +45,7 @@ import Testing
             idle_s: 103
             machine_concurrency: 104
             machine_queue: 105
+            cell_start_s: 89
             cell_silence_s: 90
             quarantine_after: 91
             quarantine_window_s: 92
@@ -91,6 +92,7 @@ import Testing
         wanted.idleSeconds = 103
         wanted.machineConcurrency = 104
         wanted.machineQueue = 105
+        wanted.cellStartSeconds = 89
         wanted.cellSilenceSeconds = 90
         wanted.quarantineAfter = 91
         wanted.quarantineWindowSeconds = 92
