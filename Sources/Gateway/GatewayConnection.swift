@@ -357,9 +357,10 @@ final class GatewayConnection: ChannelDuplexHandler {
             context?.close(promise: nil)
             return
         }
-        if isComplete, !isHandshaking { context?.close(mode: .output, promise: nil) }
-        // Without waiting for the peer's farewell, which may never come.
-        transport.close(promise: nil)
+        guard isComplete, !isHandshaking, let context else { return transport.close(promise: nil) }
+        context.close(mode: .output, promise: nil)
+        // The farewell is written once a flush that is under way has ended. The peer's may never come and is not waited for.
+        context.eventLoop.assumeIsolated().execute { transport.close(promise: nil) }
     }
 
     /// Refuses what cannot be read as a request, and everything after it.

@@ -116,7 +116,8 @@ final class GatewayCore {
 
     /// A client without connections that has its whole allowance is as good as unknown.
     private func forget(_ client: ClientRecord) {
-        guard client.connections == 0, client.isFull || clients.count > Self.rememberedClientsLimit else { return }
+        guard client.connections == 0 else { return }
+        guard limits.requestsPerSecondPerAddress == 0 || client.isFull || clients.count > Self.rememberedClientsLimit else { return }
         clients[client.address] = nil
     }
 

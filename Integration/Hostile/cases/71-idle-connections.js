@@ -1,0 +1,2 @@
+// Behind ten thousand connections that say nothing.
+export default { fetch() { return new Response('here'); } };
