@@ -19,7 +19,7 @@ final class Ticker: @unchecked Sendable {
 
     private unowned let cell: Cell
     private let workers: [Worker]
-    /// Some turn was asked to suspend itself, has not, and keeps its worker's place.
+    /// Some turn was asked to suspend itself, has not, and keeps its worker's place while others wait.
     private var awaitsSwitch = false
     /// Some turn takes longer than workers leave the socket alone for.
     private var isSlow = false
@@ -111,7 +111,8 @@ final class Ticker: @unchecked Sendable {
             } else if !running.isHandedOff, isStalled(running, of: worker, now: now) {
                 running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff() }
             }
-            if running.preemptedAt != nil, !running.isHandedOff { awaitsSwitch = true }
+            // While nobody waits its place is not handed on, and the ticker must see to the socket: somebody may be about to come.
+            if running.preemptedAt != nil, !running.isHandedOff { awaitsSwitch = cell.lock.withLock { cell.queue.waitingCount > 0 } }
             if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
         if isStuck { giveUp(worker) }
