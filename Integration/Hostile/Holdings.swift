@@ -58,11 +58,6 @@ struct Holdings: Sendable {
         return found
     }
 
-    /// Cells that were started to build a snapshot and end when it is there.
-    static func builders(of pid: pid_t) -> Int {
-        descendants(of: pid).count { text("/proc/\($0)/cmdline").contains("build") }
-    }
-
     static func residentBytes(of pid: pid_t) -> Int {
         let line = text("/proc/\(pid)/status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }
         return (line?.split(whereSeparator: { $0 == " " || $0 == "\t" }).dropFirst().first.flatMap { Int($0) } ?? 0) << 10

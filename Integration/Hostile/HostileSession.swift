@@ -32,7 +32,10 @@ final class HostileSession: @unchecked Sendable {
         try daemon.removePolicy("visitor")
         try daemon.reload()
         let pid = daemon.process.processIdentifier
-        _ = try eventually("the start to be over") { Holdings.builders(of: pid) == 0 ? true : nil }
+        // Builders of snapshots end when they are done; what stays are the cells.
+        _ = try eventually("the start to be over") { [daemon] in
+            Set(Holdings.descendants(of: pid)).isSubset(of: try daemon.cells()) ? true : nil
+        }
         before = Holdings(of: pid)
     }
 

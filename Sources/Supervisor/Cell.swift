@@ -57,6 +57,9 @@ final class Cell: @unchecked Sendable {
     /// Lists that were asked for, by the number of the question.
     var isolateQueries: [UInt64: IsolateQuery] = [:]
     var lastHeardNanoseconds: UInt64
+    /// Frames of this second that concern nothing.
+    var strayFrames = 0
+    var straySecond: UInt64 = 0
     /// Why the cell was told to end, if it was.
     private(set) var endReason: String?
     /// It ends because nobody needs it: no loss.

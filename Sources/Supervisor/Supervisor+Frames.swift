@@ -89,7 +89,24 @@ extension Supervisor {
     private func request(_ id: UInt64, of cell: Cell) throws -> RequestRecord? {
         if let record = cell.request(id) { return record }
         guard openRequests[id] == nil else { throw ProtocolViolation("request \(RequestID.text(id)) is not in its hands") }
+        try noteStrayFrame(of: cell)
         return nil
+    }
+
+    /// Frames a second that may come too late for their request, as they do when it is given up. A cell that sends more only keeps the supervisor
+    /// from its work.
+    static let strayFramesPerSecondLimit = 100_000
+
+    private func noteStrayFrame(of cell: Cell) throws {
+        let second = now / 1_000_000_000
+        if cell.straySecond != second {
+            cell.straySecond = second
+            cell.strayFrames = 0
+        }
+        cell.strayFrames += 1
+        guard cell.strayFrames <= Self.strayFramesPerSecondLimit else {
+            throw ProtocolViolation("more than \(Self.strayFramesPerSecondLimit) frames a second that concern nothing")
+        }
     }
 
     // MARK: Responses
@@ -273,6 +290,8 @@ extension Supervisor {
     }
 
     private func takeStatus(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        // One a second is asked for.
+        try noteStrayFrame(of: cell)
         cell.status = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
             var reader = ByteReader(bytes)
             return try CellStatus(from: &reader)
