@@ -57,7 +57,7 @@ extension HostileCase {
     }
 
     private static func endlessAnswer(_ stage: HostileStage) throws {
-        let reader = try stage.daemon.connect()
+        var reader: Connection! = try stage.daemon.connect()
         reader.setReceiveBuffer(64 << 10)
         try reader.request("\(stage.offender).localhost", "/out")
         _ = try reader.readHead()
@@ -74,7 +74,8 @@ extension HostileCase {
         #expect(last < 32 << 20, "\(last) bytes were made for nobody")
         // And goes on where it was.
         for _ in 0..<200 { #expect(try reader.readChunk()?.allSatisfy { $0 == 97 } == true) }
-        reader.shut()
+        // Closed with bytes unread: a reset.
+        reader = nil
         _ = try eventually("the stream to be cancelled") { try stage.get("/pulled").text.hasSuffix(" 1") ? true : nil }
     }
 
