@@ -72,10 +72,13 @@ extension Scenario {
             Workload.Tenant("t\(number)", Self.isLarge(number) ? Self.routerSource : Self.smallSource(number), policy: startPolicy)
         }
         let rate = parameters.rate ?? 100
-        let arrivals = (0..<Int(rate * parameters.seconds)).map { number in
-            let tenant = number % parameters.tenants
-            return Workload.Arrival(
-                nanoseconds: UInt64(Double(number) / rate * 1e9), tenant: tenant, group: Self.isLarge(tenant) ? 1 : 0)
+        var random = SplitMix64(seed: parameters.seed)
+        // In turn, at random times: whoever comes next was called longest ago.
+        var next = 0
+        let arrivals = Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { _ in
+            defer { next += 1 }
+            let tenant = next % parameters.tenants
+            return (tenant, Self.isLarge(tenant) ? 1 : 0, 0)
         }
         return Workload(
             tenants: tenants, groups: ["small", "large"],
