@@ -244,6 +244,8 @@ extension EndToEndTests {
                 let full = try cellBytes()
                 try evictAll()
                 let after = try cellBytes()
+                // Or the tenants would be found to come regularly, and be brought back ahead.
+                if round % 2 == 0 { Thread.sleep(forTimeInterval: 3) }
                 #expect(full > before + Double(count) * 300_000, "round \(round): all were there")
                 #expect(after < before * 1.05 + 2_000_000, "round \(round): \(Int(after)) bytes, \(Int(before)) before")
             }
