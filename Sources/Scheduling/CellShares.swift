@@ -47,7 +47,7 @@ public struct CellShares: Sendable {
     private static let gain = 0.3
     private static let averageGain = 0.3
     /// A cell that cannot use its part (fewer workers than that would take) must not drive the others' to nothing.
-    private static let largestCorrection = 8.0
+    private static let largestCorrection = 4.0
     /// How fast a correction is forgotten while a cell has nothing to do.
     private static let relaxation = 0.95
 

@@ -217,7 +217,7 @@ import Testing
 
     @Test func drainingAnswersWhatIsInFlight() async throws {
         try await run { request in
-            let delay = request.request.url.hasSuffix("now") ? 0 : 50
+            let delay = request.request.url.hasSuffix("now") ? 0 : 1_000
             request.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(Int64(delay))) { request.answer(200, "", "late") }
         } _: { gateway, port, group in
             let idle = try await TLSClient.connect(port: port, group: group)
