@@ -7,9 +7,6 @@ public enum SnapshotBuilder {
     /// A builder that takes longer is ended.
     public static let deadlineSeconds = 60
 
-    /// What a tenant's builder has of the machine beside busy cells: nobody waits for it.
-    private static let tenantShare = 0.1
-
     /// Why there is no snapshot.
     public struct Failure: Error, CustomStringConvertible {
         public var description: String
@@ -33,8 +30,8 @@ public enum SnapshotBuilder {
         var bundle = bundle
         bundle.vars = []
         bundle.secrets = []
-        // Nobody preempts it, and it waits for processors that others need.
-        let seconds = bundle.limits.startupCPUMilliseconds / 50 + 10
+        // Nobody preempts it, and it may wait for a processor.
+        let seconds = bundle.limits.startupCPUMilliseconds / 100 + 5
         return try run(
             launcher, CellConfiguration(cell: "builder", workers: 1, jit: jit, hashSeed: hashSeed, buildsSnapshot: true, snapshot: base),
             deadlineSeconds: min(seconds, deadlineSeconds)
@@ -55,7 +52,6 @@ public enum SnapshotBuilder {
         _ launcher: CellLauncher, _ configuration: CellConfiguration, deadlineSeconds: Int, onReady: (CellProcess, Int32) throws -> Void
     ) throws -> Result<[UInt8], Refusal> {
         let process = try launcher.launch(name: configuration.jit ? "builder" : "builder-jitless", jit: configuration.jit)
-        if !configuration.snapshot.isEmpty { process.setCPUShare(tenantShare) }
         let socket = process.takeSocket()
         defer { close(socket) }
         var timeout = timeval(tv_sec: deadlineSeconds, tv_usec: 0)

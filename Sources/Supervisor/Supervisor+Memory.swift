@@ -1,4 +1,3 @@
-import Glibc
 import Logging
 import NIOCore
 import Policy
@@ -99,9 +98,6 @@ extension Supervisor {
 
     /// Snapshots that may wait to be built; tenants beyond that start from their source until they are used again.
     private static let buildQueueLimit = 10_000
-    /// With more than this many waiting, a pause before each: builders, which take a tenth of a second, have a fifth of a processor then.
-    private static let waveBuilds = 16
-    private static let wavePauseMicroseconds: UInt32 = 500_000
 
     /// A cell was given a version: its snapshot goes with it, where there is one.
     func sendSnapshot(of version: TenantVersionRecord, to cell: Cell) {
@@ -140,19 +136,15 @@ extension Supervisor {
         version.snapshot = .queued
         snapshotBuilds += 1
         let (bundle, jit, origin) = (version.bundle, version.key.jit, originNumber)
-        // One at a time, and with pauses while many wait, so that a wave of new tenants does not take the processors from those that are served.
-        let pause = snapshotBuilds > Self.waveBuilds ? Self.wavePauseMicroseconds : 0
-        snapshotPool.runIfActive(eventLoop: eventLoop) {
-            usleep(pause)
-            return snapshots.build(bundle, jit: jit, as: key)
-        }
-        .whenComplete { [weak self] result in
-            guard let self else { return }
-            snapshotBuilds -= 1
-            // It is a difference from a base snapshot that new cells do not have.
-            guard origin == originNumber else { return }
-            takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
-        }
+        // One at a time, so that a wave of new tenants does not take the processors from those that are served.
+        snapshotPool.runIfActive(eventLoop: eventLoop) { snapshots.build(bundle, jit: jit, as: key) }
+            .whenComplete { [weak self] result in
+                guard let self else { return }
+                snapshotBuilds -= 1
+                // It is a difference from a base snapshot that new cells do not have.
+                guard origin == originNumber else { return }
+                takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
+            }
     }
 
     private func takeSnapshot(of version: TenantVersionRecord, _ outcome: SnapshotBuildOutcome) {
