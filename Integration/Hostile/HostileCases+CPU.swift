@@ -69,11 +69,10 @@ extension HostileCase {
         }
         try stage.take(.get("/answered", .answers("answered")))
         // Timers end with their request: nobody goes on counting.
-        func steps() -> String { stage.get("/steps").text }
         _ = try eventually("the count to stand still") { () -> Bool? in
-            let before = steps()
+            let before = try stage.get("/steps").text
             Thread.sleep(forTimeInterval: 0.05)
-            return before == steps() ? true : nil
+            return before == (try stage.get("/steps").text) ? true : nil
         }
     }
 
