@@ -96,6 +96,8 @@ extension Supervisor {
 
     // MARK: Snapshots
 
+    /// A bundle up to this size is started from its source first.
+    private static let smallBundleBytes = 32 << 10
     /// Snapshots that may wait to be built; tenants beyond that start from their source until they are used again.
     private static let buildQueueLimit = 10_000
 
@@ -104,6 +106,8 @@ extension Supervisor {
         guard let snapshots = configuration.snapshots, cell.originNumber == originNumber, let key = snapshotKey(of: version, snapshots)
         else { return }
         if case .refused = version.snapshot { return }
+        // With an isolate made ahead a small bundle starts sooner from its source than it is revived; it gets its snapshot when it has started.
+        if case .unknown = version.snapshot, version.bundle.modules.reduce(0, { $0 + $1.data.count }) <= Self.smallBundleBytes { return }
         // One small file that was written by this host; the request waits for it rather than for a start from the source.
         guard let frame = snapshots.read(key) else { return }
         version.snapshot = .kept
