@@ -9,7 +9,7 @@ extension Cell {
     /// An isolate that was idle for this long is trimmed, if it holds enough for that to pay and little enough that it does not take long.
     private static let trimAfterNanoseconds: UInt64 = 10_000_000_000
     private static let trimBytes = (1 << 20)...(32 << 20)
-    /// Trims and idle ends in a second, so that the workers have time for requests.
+    /// Trims and idle ends in a second.
     private static let housekeepingLimit = 20
     /// Uses within this time are one: the order is not kept more exactly than that.
     private static let useNanoseconds: UInt64 = 1_000_000
@@ -157,33 +157,48 @@ extension Cell {
         for isolate in versions.values where isIdle(isolate) { evict(isolate, .asked, now: now) }
     }
 
-    /// Once a second, with a ping of the supervisor's: ends isolates that nobody has used for long and trims those that nobody uses now.
+    private var idleLimitNanoseconds: UInt64 { UInt64(configuration.idleSeconds) * 1_000_000_000 }
+
+    /// Once a second, with a ping of the supervisor's: finds isolates to end, which nobody has used for long, and to trim, which nobody uses now.
     func housekeep() {
         let now = Clock.monotonicNanoseconds
         guard now &- lastHousekeepingNanoseconds > Self.secondNanoseconds else { return }
         lastHousekeepingNanoseconds = now
         status.warm = UInt64(versions.values.count { !$0.isHot && $0.version.snapshot != nil })
-        let idleNanoseconds = UInt64(configuration.idleSeconds) * 1_000_000_000
-        var left = Self.housekeepingLimit
-        var due: [(TenantIsolate, EvictionReason?)] = []
+        // No worker had time for it: one goes anyway, so that it is never put off for good.
+        if !housekeepingDue.isEmpty { deliverHousekeeping() }
+        housekeepingDue.removeAll(keepingCapacity: true)
         eviction.oldestFirst { slot, lastUse in
-            guard left > 0, now > lastUse + Self.trimAfterNanoseconds || now > lastUse + idleNanoseconds else { return false }
+            let isOver = now > lastUse + idleLimitNanoseconds
+            guard housekeepingDue.count < Self.housekeepingLimit, isOver || now > lastUse + Self.trimAfterNanoseconds else { return false }
             guard let isolate = evictable[slot], isIdle(isolate) else { return true }
-            if now > lastUse + idleNanoseconds {
-                due.append((isolate, .idle))
-                left -= 1
-            } else if !isolate.isTrimmed, Self.trimBytes.contains(isolate.bytes) {
-                due.append((isolate, nil))
-                left -= 1
-            }
+            if isOver || !isolate.isTrimmed && Self.trimBytes.contains(isolate.bytes) { housekeepingDue.append(isolate) }
             return true
         }
-        for (isolate, reason) in due {
-            if let reason { evict(isolate, reason, now: now) } else { deliver(.trim, to: isolate) }
-        }
+        housekeepingDue.reverse()
         keepWithinBudget(now: now)
         prewarm(now: now)
         giveUpCold()
+    }
+
+    /// A worker has nothing else to do: an isolate that was found to be due is trimmed or ended, unless it has been used since. One at a time: each
+    /// takes milliseconds, and a request that comes waits for no more than one.
+    /// - Returns: whether there was one.
+    @discardableResult
+    func deliverHousekeeping() -> Bool {
+        while let isolate = housekeepingDue.popLast() {
+            guard !isolate.isRemoved, isIdle(isolate) else { continue }
+            let now = Clock.monotonicNanoseconds
+            if now > isolate.lastUseNanoseconds + idleLimitNanoseconds {
+                evict(isolate, .idle, now: now)
+            } else if now > isolate.lastUseNanoseconds + Self.trimAfterNanoseconds {
+                deliver(.trim, to: isolate)
+            } else {
+                continue
+            }
+            return true
+        }
+        return false
     }
 
     /// Tenants that are called regularly (timers, mostly) are brought back shortly before their next call, where there is room.

@@ -36,6 +36,8 @@ final class Cell: @unchecked Sendable {
     /// What bundles and snapshots take.
     var storedBytes = 0
     var lastHousekeepingNanoseconds: UInt64 = 0
+    /// Idle isolates to trim or to end when a worker has nothing else to do, the first to go last.
+    var housekeepingDue: [TenantIsolate] = []
     private var isDraining = false
     var status = CellStatus()
 

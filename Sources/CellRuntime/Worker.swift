@@ -157,7 +157,7 @@ final class Worker: @unchecked Sendable {
     private func waitForInput(now: UInt64) {
         cell.lock.lock()
         var timeout = cell.nanosecondsToNextDue(now: now)
-        let isIdle = cell.queue.waitingCount == 0
+        let isIdle = cell.queue.waitingCount == 0 && !cell.deliverHousekeeping()
         cell.lock.unlock()
         guard isIdle else { return }
         if cell.runningCount.load(ordering: .relaxed) > 0 { timeout = min(timeout ?? .max, Self.busyWaitNanoseconds) }

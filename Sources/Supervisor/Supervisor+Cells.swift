@@ -150,11 +150,11 @@ extension Supervisor {
         cell.send(.ping, id: pings)
     }
 
-    /// Reads the kernel's figure on another thread: it takes the kernel a while for a large process.
+    /// Reads the kernel's figure on another thread: the cell may be in the way, mapping memory.
     private func measureMemory(of cell: Cell) {
         let pid = cell.process.pid
         let gauge = metrics.cellMemory.with([cell.name])
-        blockingPool.runIfActive(eventLoop: eventLoop) { ProcessMemory.proportionalBytes(of: pid) }
+        blockingPool.runIfActive(eventLoop: eventLoop) { ProcessMemory.privateBytes(of: pid) }
             .whenSuccess { bytes in
                 cell.memoryBytes = bytes
                 if cell.state != .gone { gauge.set(Double(bytes)) }

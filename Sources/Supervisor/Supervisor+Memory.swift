@@ -62,7 +62,7 @@ extension Supervisor {
 
     private func measureMachine() {
         let read = configuration.machineMemory
-        blockingPool.runIfActive(eventLoop: eventLoop) { (ProcessMemory.proportionalBytes(of: ProcessMemory.ownPID), read()) }
+        blockingPool.runIfActive(eventLoop: eventLoop) { (ProcessMemory.privateBytes(of: ProcessMemory.ownPID), read()) }
             .whenSuccess { [weak self] own, machine in
                 self?.ownMemoryBytes = own
                 self?.machineMemory = machine

@@ -81,7 +81,7 @@ public struct TenantReport: Sendable, Codable {
 
 /// The memory budget as `/v1/budget` shows it.
 public struct MemoryReport: Sendable, Codable {
-    /// What all processes may take together, and what they take (proportional set sizes).
+    /// What all processes may take together, and what they take (what each has for itself, resident or swapped out).
     public var budgetBytes: UInt64
     public var usedBytes: UInt64
     /// What the machine or the control group has, and how much of it is to be had.
