@@ -195,6 +195,19 @@ extension EndToEndTests {
             #expect(daemon.process.terminationStatus == 0)
         }
 
+        @Test func aRequestThatNeverEndsDoesNotHoldADrainingDaemon() throws {
+            let daemon = try TestDaemon(
+                [TestTenant("endless", "export default { fetch() { for (;;); } };", policy: "limits: { cpu_ms: 300000, wall_ms: 600000 }")],
+                configuration: "drain_s: 1\n")
+            defer { daemon.end() }
+            let connection = try daemon.connect()
+            try connection.request("endless.localhost")
+            _ = try eventually("the loop") { try daemon.list("/v1/tenants").first?["in_flight"] as? Int == 1 ? true : nil }
+            daemon.signal(SIGTERM)
+            _ = try eventually("the end") { daemon.process.isRunning ? nil : true }
+            #expect(daemon.process.terminationStatus == 0)
+        }
+
         @Test func aRequestThatHTTPDoesNotAllowIsRefused() throws {
             let daemon = try TestDaemon([.plain("good", policy: "limits: { request_body_mb: 1 }")])
             defer { daemon.end() }

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -83,13 +84,24 @@ static int take_ids(const clinux_spawn_options *options, clinux_failure *failure
   return 0;
 }
 
+/// Leaves the caller's job and terminal: what is typed there ends the supervisor, which ends its cells in order. Not a session of its own: the kernel
+/// may schedule sessions as groups (CONFIG_SCHED_AUTOGROUP), where a nice value counts only inside and groups hold each other up
+/// (docs/decisions/0024).
+static void leave_terminal(void) {
+  setpgid(0, 0);
+  int terminal = open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (terminal < 0) return;
+  ioctl(terminal, TIOCNOTTY);
+  close(terminal);
+}
+
 static int become(const clinux_spawn_options *options, int report, clinux_failure *failure) {
   int files[kFileLimit];
   // While the caller's rights still hold: afterwards the paths may be out of reach.
   if (options->is_sandboxed && (open_files(options, files, failure) != 0 || take_ids(options, failure) != 0)) return -1;
   // A change of ids clears the signal, so that it is set once more.
   if (die_with_parent(report, failure) != 0) return -1;
-  setsid();
+  leave_terminal();
   reset_signals();
   setpriority(PRIO_PROCESS, 0, options->nice);
   umask(022);

@@ -2,11 +2,19 @@ import CLinux
 import Glibc
 import Synchronization
 
+/// What the kernel gives a cell's process beside others: its nice value.
+public struct CellPriority: Sendable {
+    public let nice: Int32
+
+    /// Cells run below the supervisor, so that the front stays quick when they are busy.
+    public static let cell = Self(nice: 5)
+    /// Builders, which nobody waits for.
+    public static let background = Self(nice: 19)
+}
+
 /// Starts cells in their sandbox. Immutable; `launch` may be called from any thread that lives as long as the cell: the kernel ends a cell
 /// when the thread that started it ends.
 public final class CellLauncher: Sendable {
-    /// Cells run below the supervisor, so that the front stays quick when they are busy.
-    public static let niceValue: Int32 = 5
     /// Who a cell is outside when the supervisor is root: nobody.
     public static let unprivilegedID: UInt32 = 65_534
 
@@ -46,8 +54,11 @@ public final class CellLauncher: Sendable {
     /// - Parameters:
     ///   - name: for its cgroup.
     ///   - jit: whether memory may become executable.
+    ///   - priority: what the kernel gives it beside others.
     ///   - environment: further variables, `NAME=value`.
-    public func launch(name: String, jit: Bool, environment: [String] = []) throws(SandboxFailure) -> CellProcess {
+    public func launch(name: String, jit: Bool, priority: CellPriority = .cell, environment: [String] = []) throws(SandboxFailure)
+        -> CellProcess
+    {
         var sockets: [Int32] = [-1, -1]
         var pipe: [Int32] = [-1, -1]
         let socketError = clinux_socketpair(&sockets)
@@ -64,8 +75,7 @@ public final class CellLauncher: Sendable {
         let group = cgroups.group(name: "\(name)-\(launchCount.add(1, ordering: .relaxed).newValue)", memoryLimitBytes: memoryLimitBytes)
         do throws(SandboxFailure) {
             let (pid, pidfd) = try spawn(
-                group, socket: sockets[1], diagnostics: pipe[1], jit: jit,
-                environment: environment)
+                group, socket: sockets[1], diagnostics: pipe[1], jit: jit, nice: priority.nice, environment: environment)
             return CellProcess(pid: pid, pidfd: pidfd, socket: sockets[0], diagnostics: pipe[0], isSandboxed: isSandboxed, group: group)
         } catch {
             close(sockets[0])
@@ -76,7 +86,7 @@ public final class CellLauncher: Sendable {
     }
 
     private func spawn(
-        _ group: Cgroup, socket: Int32, diagnostics: Int32, jit: Bool, environment: [String]
+        _ group: Cgroup, socket: Int32, diagnostics: Int32, jit: Bool, nice: Int32, environment: [String]
     ) throws(SandboxFailure) -> (pid: pid_t, pidfd: Int32) {
         let folders = Set(executable.libraries.map { $0.prefix(upTo: $0.lastIndex(of: "/")!) }).sorted()
         let argv = CStrings([executable.path] + (isSandboxed ? [] : ["--insecure"]))
@@ -94,7 +104,7 @@ public final class CellLauncher: Sendable {
             executable: argv.first, arguments: argv.pointer, environment: envp.pointer, files: files.constant, socket: socket,
             diagnostics: diagnostics, filter_early: earlyFilter, filter_steady: jit ? steadyFilter : steadyJitlessFilter, cgroup: cgroup,
             outside_uid: isRoot ? Self.unprivilegedID : geteuid(), outside_gid: isRoot ? Self.unprivilegedID : getegid(),
-            is_root: isRoot, is_sandboxed: isSandboxed, nice: Self.niceValue)
+            is_root: isRoot, is_sandboxed: isSandboxed, nice: nice)
         var pid: pid_t = 0
         var pidfd: Int32 = -1
         var failure = clinux_failure()

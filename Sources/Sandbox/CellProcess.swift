@@ -45,8 +45,9 @@ public final class CellProcess: Sendable {
         }
     }
 
-    /// Has the kernel give the cell this part, above 0 to 1, of what all busy cells get. Nothing happens where no cgroup is writable.
-    public func setCPUShare(_ share: Double) { group.setCPUShare(share) }
+    /// Has the kernel give the cell this part, above 0 to 1, of what all busy cells get; nil when none competes with another. Nothing happens where
+    /// no cgroup is writable. Blocks for milliseconds when the process changes its group.
+    public func setCPUShare(_ share: Double?) { group.setCPUShare(share, of: pid) }
 
     /// Ends the process with SIGKILL; nothing happens when it has ended.
     public func kill() { _ = clinux_kill(pidfd) }

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// Puts cells into cgroups of their own, where that is permitted: version 2, or version 1's memory, cpu and pids.
 struct CgroupPlacement: Sendable {
@@ -6,6 +7,10 @@ struct CgroupPlacement: Sendable {
     let parents: [String]
     /// The one of them that is of version 2, if any.
     let version2Parent: String?
+    /// Where version 1 has processors in a hierarchy of their own: only cells that compete are in a group there.
+    let cpuParent: String?
+    /// Version 2's processors, likewise; nil where somebody else has handed them on already, or where that cannot be done.
+    private let cpuControl: CPUControl?
     /// What could not be done, and what to do about it.
     let warnings: [String]
 
@@ -13,6 +18,7 @@ struct CgroupPlacement: Sendable {
     init(root: String = "/sys/fs/cgroup", own: String = readFile("/proc/self/cgroup")) {
         var parents: [String] = []
         var version2Parent: String?
+        var cpuParent: String?
         var warnings: [String] = []
         for (path, isVersion2) in Self.candidates(root: root, own: own) where access("\(path)/cgroup.procs", F_OK) == 0 {
             guard access(path, W_OK) == 0 else {
@@ -21,15 +27,24 @@ struct CgroupPlacement: Sendable {
             }
             parents.append(path)
             if isVersion2 { version2Parent = path }
+            if !isVersion2, Self.isForProcessorsOnly(path, root) { cpuParent = path }
         }
         if parents.isEmpty {
             warnings = ["no cgroup is writable here: cells share the supervisor's, and its limits; see docs/sandbox.md"]
         }
+        cpuControl = version2Parent.flatMap { CPUControl($0) }
         if let version2Parent, let failure = Self.enableControllers(version2Parent) { warnings.append(failure) }
+        cpuControl?.begin()
         for parent in parents { Self.removeLeftovers(parent) }
         self.parents = parents
         self.version2Parent = version2Parent
+        self.cpuParent = cpuParent
         self.warnings = warnings
+    }
+
+    private static func isForProcessorsOnly(_ path: String, _ root: String) -> Bool {
+        let controllers = path.dropFirst(root.count + 1).prefix { $0 != "/" }.split(separator: ",")
+        return controllers.contains("cpu") && !controllers.contains("memory") && !controllers.contains("pids")
     }
 
     /// The supervisor's own groups, as /proc/self/cgroup has them.
@@ -77,29 +92,35 @@ struct CgroupPlacement: Sendable {
         let safe = name.map { $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "-") ? String($0) : "_" }.joined()
         let folder = "\(Self.prefix)\(getpid())-\(safe)"
         return Cgroup(
-            paths: parents.map { "\($0)/\(folder)" }, version2Path: version2Parent.map { "\($0)/\(folder)" },
-            memoryLimitBytes: memoryLimitBytes)
+            paths: parents.filter { $0 != cpuParent }.map { "\($0)/\(folder)" }, version2Path: version2Parent.map { "\($0)/\(folder)" },
+            cpuParent: cpuParent, cpuFolder: folder, cpuControl: cpuControl, memoryLimitBytes: memoryLimitBytes)
     }
 }
 
 /// A cell's groups, one a hierarchy.
 final class Cgroup: Sendable {
-    /// Cells weigh half of what the default is, so that the supervisor goes first.
-    private static let weight = "50"
-    private static let shares = "512"
     /// Threads of one cell; its pool is fixed and far below.
     private static let processesLimit = "1024"
 
     let paths: [String]
     private let version2Path: String?
+    /// Version 1's group for processors, and the one it leaves it for.
+    private let cpu: (path: String, parent: String)?
+    private let cpuControl: CPUControl?
+    /// It has a part of the processors.
+    private let hasShare = Mutex(false)
 
     /// What the cell may hold in all, whatever it does; nil: no more than its supervisor may.
     private let memoryLimitBytes: UInt64?
 
-    init(paths: [String], version2Path: String?, memoryLimitBytes: UInt64? = nil) {
+    fileprivate init(
+        paths: [String], version2Path: String?, cpuParent: String?, cpuFolder: String, cpuControl: CPUControl?, memoryLimitBytes: UInt64?
+    ) {
         self.paths = paths
         self.memoryLimitBytes = memoryLimitBytes
         self.version2Path = version2Path
+        cpu = cpuParent.map { ("\($0)/\(cpuFolder)", $0) }
+        self.cpuControl = cpuControl
     }
 
     /// The group of version 2, made, for a process to start in; the caller closes it. -1: there is none.
@@ -120,8 +141,6 @@ final class Cgroup: Sendable {
     private func make(_ path: String) {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else { return }
         // Files that a hierarchy does not have are not there to be written.
-        _ = writeFile("\(path)/cpu.weight", Self.weight)
-        _ = writeFile("\(path)/cpu.shares", Self.shares)
         _ = writeFile("\(path)/pids.max", Self.processesLimit)
         guard let memoryLimitBytes else { return }
         _ = writeFile("\(path)/memory.max", "\(memoryLimitBytes)")
@@ -157,14 +176,62 @@ final class Cgroup: Sendable {
     private static let sharesOfAll = 1_024.0
     private static let weightOfAll = 200.0
 
-    /// - Parameter share: of what all cells get, above 0 to 1.
-    func setCPUShare(_ share: Double) {
-        for path in paths {
-            _ = writeFile("\(path)/cpu.shares", "\(max(2, Int((share * Self.sharesOfAll).rounded())))")
-            _ = writeFile("\(path)/cpu.weight", "\(max(1, Int((share * Self.weightOfAll).rounded())))")
+    /// Gives a process a part of the processors, or takes it out of the group that it had for that. A group is not used without need: under kernels
+    /// 6.12 to 6.18 threads outside of groups, the supervisor's too, wait tens of milliseconds for busy ones (docs/decisions/0024).
+    /// - Parameter share: of what all cells get, above 0 to 1; nil when no cell competes with another.
+    func setCPUShare(_ share: Double?, of pid: pid_t) {
+        hasShare.withLock { hasShare in
+            if share != nil, !hasShare {
+                cpuControl?.take()
+                if let cpu { make(cpu.path) }
+            }
+            if let share {
+                if let cpu { _ = writeFile("\(cpu.path)/cpu.shares", "\(max(2, Int((share * Self.sharesOfAll).rounded())))") }
+                if let version2Path { _ = writeFile("\(version2Path)/cpu.weight", "\(max(1, Int((share * Self.weightOfAll).rounded())))") }
+            }
+            guard (share != nil) != hasShare else { return }
+            if let cpu { _ = writeFile("\(share == nil ? cpu.parent : cpu.path)/cgroup.procs", "\(pid)") }
+            if share == nil { cpuControl?.release() }
+            hasShare = share != nil
         }
     }
 
     /// Removes the groups; they must be empty.
-    func remove() { for path in paths { rmdir(path) } }
+    func remove() {
+        for path in paths { rmdir(path) }
+        if let cpu { rmdir(cpu.path) }
+        hasShare.withLock { hasShare in
+            if hasShare { cpuControl?.release() }
+            hasShare = false
+        }
+    }
+}
+
+/// Hands version 2's cpu controller on to the groups below one while some of them have a part of the processors, and only then.
+private final class CPUControl: Sendable {
+    private let path: String
+    private let users = Mutex(0)
+
+    /// - Returns: nil when groups below have it anyway.
+    init?(_ parent: String) {
+        path = "\(parent)/cgroup.subtree_control"
+        guard !readFile(path).split(whereSeparator: \.isWhitespace).contains("cpu") else { return nil }
+    }
+
+    /// What was tried at the start is taken back.
+    func begin() { _ = writeFile(path, "-cpu") }
+
+    func take() {
+        users.withLock { users in
+            if users == 0 { _ = writeFile(path, "+cpu") }
+            users += 1
+        }
+    }
+
+    func release() {
+        users.withLock { users in
+            users -= 1
+            if users == 0 { _ = writeFile(path, "-cpu") }
+        }
+    }
 }

@@ -146,7 +146,7 @@ extension CellProcess {
     }
 
     private func priorityMeasure() -> SealMeasure {
-        let wanted = min(19, getpriority(Int32(PRIO_PROCESS.rawValue), 0) + CellLauncher.niceValue)
+        let wanted = min(19, getpriority(Int32(PRIO_PROCESS.rawValue), 0) + CellPriority.cell.nice)
         let its = getpriority(Int32(PRIO_PROCESS.rawValue), id_t(pid))
         return SealMeasure("lower priority", "its nice value is \(its)", if: its == wanted)
     }

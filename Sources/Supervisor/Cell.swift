@@ -45,7 +45,7 @@ final class Cell: @unchecked Sendable {
     var leavesBy: UInt64?
     /// What weight is runnable in it, what it uses, and the share of the machine that the kernel was told.
     var shares = CellShares.Cell()
-    var toldShare = 0.0
+    var toldShare: Double?
     /// How many of its workers it may run at once, as it was told.
     var toldWorkers: Int
     var status = CellStatus()

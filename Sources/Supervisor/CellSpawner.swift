@@ -20,8 +20,8 @@ public protocol SpawnedCell: AnyObject, Sendable {
     func watchDeniedCalls() throws
     /// After `reap`: the call that a seccomp filter has ended it for, if it was watched.
     var deniedCall: DeniedCall? { get }
-    /// Has the kernel give it this part, above 0 to 1, of what busy cells get; without writable cgroups nothing happens.
-    func setCPUShare(_ share: Double)
+    /// Has the kernel give it this part, above 0 to 1, of what busy cells get, or none of its own; without writable cgroups nothing happens. Blocks.
+    func setCPUShare(_ share: Double?)
     func kill()
     /// Reaps the process and gives back what was made for it (cgroups, descriptors). Blocks until it has ended.
     /// - Returns: how it ended, for the log, and what it said on its standard error.

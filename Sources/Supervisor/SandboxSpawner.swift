@@ -19,7 +19,7 @@ final class SandboxedCell: SpawnedCell {
     var isSandboxed: Bool { process.isSandboxed }
     func takeSocket() -> Int32 { process.takeSocket() }
     func verifySealed() throws { try process.verifySealed() }
-    func setCPUShare(_ share: Double) { process.setCPUShare(share) }
+    func setCPUShare(_ share: Double?) { process.setCPUShare(share) }
     func kill() { process.kill() }
 
     func watchDeniedCalls() throws { try process.watchDeniedCalls() }

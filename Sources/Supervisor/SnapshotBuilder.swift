@@ -30,8 +30,8 @@ public enum SnapshotBuilder {
         var bundle = bundle
         bundle.vars = []
         bundle.secrets = []
-        // Nobody preempts it, and it may wait for a processor.
-        let seconds = bundle.limits.startupCPUMilliseconds / 100 + 5
+        // Nobody preempts it, and on a busy machine it waits for a processor most of the time.
+        let seconds = bundle.limits.startupCPUMilliseconds / 100 + 20
         return try run(
             launcher, CellConfiguration(cell: "builder", workers: 1, jit: jit, hashSeed: hashSeed, buildsSnapshot: true, snapshot: base),
             deadlineSeconds: min(seconds, deadlineSeconds)
@@ -51,7 +51,10 @@ public enum SnapshotBuilder {
     private static func run(
         _ launcher: CellLauncher, _ configuration: CellConfiguration, deadlineSeconds: Int, onReady: (CellProcess, Int32) throws -> Void
     ) throws -> Result<[UInt8], Refusal> {
-        let process = try launcher.launch(name: configuration.jit ? "builder" : "builder-jitless", jit: configuration.jit)
+        // A base snapshot is waited for; a tenant's is not.
+        let process = try launcher.launch(
+            name: configuration.jit ? "builder" : "builder-jitless", jit: configuration.jit,
+            priority: configuration.snapshot.isEmpty ? .cell : .background)
         let socket = process.takeSocket()
         defer { close(socket) }
         var timeout = timeval(tv_sec: deadlineSeconds, tv_usec: 0)

@@ -129,22 +129,37 @@ extension Supervisor {
         cell.shares.usedMicroseconds = cell.status.cpuMicroseconds
     }
 
-    /// Ten times a second: gives each cell the share of the machine that the weight in it has among all, so that one endless loop alone in a cell
-    /// does not get what a thousand tenants share in another.
+    /// So many steps after the last competition cells have no parts any more: joining a group takes the kernel a while.
+    static let peaceSteps = 50
+
+    /// Ten times a second: while cells compete, gives each the share of the machine that the weight in it has among all, so that one endless loop alone
+    /// in a cell does not get what a thousand tenants share in another.
     func shareAmongCells() {
         let running = allCells.filter { $0.state == .ready }
-        guard running.count > 1 else { return }
+        guard running.count > 1 || running.contains(where: { $0.toldShare != nil }) else { return }
         for cell in running where !cell.requests.isEmpty { ping(cell) }
         var shares = running.map(\.shares)
         CellShares.step(&shares)
+        stepsOfPeace = shares.contains { $0.weightShare != nil } ? 0 : stepsOfPeace + 1
+        var changes: [(process: any SpawnedCell, share: Double?)] = []
         for (cell, next) in zip(running, shares) {
             cell.shares = next
             limitWorkers(of: cell)
-            // The kernel need not be told of what makes no difference.
-            guard abs(next.share - cell.toldShare) > 0.005 * cell.toldShare else { continue }
-            cell.toldShare = next.share
-            cell.process.setCPUShare(next.share)
+            let share = stepsOfPeace < Self.peaceSteps ? next.share : nil
+            guard !isTellingShares, isNews(share, cell.toldShare) else { continue }
+            cell.toldShare = share
+            changes.append((cell.process, share))
         }
+        guard !changes.isEmpty else { return }
+        isTellingShares = true
+        blockingPool.runIfActive(eventLoop: eventLoop) { [changes] in for change in changes { change.process.setCPUShare(change.share) } }
+            .whenComplete { [weak self] _ in self?.isTellingShares = false }
+    }
+
+    /// The kernel need not be told of what makes no difference.
+    private func isNews(_ share: Double?, _ before: Double?) -> Bool {
+        guard let share, let before else { return (share == nil) != (before == nil) }
+        return abs(share - before) > 0.005 * before
     }
 
     private func limitWorkers(of cell: Cell) {

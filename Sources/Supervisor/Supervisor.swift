@@ -63,6 +63,9 @@ public final class Supervisor: @unchecked Sendable {
     /// Builds snapshots, one at a time: its thread outlives the builders that it starts.
     let snapshotPool = NIOThreadPool(numberOfThreads: 1)
     var snapshotBuilds = 0
+    /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
+    var stepsOfPeace = Supervisor.peaceSteps
+    var isTellingShares = false
 
     struct StartFailures {
         var count = 0

@@ -145,8 +145,8 @@ public struct CellReport: Sendable, Codable {
     public var state: String
     /// Tenants that live in it.
     public var tenants: Int
-    /// The part of the machine that the kernel was told to give it beside other busy cells; 0 while it is alone.
-    public var share: Double
+    /// The part of the machine that the kernel was told to give it beside other busy cells; nil while it competes with none.
+    public var share: Double?
     public var sandboxed: Bool
     public var isolates: UInt64
     public var inFlight: Int
@@ -163,7 +163,7 @@ public struct CellReport: Sendable, Codable {
     /// V8's pages and array buffers, as the cell counts them.
     public var accountedBytes: UInt64
     public init(
-        cell: String, pid: Int32, state: String, tenants: Int, share: Double, sandboxed: Bool, isolates: UInt64, inFlight: Int,
+        cell: String, pid: Int32, state: String, tenants: Int, share: Double?, sandboxed: Bool, isolates: UInt64, inFlight: Int,
         preemptions: UInt64,
         migrations: UInt64, handoffs: UInt64, runnableWeight: UInt64, coldStarts: UInt64, cpuSeconds: Double, memoryBytes: UInt64,
         accountedBytes: UInt64

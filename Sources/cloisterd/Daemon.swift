@@ -309,19 +309,22 @@ struct Daemon {
     }
 
     private func drain(_ supervisor: Supervisor, _ gateway: GatewayServer, seconds: Int, _ logger: Logger) async {
-        await withTaskGroup(of: Bool.self) { tasks in
-            tasks.addTask {
+        // Not a task group, which would wait for both: requests that never end do not hold the process.
+        let outcomes = AsyncStream<Bool> { outcomes in
+            Task {
                 await supervisor.beginDraining()
                 await gateway.drain(withinMilliseconds: seconds * 1000)
                 await supervisor.drain()
-                return true
+                outcomes.yield(true)
             }
-            tasks.addTask {
+            Task {
                 try? await Task.sleep(for: .seconds(seconds))
-                return false
+                outcomes.yield(false)
             }
-            if await tasks.next() == false { logger.warning("not all requests ended within \(seconds) s") }
-            tasks.cancelAll()
+        }
+        for await isDrained in outcomes {
+            if !isDrained { logger.warning("not all requests ended within \(seconds) s") }
+            return
         }
     }
 }

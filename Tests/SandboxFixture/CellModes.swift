@@ -128,7 +128,7 @@ private func work() {
 }
 
 private func report() {
-    var lines = ["pid \(getpid())", "uid \(getuid())", "session \(getsid(0))", "nice \(getpriority(Int32(PRIO_PROCESS.rawValue), 0))"]
+    var lines = ["pid \(getpid())", "uid \(getuid())", "group \(getpgid(0))", "nice \(getpriority(Int32(PRIO_PROCESS.rawValue), 0))"]
     var next = environ
     while let variable = next.pointee {
         lines.append("env \(String(cString: variable))")

@@ -12,12 +12,21 @@ import Testing
         let socket = try FixtureCells.waitUntilIdle(process)
         defer { close(socket) }
         let groups = placement.group(name: "grouped-1").paths
-        #expect(groups.count == placement.parents.count)
+        #expect(groups.count == placement.parents.filter { $0 != placement.cpuParent }.count)
         #expect(launcher.warnings.isEmpty == false || groups.count > 0)
         for group in groups { #expect(readFile("\(group)/cgroup.procs") == "\(process.pid)\n", "\(group)") }
+        if let cpu = placement.cpuParent {
+            let group = "\(cpu)/cloister-\(getpid())-grouped-1"
+            process.setCPUShare(0.5)
+            #expect(readFile("\(group)/cgroup.procs") == "\(process.pid)\n")
+            #expect(readFile("\(group)/cpu.shares") == "512\n")
+            process.setCPUShare(nil)
+            #expect(readFile("\(group)/cgroup.procs").isEmpty)
+        }
         process.kill()
         _ = process.reap()
         for group in groups { #expect(access(group, F_OK) != 0, "\(group)") }
+        if let cpu = placement.cpuParent { #expect(access("\(cpu)/cloister-\(getpid())-grouped-1", F_OK) != 0) }
     }
 
     /// Where version 2 is mounted: alone, or beside version 1.

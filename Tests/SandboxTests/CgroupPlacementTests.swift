@@ -67,14 +67,45 @@ import Testing
         let placement = CgroupPlacement(root: root, own: "0::/a\n1:memory:/b\n")
         let folders = ["/a", "/memory/b"].map { "\($0)/cloister-\(getpid())-trusted-1" }
         // The kernel makes these files with the folder.
-        for folder in folders { try makeGroup(folder, ["cgroup.procs", "cpu.weight", "cpu.shares", "pids.max"]) }
+        for folder in folders { try makeGroup(folder, ["cgroup.procs", "pids.max"]) }
         placement.group(name: "trusted-1").add(4_242)
         for folder in folders {
             #expect(try content("\(folder)/cgroup.procs") == "4242")
-            #expect(try content("\(folder)/cpu.weight") == "50")
-            #expect(try content("\(folder)/cpu.shares") == "512")
             #expect(try content("\(folder)/pids.max") == "1024")
         }
+    }
+
+    @Test func onlyWhoCompetesIsInAGroupForProcessors() throws {
+        try makeGroup("/cpu/a")
+        let folder = "/cpu/a/cloister-\(getpid())-x"
+        let group = CgroupPlacement(root: root, own: "1:cpu:/a\n").group(name: "x")
+        group.add(4_242)
+        #expect(!FileManager.default.fileExists(atPath: root + folder))
+        try makeGroup(folder, ["cgroup.procs", "cpu.shares"])
+        group.setCPUShare(0.25, of: 4_242)
+        #expect(try content("\(folder)/cgroup.procs") == "4242")
+        #expect(try content("\(folder)/cpu.shares") == "256")
+        #expect(try content("/cpu/a/cgroup.procs").isEmpty)
+        group.setCPUShare(nil, of: 4_242)
+        #expect(try content("/cpu/a/cgroup.procs") == "4242")
+    }
+
+    @Test func theControllerOfVersionTwoIsHandedOnWhileSomebodyCompetes() throws {
+        try makeGroup("/a", ["cgroup.procs", "cgroup.controllers", "cgroup.subtree_control"])
+        try Data("cpu memory pids".utf8).write(to: URL(fileURLWithPath: "\(root)/a/cgroup.controllers"))
+        let placement = CgroupPlacement(root: root, own: "0::/a")
+        #expect(try content("/a/cgroup.subtree_control").hasPrefix("-cpu"))
+        let groups = ["x", "y"].map { placement.group(name: $0) }
+        for (group, name) in zip(groups, ["x", "y"]) {
+            try makeGroup("/a/cloister-\(getpid())-\(name)", ["cgroup.procs", "cpu.weight", "pids.max"])
+            group.setCPUShare(0.5, of: 4_242)
+            #expect(try content("/a/cgroup.subtree_control").hasPrefix("+cpu"))
+            #expect(try content("/a/cloister-\(getpid())-\(name)/cpu.weight") == "100")
+        }
+        groups[0].setCPUShare(nil, of: 4_242)
+        #expect(try content("/a/cgroup.subtree_control").hasPrefix("+cpu"))
+        groups[1].remove()
+        #expect(try content("/a/cgroup.subtree_control").hasPrefix("-cpu"))
     }
 
     @Test func aGroupIsMadeInEveryParentAndRemovedAgain() throws {

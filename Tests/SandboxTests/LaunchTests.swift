@@ -20,8 +20,8 @@ import Testing
         let lines = try report()
         #expect(lines.contains("pid 1"))
         #expect(lines.contains("uid 0"))
-        #expect(lines.contains("session 1"))
-        #expect(lines.contains("nice \(min(19, getpriority(Int32(PRIO_PROCESS.rawValue), 0) + CellLauncher.niceValue))"))
+        #expect(lines.contains("group 1"))
+        #expect(lines.contains("nice \(min(19, getpriority(Int32(PRIO_PROCESS.rawValue), 0) + CellPriority.cell.nice))"))
         #expect(lines.contains("handler 0"))
         #expect(lines.contains("blocked 0"))
         let descriptors = lines.filter { $0.hasPrefix("descriptor ") }

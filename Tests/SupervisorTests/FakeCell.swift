@@ -51,10 +51,10 @@ final class FakeCell: SpawnedCell, Sendable {
     func verifySealed() throws { if let seal { throw seal } }
     func reap() -> (status: String, diagnostics: String) { ("signal 9", "") }
 
-    func setCPUShare(_ share: Double) { shares.withLock { $0 = share } }
+    func setCPUShare(_ share: Double?) { shares.withLock { $0 = share } }
     /// What the supervisor set last.
-    var share: Double { shares.withLock { $0 } }
-    private let shares = Mutex(0.0)
+    var share: Double? { shares.withLock { $0 } }
+    private let shares = Mutex<Double?>(nil)
 
     func kill() {
         killed.store(true, ordering: .sequentiallyConsistent)

@@ -139,11 +139,26 @@ import Wire
         let second = try await test.readyCell()
         try await first.nextRequest()
         try await second.nextRequest()
-        for _ in 0..<40 {
+        #expect(first.share == nil && second.share == nil)
+        for step in 1...40 as ClosedRange<UInt64> {
+            try await test.advance(milliseconds: 100)
+            try await first.status {
+                $0.runnableWeight = 3_000
+                $0.cpuMicroseconds = step * 75_000
+            }
+            try await second.status {
+                $0.runnableWeight = 1_000
+                $0.cpuMicroseconds = step * 25_000
+            }
+        }
+        let (larger, smaller) = (try #require(first.share), try #require(second.share))
+        #expect(abs(larger - 0.75) < 0.01 && abs(smaller - 0.25) < 0.01, "\(larger) \(smaller)")
+        // Five seconds after they competed last, neither has a part of its own.
+        for _ in 0..<120 where first.share != nil || second.share != nil {
             try await test.advance(milliseconds: 100)
             try await first.status { $0.runnableWeight = 3_000 }
-            try await second.status { $0.runnableWeight = 1_000 }
+            try await second.status { $0.runnableWeight = 0 }
         }
-        #expect(abs(first.share - 0.75) < 0.01 && abs(second.share - 0.25) < 0.01, "\(first.share) \(second.share)")
+        #expect(first.share == nil && second.share == nil)
     }
 }

@@ -218,7 +218,7 @@ private final class FuzzCell: SpawnedCell, Sendable {
 
     func takeSocket() -> Int32 { supervisorEnd }
     func verifySealed() throws {}
-    func setCPUShare(_ share: Double) {}
+    func setCPUShare(_ share: Double?) {}
     func kill() {}
     func reap() -> (status: String, diagnostics: String) { ("", "") }
 
