@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -54,6 +55,12 @@ final class LoadClient: @unchecked Sendable {
         record: @escaping (Job, _ latencyNanoseconds: UInt64, _ error: String?) -> Void
     ) {
         eventLoop = group.next()
+        // Where that is allowed, what is measured does not keep the clock waiting: a client has a machine of its own.
+        eventLoop.execute {
+            var parameters = sched_param()
+            parameters.sched_priority = 1
+            sched_setscheduler(0, SCHED_RR, &parameters)
+        }
         self.host = host
         self.port = port
         self.tenants = tenants

@@ -173,7 +173,7 @@ public enum Scenario: String, CaseIterable, Sendable {
                 "t\($0)", Self.spinSource, policy: "weight: \(Self.weightSteps[$0 % Self.weightSteps.count])\n\(Self.freePolicy)")
         }
         // Enough for as long as the kernel may hold up the clients: who runs out of requests is not always busy.
-        let loops = tenants.indices.map { Workload.Loop(tenants: [$0], group: 0, serviceNanoseconds: 4_000_000, count: 16) }
+        let loops = tenants.indices.map { Workload.Loop(tenants: [$0], group: 0, serviceNanoseconds: 2_000_000, count: 4) }
         return Workload(
             tenants: tenants, groups: ["all"],
             phases: [

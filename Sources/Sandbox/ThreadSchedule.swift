@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 
 /// How the kernel schedules one thread beside others of the normal class.
 public struct ThreadSchedule: Sendable {
@@ -10,6 +11,18 @@ public struct ThreadSchedule: Sendable {
         self.nice = nice
         self.sliceNanoseconds = sliceNanoseconds
     }
+
+    /// Puts the calling thread before all threads of the normal class (round robin at the lowest real-time priority; the kernel keeps a part for the
+    /// others). Threads and processes that it starts are of the normal class again.
+    /// - Returns: false where that takes a right that the process does not have (root, or RLIMIT_RTPRIO of 1).
+    public static func applyRealTime() -> Bool {
+        var parameters = sched_param()
+        parameters.sched_priority = 1
+        return sched_setscheduler(0, SCHED_RR | resetOnFork, &parameters) == 0
+    }
+
+    /// SCHED_RESET_ON_FORK of linux/sched.h, which the C library shows to GNU sources only.
+    private static let resetOnFork: Int32 = 0x4000_0000
 
     /// The calling thread, as `apply` takes it.
     public static var currentThread: Int32 { clinux_thread_id() }

@@ -44,7 +44,7 @@ struct Daemon {
         let registry = MetricsRegistry()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         // What all requests pass through goes before everything that works for one of them.
-        group.next().execute { Self.frontSchedule.apply() }
+        group.next().execute { if !ThreadSchedule.applyRealTime() { Self.frontSchedule.apply() } }
         let supervisor = try await startSupervisor(prepared, folder, group.next(), registry, logger)
         let certificate = FrontCertificate(configuration)
         let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)

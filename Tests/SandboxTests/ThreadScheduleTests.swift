@@ -1,0 +1,31 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import Sandbox
+
+@Suite struct ThreadScheduleTests {
+    /// On a thread of its own, which the setting ends with.
+    private func onThread<T: Sendable>(_ body: @escaping @Sendable () -> T) async -> T {
+        await withCheckedContinuation { continuation in Thread { continuation.resume(returning: body()) }.start() }
+    }
+
+    @Test func aThreadIsOfTheRealTimeClassOnlyWhereThatIsAllowed() async {
+        let (isDone, policy) = await onThread { (ThreadSchedule.applyRealTime(), sched_getscheduler(0)) }
+        if isDone {
+            // Not inherited: the flag shows in the policy.
+            #expect(policy == SCHED_RR | 0x4000_0000)
+        } else {
+            #expect(policy == SCHED_OTHER)
+        }
+        #expect(await onThread { sched_getscheduler(0) } == SCHED_OTHER)
+    }
+
+    @Test func aSliceAndANiceValueComeIntoForce() async {
+        let nice = await onThread {
+            ThreadSchedule(nice: 19, sliceNanoseconds: 200_000).apply()
+            return getpriority(__priority_which_t(PRIO_PROCESS.rawValue), id_t(ThreadSchedule.currentThread))
+        }
+        #expect(nice == 19)
+    }
+}
