@@ -30,6 +30,7 @@ import Wire
         #expect(sent.allSatisfy { $0.header.kind == .responseBody && $0.header.id == 7 && $0.header.flags.isEmpty })
         #expect(sent.allSatisfy { $0.payload.count <= FrameHeader.bodyBytesLimit })
         #expect(sent.flatMap(\.payload) == Array(data.bytes[..<FrameHeader.windowBytes]))
+        withExtendedLifetime(data) {}
         #expect(!body.isEnded)
     }
 
@@ -52,7 +53,9 @@ import Wire
     @Test func javaScriptIsToldOnceWhenTheWindowOpens() {
         let socket = SupervisorSocket()
         var body = OutgoingBody()
-        _ = body.send(bytes(FrameHeader.windowBytes).bytes, request: 7, end: false, to: socket)
+        let data = bytes(FrameHeader.windowBytes)
+        _ = body.send(data.bytes, request: 7, end: false, to: socket)
+        withExtendedLifetime(data) {}
         body.wantsCredit = true
         let first = body.credit(1, request: 7, to: socket)
         let second = body.credit(1, request: 7, to: socket)
