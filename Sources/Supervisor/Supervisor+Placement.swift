@@ -136,16 +136,21 @@ extension Supervisor {
     /// in a cell does not get what a thousand tenants share in another.
     func shareAmongCells() {
         let running = allCells.filter { $0.state == .ready }
-        guard running.count > 1 || running.contains(where: { $0.toldShare != nil }) else { return }
+        guard running.count > 1 || frontIsUrgent || running.contains(where: { $0.toldShare != nil }) else { return }
         for cell in running where !cell.requests.isEmpty { ping(cell) }
         var shares = running.map(\.shares)
         CellShares.step(&shares)
         stepsOfPeace = shares.contains { $0.weightShare != nil } ? 0 : stepsOfPeace + 1
+        let competes = stepsOfPeace < Self.peaceSteps
+        if competes != frontIsUrgent {
+            frontIsUrgent = competes
+            configuration.setFrontUrgency(competes)
+        }
         var changes: [(process: any SpawnedCell, share: Double?)] = []
         for (cell, next) in zip(running, shares) {
             cell.shares = next
             limitWorkers(of: cell)
-            let share = stepsOfPeace < Self.peaceSteps ? next.share : nil
+            let share = competes ? next.share : nil
             guard !isTellingShares, isNews(share, cell.toldShare) else { continue }
             cell.toldShare = share
             changes.append((cell.process, share))

@@ -66,6 +66,7 @@ public final class Supervisor: @unchecked Sendable {
     /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
     var stepsOfPeace = Supervisor.peaceSteps
     var isTellingShares = false
+    var frontIsUrgent = false
 
     struct StartFailures {
         var count = 0

@@ -7,6 +7,8 @@ public struct SupervisorConfiguration: Sendable {
     /// Of the machine; what cells share.
     public var processors = System.coreCount
     public var sliceMicroseconds = 2_000
+    /// Called on the event loop when cells begin to compete for the processors, with true, and when they have not for a while.
+    public var setFrontUrgency: @Sendable (Bool) -> Void = { _ in }
     /// Tenants that live in a cell before another is started.
     public var isolatesPerCell = 1_000
     public var idleSeconds = 3_600

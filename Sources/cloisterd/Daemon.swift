@@ -44,7 +44,7 @@ struct Daemon {
         let registry = MetricsRegistry()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         // What all requests pass through goes before everything that works for one of them.
-        group.next().execute { if !ThreadSchedule.applyRealTime() { Self.frontSchedule.apply() } }
+        group.next().execute { Self.frontSchedule.apply() }
         let supervisor = try await startSupervisor(prepared, folder, group.next(), registry, logger)
         let certificate = FrontCertificate(configuration)
         let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)
@@ -166,6 +166,8 @@ struct Daemon {
         settings.cellsPerCordon = configuration.cellsPerCordon
         settings.cellConcurrency = configuration.cellConcurrency
         settings.idleSeconds = configuration.idleSeconds
+        // Beside groups of the kernel's it would have to wait for them.
+        settings.setFrontUrgency = { isUrgent in if !isUrgent || !ThreadSchedule.applyRealTime() { Self.frontSchedule.apply() } }
         settings.machineConcurrency = configuration.machineConcurrency
         settings.machineQueue = configuration.machineQueue
         settings.preempts = configuration.preempt
