@@ -125,7 +125,7 @@ extension EndToEndTests {
                 for set in ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"] {
                     #expect(TestDaemon.statusField(pid, set) == "0000000000000000")
                 }
-                #expect(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/root/") == [])
+                #expect(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/root") == [])
                 #expect(Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) == ["0", "1", "2", "3"])
             }
             #expect(try daemon.list("/v1/cells").allSatisfy { $0["sandboxed"] as? Bool == true })

@@ -52,7 +52,7 @@ public final class CellProcess: Sendable {
     /// Ends the process with SIGKILL; nothing happens when it has ended.
     public func kill() { _ = clinux_kill(pidfd) }
 
-    /// Waits until the process has ended, at most `milliseconds`; 0 only looks. It is still to be reaped.
+    /// Waits until the process has ended, at most `milliseconds`; 0 only looks, -1 waits for ever. It is still to be reaped.
     public func hasEnded(withinMilliseconds milliseconds: Int32) -> Bool {
         var descriptor = pollfd(fd: pidfd, events: Int16(POLLIN), revents: 0)
         return poll(&descriptor, 1, milliseconds) == 1
@@ -74,6 +74,8 @@ public final class CellProcess: Sendable {
     /// Waits for the end and removes the cgroups. Once.
     /// - Returns: the exit code, or minus the signal, and what the process said of itself (at most 8 KiB).
     public func reap() -> (status: Int32, diagnostics: String) {
+        _ = hasEnded(withinMilliseconds: -1)
+        group.endShares()
         var hasDumpedCore = false
         var status = clinux_reap(pidfd, &hasDumpedCore)
         let watched = watch.withLock { watch in

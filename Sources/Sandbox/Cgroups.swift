@@ -107,8 +107,8 @@ final class Cgroup: Sendable {
     /// Version 1's group for processors, and the one it leaves it for.
     private let cpu: (path: String, parent: String)?
     private let cpuControl: CPUControl?
-    /// It has a part of the processors.
-    private let hasShare = Mutex(false)
+    /// Whether it has a part of the processors, and may be given one.
+    private let share = Mutex((isGiven: false, isOver: false))
 
     /// What the cell may hold in all, whatever it does; nil: no more than its supervisor may.
     private let memoryLimitBytes: UInt64?
@@ -180,8 +180,9 @@ final class Cgroup: Sendable {
     /// 6.12 to 6.18 threads outside of groups, the supervisor's too, wait tens of milliseconds for busy ones (docs/decisions/0024).
     /// - Parameter share: of what all cells get, above 0 to 1; nil when no cell competes with another.
     func setCPUShare(_ share: Double?, of pid: pid_t) {
-        hasShare.withLock { hasShare in
-            if share != nil, !hasShare {
+        self.share.withLock { state in
+            guard !state.isOver else { return }
+            if share != nil, !state.isGiven {
                 cpuControl?.take()
                 if let cpu { make(cpu.path) }
             }
@@ -189,21 +190,26 @@ final class Cgroup: Sendable {
                 if let cpu { _ = writeFile("\(cpu.path)/cpu.shares", "\(max(2, Int((share * Self.sharesOfAll).rounded())))") }
                 if let version2Path { _ = writeFile("\(version2Path)/cpu.weight", "\(max(1, Int((share * Self.weightOfAll).rounded())))") }
             }
-            guard (share != nil) != hasShare else { return }
+            guard (share != nil) != state.isGiven else { return }
             if let cpu { _ = writeFile("\(share == nil ? cpu.parent : cpu.path)/cgroup.procs", "\(pid)") }
             if share == nil { cpuControl?.release() }
-            hasShare = share != nil
+            state.isGiven = share != nil
+        }
+    }
+
+    /// From here on no process is moved: once it is reaped, its number may be another's.
+    func endShares() {
+        share.withLock { state in
+            if state.isGiven { cpuControl?.release() }
+            state = (false, true)
         }
     }
 
     /// Removes the groups; they must be empty.
     func remove() {
+        endShares()
         for path in paths { rmdir(path) }
         if let cpu { rmdir(cpu.path) }
-        hasShare.withLock { hasShare in
-            if hasShare { cpuControl?.release() }
-            hasShare = false
-        }
     }
 }
 

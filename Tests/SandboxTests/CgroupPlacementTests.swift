@@ -88,6 +88,10 @@ import Testing
         #expect(try content("/cpu/a/cgroup.procs").isEmpty)
         group.setCPUShare(nil, of: 4_242)
         #expect(try content("/cpu/a/cgroup.procs") == "4242")
+        // After its end the number may be another's.
+        group.endShares()
+        group.setCPUShare(0.5, of: 7)
+        #expect(try content("\(folder)/cgroup.procs") == "4242")
     }
 
     @Test func theControllerOfVersionTwoIsHandedOnWhileSomebodyCompetes() throws {
