@@ -27,11 +27,13 @@ import Testing
         return (process, output.fileHandleForReading, folder)
     }
 
-    private func output(of command: String) throws -> [Substring] {
+    /// - Parameter attempts: a child that another test is starting may hold the copied executable open for a moment ("text file busy", 126).
+    private func output(of command: String, attempts: Int = 5) throws -> [Substring] {
         let (process, output, folder) = try supervise(command)
         defer { try? FileManager.default.removeItem(at: folder) }
         let text = String(decoding: output.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
+        if process.terminationStatus == 126, attempts > 1 { return try self.output(of: command, attempts: attempts - 1) }
         #expect(process.terminationStatus == 0)
         return text.split(separator: "\n")
     }
