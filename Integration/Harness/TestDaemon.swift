@@ -181,9 +181,9 @@ package final class TestDaemon: @unchecked Sendable {
         try JSONSerialization.jsonObject(with: Data(try admin(path).body)) as? [[String: Any]] ?? []
     }
 
-    /// The pids of the cells that are ready.
-    package func cells() throws -> [Int32] {
-        try list("/v1/cells").filter { $0["state"] as? String == "ready" }.compactMap { ($0["pid"] as? Int).map { Int32($0) } }
+    /// - Returns: the processes of the cells in this state: `starting`, `ready` or `leaving`.
+    package func cells(in state: String = "ready") throws -> [Int32] {
+        try list("/v1/cells").filter { $0["state"] as? String == state }.compactMap { ($0["pid"] as? Int).map { Int32($0) } }
     }
 
     package func metric(_ line: String) throws -> Double {
