@@ -56,6 +56,11 @@ extension EndToEndTests {
             let answer = try cloister(["tenants", "--admin", "unix:\(socket)"])
             #expect(answer.status == 0 && answer.output.contains("a.localhost"), "\(answer)")
             #expect(try cloister(["reload", "--admin", "unix:\(socket)"]).status == 0)
+            defer {
+                daemon.signal(SIGTERM)
+                daemon.process.waitUntilExit()
+                #expect(access(socket, F_OK) != 0, "the socket file is still there")
+            }
             guard geteuid() == 0 else { return }
             // Even one whom the file's mode lets in is somebody else.
             chmod(folder, 0o755)

@@ -1,3 +1,5 @@
+import Glibc
+
 /// Where the admin API listens: on loopback or on a socket file, never on a network. Whoever reaches it may drain the daemon.
 public enum AdminAddress: Sendable, Equatable {
     case tcp(host: String, port: Int)
@@ -25,6 +27,9 @@ public enum AdminAddress: Sendable, Equatable {
         }
         self = .tcp(host: host, port: Int(port))
     }
+
+    /// Takes the socket file away, if it is one: nobody listens there any more.
+    public func removeSocket() { if case .unix(let path) = self { unlink(path) } }
 
     static func isLoopback(_ host: String) -> Bool {
         if host == "localhost" || host == "::1" { return true }

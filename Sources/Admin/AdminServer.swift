@@ -67,7 +67,7 @@ public struct AdminServer: Service {
                 await onRunning(channel.localAddress)
             },
             logger: logger)
-        defer { if case .unix(let path) = address { unlink(path) } }
+        defer { address.removeSocket() }
         try await application.run()
     }
 

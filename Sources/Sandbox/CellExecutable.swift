@@ -6,6 +6,9 @@ public struct CellExecutable: Sendable {
     public var path: String
     /// The shared libraries, the loader among them, at the paths where the loader finds them.
     public var libraries: [String]
+    /// Tells this executable and its libraries from others, also from an update that carries the same version: path, size and time of change of
+    /// each when it was looked at. Snapshots refer to what lies in them.
+    public let fingerprint: String
 
     /// Asks the dynamic loader what `path` needs. Runs it once and waits.
     public init(path: String) throws(SandboxFailure) {
@@ -21,6 +24,7 @@ public struct CellExecutable: Sendable {
         guard libraries.contains(where: { $0.contains("/libc.so") }) else {
             throw SandboxFailure(stage: "find the libraries of \(path)", errorNumber: ENOEXEC)
         }
+        fingerprint = Self.fingerprint(of: [path] + libraries)
     }
 
     private static var currentFolder: String {
@@ -29,10 +33,11 @@ public struct CellExecutable: Sendable {
         return String(cString: folder)
     }
 
-    /// Tells this executable and its libraries from others, also from an update that carries the same version: path, size and time of change of
-    /// each. Snapshots refer to what lies in them.
-    public var fingerprint: String {
-        ([path] + libraries).map { file in
+    /// Whether all of it is still what it was when it was looked at. A system call a file.
+    public var isCurrent: Bool { fingerprint == Self.fingerprint(of: [path] + libraries) }
+
+    private static func fingerprint(of files: [String]) -> String {
+        files.map { file in
             var status = stat()
             guard stat(file, &status) == 0 else { return file }
             return "\(file) \(status.st_size) \(status.st_mtim.tv_sec).\(status.st_mtim.tv_nsec)"

@@ -10,6 +10,8 @@ public enum SnapshotBuilder {
     /// Why there is no snapshot.
     public struct Failure: Error, CustomStringConvertible {
         public var description: String
+        /// The call that a seccomp filter has ended the builder for.
+        var deniedCall: DeniedCall?
     }
 
     /// Why there can be no snapshot of a tenant.
@@ -68,10 +70,8 @@ public enum SnapshotBuilder {
         } catch {
             process.kill()
             let (status, diagnostics) = process.reap()
-            throw Failure(
-                description:
-                    "\(error); the builder ended: \(SandboxedCell.describe(status, process.deniedCall))\(diagnostics.isEmpty ? "" : ": \(diagnostics)")"
-            )
+            let end = SandboxedCell.describe(status, process.deniedCall) + (diagnostics.isEmpty ? "" : ": \(diagnostics)")
+            throw Failure(description: "\(error); the builder ended: \(end)", deniedCall: process.deniedCall)
         }
     }
 

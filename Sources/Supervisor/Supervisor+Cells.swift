@@ -101,15 +101,14 @@ extension Supervisor {
         conclude(record, cpuNanoseconds: 0)
     }
 
-    /// A filter has ended a cell: which call it was for, and which thread made it. On any thread.
-    private static func note(_ call: DeniedCall, cell name: String, pid: Int32, _ logger: Logger, _ metrics: SupervisorMetrics) {
+    /// A filter has ended a cell or a builder: which call it was for, and which thread made it. On any thread.
+    static func note(_ call: DeniedCall, of process: Logger.Metadata, _ logger: Logger, _ metrics: SupervisorMetrics) {
         metrics.deniedCalls.with([call.label]).increment()
-        logger.error(
-            "a cell was ended for a call that it may not make",
-            metadata: [
-                "cell": "\(name)", "pid": "\(pid)", "call": "\(call.name)", "thread": "\(call.threadName)", "thread_id": "\(call.thread)",
-                "arguments": "\(call.arguments.map { "0x" + String($0, radix: 16) }.joined(separator: " "))",
-            ])
+        let details: Logger.Metadata = [
+            "call": "\(call.name)", "thread": "\(call.threadName)", "thread_id": "\(call.thread)",
+            "arguments": "\(call.arguments.map { "0x" + String($0, radix: 16) }.joined(separator: " "))",
+        ]
+        logger.error("a cell was ended for a call that it may not make", metadata: process.merging(details) { $1 })
     }
 
     /// Collects the process on another thread, since it may take a moment to end.
@@ -121,7 +120,7 @@ extension Supervisor {
         process.kill()
         blockingPool.runIfActive(eventLoop: eventLoop) {
             let (status, diagnostics) = process.reap()
-            if let call = process.deniedCall { Self.note(call, cell: name, pid: process.pid, logger, metrics) }
+            if let call = process.deniedCall { Self.note(call, of: ["cell": "\(name)", "pid": "\(process.pid)"], logger, metrics) }
             var metadata: Logger.Metadata = ["cell": "\(name)", "pid": "\(process.pid)", "reason": "\(reason)", "status": "\(status)"]
             if !diagnostics.isEmpty { metadata["diagnostics"] = "\(diagnostics)" }
             logger.log(level: isExpected ? .info : .error, "cell ended", metadata: metadata)

@@ -72,11 +72,9 @@ extension Supervisor: SupervisorControl {
     }
 
     public func replaceCells() async -> [String] {
-        do {
-            let renewed = configuration.renewedOrigin
-            if let origin = try await blockingPool.runIfActive({ try renewed() }) { await onLoop { [self] in take(origin) } }
-        } catch {
-            logger.error("cells cannot be started from what is installed, and are not replaced", metadata: ["reason": "\(error)"])
+        let renewed: EventLoopFuture<Void> = eventLoop.flatSubmit { [self] in renewOrigin() }
+        do { try await renewed.get() } catch {
+            logger.error("no cell is replaced")
             return []
         }
         let names = await onLoop { [self] in cells.values.flatMap { $0 }.map(\.name).sorted() }

@@ -159,8 +159,9 @@ extension Supervisor {
             for cell in version.cells.values where cell.state == .ready && cell.originNumber == originNumber {
                 cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
             }
-        case .refused(let why):
+        case .refused(let why, let denied):
             version.snapshot = .refused(why)
+            if let denied { Self.note(denied, of: ["cell": "builder", "tenant": "\(version.policy.tenant)"], logger, metrics) }
             metrics.snapshotBuilds.with(["refused"]).increment()
             logger.notice(
                 "no snapshot can be made; the tenant starts from its source",

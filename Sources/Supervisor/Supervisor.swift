@@ -14,6 +14,9 @@ public final class Supervisor: @unchecked Sendable {
     var spawner: any CellSpawner
     /// How many times cells' origin has changed.
     var originNumber = 0
+    var originRenewal: EventLoopFuture<Void>?
+    var isRenewingOrigin = false
+    var nextOriginNanoseconds: UInt64 = 0
     let logger: Logger
     let metrics: SupervisorMetrics
     /// Reads policies; not on the event loop.
@@ -136,6 +139,7 @@ public final class Supervisor: @unchecked Sendable {
         for cell in allCells { checkHealth(of: cell) }
         shareMemory()
         watchConduct()
+        watchOrigin()
         endOverdueLeavers()
         keepSharedCell()
         metrics.inFlight.set(Double(admission.running))

@@ -44,7 +44,7 @@ public struct SupervisorConfiguration: Sendable {
     public var evictsLRU = false
     /// What the machine says of its memory; tests have their own.
     public var machineMemory: @Sendable () -> MachineMemory = { MachineMemory.read() }
-    /// Asked before all cells are replaced, on another thread: what they are started from by now, where that has changed.
+    /// Asked once a second and before all cells are replaced, on another thread: what they are started from by now, where that has changed.
     public var renewedOrigin: @Sendable () throws -> CellOrigin? = { nil }
     /// Why requests may run without a sandbox; shown on `/readyz`.
     public var warnings: [String] = []

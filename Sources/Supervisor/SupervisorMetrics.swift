@@ -101,7 +101,8 @@ struct SupervisorMetrics {
             .single
         cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
         deniedCalls = registry.counter(
-            "cloister_denied_calls_total", help: "Cells that a seccomp filter has ended, by the system call they made.", labels: ["call"])
+            "cloister_denied_calls_total", help: "Cells and builders that a seccomp filter has ended, by the system call they made.",
+            labels: ["call"])
         cellsStarted = registry.counter("cloister_cells_started_total", help: "Cells that were started.").single
         tenantsQuarantined =
             registry.counter(

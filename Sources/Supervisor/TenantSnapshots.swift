@@ -20,8 +20,8 @@ public protocol TenantSnapshots: Sendable {
 
 public enum SnapshotBuildOutcome: Sendable {
     case built(SnapshotFrame)
-    /// None can be made of this bundle, for this reason.
-    case refused(String)
+    /// None can be made of this bundle, for this reason; maybe its builder made a call that ended it.
+    case refused(String, DeniedCall? = nil)
     /// None was made this time.
     case failed(String)
 }
@@ -72,7 +72,7 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
             return .built(SnapshotFrame(blobBytes: blob.count, delta: delta))
         } catch let failure as SnapshotBuilder.Failure {
             // It was there and ended: what V8 cannot put into a snapshot ends its process.
-            return .refused("\(failure)")
+            return .refused("\(failure)", failure.deniedCall)
         } catch { return .failed("\(error)") }
     }
 }

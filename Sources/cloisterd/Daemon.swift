@@ -85,11 +85,10 @@ struct Daemon {
 
     /// What cells are started from, where the cell's executable or a library of it is another by now.
     private func renewedOrigin(_ installed: Installed, _ folder: StateFolder, _ logger: Logger) throws -> CellOrigin? {
-        try installed.fingerprint.withLock { known in
-            let fingerprint = try CellExecutable(path: cell).fingerprint
-            guard fingerprint != known else { return nil }
+        try installed.executable.withLock { known in
+            guard !known.isCurrent else { return nil }
             let prepared = try prepare(folder, logger)
-            known = prepared.fingerprint
+            known = prepared.executable
             return CellOrigin(
                 spawner: SandboxSpawner(prepared.launcher), snapshot: prepared.snapshot, jitlessSnapshot: prepared.jitlessSnapshot,
                 snapshots: prepared.snapshots)
@@ -98,13 +97,13 @@ struct Daemon {
 
     /// The executable that cells are started from.
     private final class Installed: Sendable {
-        let fingerprint: Mutex<String>
-        init(_ fingerprint: String) { self.fingerprint = Mutex(fingerprint) }
+        let executable: Mutex<CellExecutable>
+        init(_ executable: CellExecutable) { self.executable = Mutex(executable) }
     }
 
     /// What cells are started with.
     private struct Prepared {
-        var fingerprint: String
+        var executable: CellExecutable
         var launcher: CellLauncher
         var snapshot: [UInt8]
         var jitlessSnapshot: [UInt8]
@@ -128,7 +127,7 @@ struct Daemon {
             let tenants = try TenantSnapshotStore(
                 folder, key: key, identity: identity, limitBytes: configuration.snapshotStoreMegabytes << 20)
             return Prepared(
-                fingerprint: executable.fingerprint, launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase,
+                executable: executable, launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase,
                 hashSeed: key.hashSeed,
                 snapshots: BuiltTenantSnapshots(
                     store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
@@ -182,7 +181,7 @@ struct Daemon {
         settings.jitlessSnapshot = prepared.jitlessSnapshot
         settings.hashSeed = prepared.hashSeed
         settings.snapshots = prepared.snapshots
-        let installed = Installed(prepared.fingerprint)
+        let installed = Installed(prepared.executable)
         settings.renewedOrigin = { try renewedOrigin(installed, folder, logger) }
         settings.memoryBudgetBytes = Self.memoryBudget(configuration)
         settings.evictsLRU = configuration.eviction == .lru
@@ -305,6 +304,7 @@ struct Daemon {
 
     private func end(_ supervisor: Supervisor, _ logger: Logger, _ output: LogOutput) async {
         await supervisor.endCells()
+        (try? AdminAddress(parsing: configuration.admin))?.removeSocket()
         logger.info("ended")
         output.flush()
         Foundation.exit(0)

@@ -66,6 +66,9 @@ final class FakeCell: SpawnedCell, Sendable {
     /// Waits until the supervisor has ended it, which it must.
     func expectEnd(sourceLocation: SourceLocation = #_sourceLocation) async throws {
         try await channel.get().closeFuture.get()
+        // Where it closed its end itself, the supervisor has yet to see it.
+        let deadline = ContinuousClock.now + .seconds(20)
+        while !isKilled, ContinuousClock.now < deadline { try await Task.sleep(for: .milliseconds(1)) }
         #expect(isKilled, sourceLocation: sourceLocation)
     }
 

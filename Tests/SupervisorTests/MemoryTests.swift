@@ -4,6 +4,7 @@ import Synchronization
 import Testing
 import Wire
 
+@testable import Sandbox
 @testable import Snapshots
 @testable import Supervisor
 
@@ -196,6 +197,19 @@ import Wire
         _ = try await test.request()
         cell.answer(try await cell.next(.request).id)
         #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 1)
+    }
+
+    @Test func aCallThatEndsABuilderIsCounted() async throws {
+        let call = DeniedCall(architecture: 0xc000_003e, number: 41, arguments: [2, 1, 0], thread: 7, threadName: "worker 0")
+        let snapshots = FakeSnapshots(.refused("the builder ended", call))
+        let test = try await TestSupervisor { $0.snapshots = snapshots }
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        started(.source, version, in: cell)
+        while try await report(test).snapshot != "refused" {}
+        #expect(test.registry.text().contains(#"cloister_denied_calls_total{call="socket"} 1"#))
     }
 
     @Test func aSnapshotThatACellCannotUseLeavesTheStore() async throws {

@@ -1,5 +1,7 @@
 import NIOCore
+import NIOPosix
 import Policy
+import Synchronization
 import Testing
 import Wire
 
@@ -98,6 +100,52 @@ import Wire
         try await test.expectNothingHeld()
     }
 
+    @Test func whatIsInstalledMeanwhileIsWhatTheNextCellStartsFrom() async throws {
+        let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
+        let updated = FakeSpawner(eventLoop: eventLoop)
+        let asked = Mutex(0)
+        let test = try await TestSupervisor {
+            $0.cellSilenceSeconds = 1_000
+            $0.renewedOrigin = {
+                let times = asked.withLock { times in
+                    times += 1
+                    return times
+                }
+                switch times {
+                case 1: return nil
+                // An update that is under way.
+                case 2: throw CancellationError()
+                case 3: return CellOrigin(spawner: updated, snapshot: [7], jitlessSnapshot: [8], snapshots: nil)
+                default: return nil
+                }
+            }
+        }
+        _ = try await test.request()
+        let old = try await test.readyCell()
+        old.answer(try await old.nextRequest().id)
+        func awaitAsked(_ times: Int) async throws {
+            while asked.withLock({ $0 }) < times { await Task.yield() }
+            // What came of it is there when one that comes after it is done.
+            try await test.onLoop { $0.originRenewal ?? $0.eventLoop.makeSucceededVoidFuture() }.get()
+        }
+        try await test.advance(milliseconds: 1_000)
+        try await awaitAsked(1)
+        try await test.advance(milliseconds: 1_000)
+        await #expect(throws: CancellationError.self) { try await awaitAsked(2) }
+        try await test.advance(milliseconds: 1_000)
+        #expect(asked.withLock { $0 } == 2, "what failed is asked for again at once")
+        #expect(try await test.onLoop { $0.originNumber } == 0)
+        try await test.advance(milliseconds: 30_000)
+        try await awaitAsked(3)
+        #expect(try await test.onLoop { $0.originNumber } == 1)
+        // The cell that runs goes on; what comes in its place is of the new kind.
+        try await answer(["a"], of: test, by: old)
+        old.die()
+        let new = try await updated.cells.next()
+        let configuration = try await new.next(.configure)
+        #expect(configuration.payload.readableBytesView.firstRange(of: [1, 0, 0, 0, 7]) != nil)
+    }
+
     @Test func aReplacedCellThatDoesNotGetDoneIsEnded() async throws {
         let test = try await TestSupervisor { $0.cellDrainSeconds = 5 }
         let client = try await test.request()
@@ -140,8 +188,13 @@ import Wire
         try await first.nextRequest()
         try await second.nextRequest()
         #expect(first.share == nil && second.share == nil)
-        for step in 1...40 as ClosedRange<UInt64> {
+        // The kernel is told on another thread, and of nothing new meanwhile.
+        func advance() async throws {
             try await test.advance(milliseconds: 100)
+            while try await test.onLoop({ $0.isTellingShares }) { await Task.yield() }
+        }
+        for step in 1...40 as ClosedRange<UInt64> {
+            try await advance()
             try await first.status {
                 $0.runnableWeight = 3_000
                 $0.cpuMicroseconds = step * 75_000
@@ -150,12 +203,15 @@ import Wire
                 $0.runnableWeight = 1_000
                 $0.cpuMicroseconds = step * 25_000
             }
+            // Both have been heard before the next step.
+            func heard() async throws -> UInt64 { try await test.onLoop { $0.allCells.reduce(0) { $0 + $1.status.cpuMicroseconds } } }
+            while try await heard() != step * 100_000 { await Task.yield() }
         }
         let (larger, smaller) = (try #require(first.share), try #require(second.share))
         #expect(abs(larger - 0.75) < 0.01 && abs(smaller - 0.25) < 0.01, "\(larger) \(smaller)")
         // Five seconds after they competed last, neither has a part of its own.
         for _ in 0..<120 where first.share != nil || second.share != nil {
-            try await test.advance(milliseconds: 100)
+            try await advance()
             try await first.status { $0.runnableWeight = 3_000 }
             try await second.status { $0.runnableWeight = 0 }
         }
