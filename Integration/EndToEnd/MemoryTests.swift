@@ -251,6 +251,27 @@ extension EndToEndTests {
             }
         }
 
+        /// While all are busy more are made than there may be; when they are idle again they go.
+        @Test func noMoreIsolatesStayThanTheLimitSays() throws {
+            let names = (0..<12).map { "t\($0)" }
+            let daemon = try TestDaemon(
+                names.map {
+                    TestTenant($0, "export default { fetch: () => new Promise((done) => setTimeout(() => done(new Response('ok')), 1000)) };")
+                }, configuration: "isolates_per_cell: 4\ncells_per_cordon: 1\ndrain_s: 5\n", workers: 1)
+            defer { daemon.end() }
+            func isolates() throws -> Int { try daemon.list("/v1/isolates").count { ["hot", "trimmed"].contains($0["state"] as? String) } }
+            // One after the other none is busy.
+            for name in names.prefix(6) { #expect(try daemon.get(name).text == "ok") }
+            let connections = try names.map { name in
+                let connection = try daemon.connect()
+                try connection.request("\(name).localhost")
+                return connection
+            }
+            _ = try eventually("more isolates than the limit while all are busy") { try isolates() > 4 ? true : nil }
+            for connection in connections { #expect(try connection.readResponse().text == "ok") }
+            _ = try eventually("the others to go") { try isolates() <= 4 ? true : nil }
+        }
+
         @Test func aDamagedSnapshotIsBuiltAnew() throws {
             let daemon = try TestDaemon([.plain("app")])
             defer { daemon.end() }

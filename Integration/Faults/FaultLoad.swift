@@ -35,8 +35,9 @@ final class FaultLoad: @unchecked Sendable {
         """
     private static let kinds = ["quick", "quick", "slow", "busy", "echo", "large"]
     private static let largeRepeats = 32 * 256
-    /// Refusals that a fault may bring upon a request; the last where its cell was starved of memory.
-    private static let refusals = ["cell_lost", "overloaded", "memory_limit"]
+    /// Refusals that a fault may bring upon a request; the last two where its cell was starved of memory: a buffer that there is no memory for is
+    /// a RangeError of the worker's own.
+    private static let refusals = ["cell_lost", "overloaded", "memory_limit", "exception"]
 
     let tally = Tally()
     /// What must not be, in words.

@@ -55,12 +55,12 @@ void OnOutOfMemory(const char *location, bool) { Fatal(true, location, ""); }
 
 size_t OnNearHeapLimit(void *data, size_t current, size_t) {
   cv8_isolate *state = static_cast<cv8_isolate *>(data);
-  size_t limit = state->account.limit;
+  size_t limit = state->account->limit;
   if (current < limit) return limit;
   state->over_limit = true;
   state->terminated = true;
   state->isolate->TerminateExecution();
-  return std::max(current, state->account.Most());
+  return std::max(current, state->account->Most());
 }
 
 /// Whether a tenant may make code from a string.
@@ -68,7 +68,7 @@ v8::ModifyCodeGenerationFromStringsResult MayEvaluate(v8::Local<v8::Context> con
   cv8_isolate *state = StateOf(context->GetIsolate());
   v8::ModifyCodeGenerationFromStringsResult result;
   result.codegen_allowed =
-      state && state->allow_eval && (!source->IsString() || static_cast<size_t>(source.As<v8::String>()->Length()) <= state->account.limit / kEvalSourcePart);
+      state && state->allow_eval && (!source->IsString() || static_cast<size_t>(source.As<v8::String>()->Length()) <= state->account->limit / kEvalSourcePart);
   return result;
 }
 
@@ -203,7 +203,7 @@ namespace {
 
 cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
   auto state = std::make_unique<cv8_isolate>();
-  state->buffers = std::make_unique<BufferAllocator>(&state->account);
+  state->buffers = std::make_unique<BufferAllocator>(state->account.get());
   ShareTexts(state.get(), modules, module_count);
   v8::StartupData blob{reinterpret_cast<const char *>(snapshot), static_cast<int>(snapshot_length)};
   v8::Isolate::CreateParams params;
@@ -213,7 +213,7 @@ cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv
   params.constraints.set_max_old_generation_size_in_bytes(kPreliminaryHeapBytes);
   params.constraints.set_initial_old_generation_size_in_bytes(kFirstCollectionBytes);
   params.constraints.set_max_young_generation_size_in_bytes(kYoungGenerationBytes);
-  SetCurrentAccount(&state->account);
+  SetCurrentAccount(state->account.get());
   v8::Isolate *isolate = v8::Isolate::New(params);
   if (!isolate) {
     SetCurrentAccount(nullptr);
@@ -301,8 +301,8 @@ cv8_status cv8_isolate_revive(const uint8_t *snapshot, size_t snapshot_length, c
 
 void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
   state->user = owner->user;
-  state->account.limit = owner->memory_limit_bytes;
-  cv8::SetCurrentAccount(&state->account);
+  state->account->limit = owner->memory_limit_bytes;
+  cv8::SetCurrentAccount(state->account.get());
   {
     v8::Isolate::Scope entered(state->isolate);
     v8::HandleScope handles(state->isolate);
@@ -317,7 +317,7 @@ void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
 }
 
 void cv8_isolate_dispose(cv8_isolate *state) {
-  cv8::SetCurrentAccount(&state->account);
+  cv8::SetCurrentAccount(state->account.get());
   state->rejections.clear();
   state->modules.clear();
   state->lazy_results.clear();
@@ -328,23 +328,22 @@ void cv8_isolate_dispose(cv8_isolate *state) {
   isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, 0);
   isolate->Dispose();
   cv8::ForgetTasks(isolate);
-  cv8::Orphan(&state->account);
   cv8::SetCurrentAccount(nullptr);
   cv8::isolate_count--;
   delete state;
 }
 
 void cv8_isolate_memory(const cv8_isolate *state, cv8_memory *out) {
-  out->page_bytes = state->account.pages;
-  out->array_buffer_bytes = state->account.buffers;
-  out->limit_bytes = state->account.limit;
+  out->page_bytes = state->account->pages;
+  out->array_buffer_bytes = state->account->buffers;
+  out->limit_bytes = state->account->limit;
   out->over_limit = state->over_limit;
 }
 
 void cv8_process_trim(void) { malloc_trim(0); }
 
 void cv8_isolate_trim(cv8_isolate *state) {
-  cv8::SetCurrentAccount(&state->account);
+  cv8::SetCurrentAccount(state->account.get());
   {
     v8::Isolate::Scope entered(state->isolate);
     state->isolate->LowMemoryNotification();

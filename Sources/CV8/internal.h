@@ -16,7 +16,7 @@
 namespace cv8 {
 
 /// What one isolate holds, in bytes. Counted by whoever allocates, read by any thread.
-struct Account {
+struct Account : std::enable_shared_from_this<Account> {
   std::atomic<size_t> pages{0};
   std::atomic<size_t> buffers{0};
   /// Mappings besides the heap's.
@@ -96,7 +96,8 @@ struct cv8_isolate {
   v8::Global<v8::Context> context;
   v8::Global<v8::Object> internal;
   std::vector<v8::Global<v8::Function>> hooks;
-  cv8::Account account;
+  /// Regions that outlive the isolate, such as a Wasm memory that somebody still holds, keep it.
+  std::shared_ptr<cv8::Account> account = std::make_shared<cv8::Account>();
   std::unique_ptr<cv8::BufferAllocator> buffers;
   std::shared_ptr<cv8::TaskQueue> tasks;
   void *user = nullptr;
@@ -129,7 +130,6 @@ extern std::atomic<size_t> isolate_count;
 
 v8::PageAllocator *ThePageAllocator();
 /// Stops counting pages for an account that is about to go.
-void Orphan(Account *account);
 v8::Platform *ThePlatform();
 std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
 void ForgetTasks(v8::Isolate *isolate);

@@ -42,7 +42,7 @@ int Protection(v8::PageAllocator::Permission permission) {
 /// A mapping and which of its pages can be touched.
 struct Region {
   size_t size;
-  Account *account;
+  std::shared_ptr<Account> account;
   /// The heap's chunks and code are never refused here, but for single large objects: V8 has limits of its own for them, and cannot go on without.
   bool is_heap;
   bool is_code;
@@ -76,7 +76,7 @@ class Pages : public v8::PageAllocator {
     if (is_heap && !is_code && length > kLargeChunk && account && account->pages + length > account->Most()) return nullptr;
     void *address = Map(hint, length, alignment, Protection(permission));
     if (!address) return nullptr;
-    Region region{length, account, is_heap, is_code, {}, 0};
+    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0};
     std::lock_guard<std::mutex> guard(mutex_);
     if (commits) Mark(region, 0, length / kPage, true);
     if (!is_heap && account) account->regions++;
@@ -150,13 +150,6 @@ class Pages : public v8::PageAllocator {
     return true;
   }
 
-  void Orphan(Account *account) {
-    std::lock_guard<std::mutex> guard(mutex_);
-    for (auto &entry : regions_) {
-      if (entry.second.account == account) entry.second.account = nullptr;
-    }
-  }
-
  private:
   static void *Map(void *hint, size_t length, size_t alignment, int protection) {
     size_t request = length + (alignment > kPage ? alignment - kPage : 0);
@@ -220,7 +213,6 @@ __attribute__((noinline)) void SetCurrentAccount(Account *account) {
 }
 
 v8::PageAllocator *ThePageAllocator() { return pages; }
-void Orphan(Account *account) { pages->Orphan(account); }
 
 /// Buffers this small are never refused: V8's own code relies on getting them.
 constexpr size_t kAlwaysAllowed = 64;

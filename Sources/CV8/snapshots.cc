@@ -134,7 +134,7 @@ cv8_status cv8_snapshot_build(uint8_t **blob, size_t *length, cv8_error *error) 
 
 cv8_status cv8_builder_new(const uint8_t *base, size_t base_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
   auto state = std::make_unique<cv8_isolate>();
-  state->buffers = std::make_unique<cv8::BufferAllocator>(&state->account);
+  state->buffers = std::make_unique<cv8::BufferAllocator>(state->account.get());
   cv8::ShareTexts(state.get(), modules, module_count);
   // The creator keeps a pointer to the description, too.
   auto *blob = new v8::StartupData{reinterpret_cast<const char *>(base), static_cast<int>(base_length)};

@@ -21,7 +21,7 @@ __attribute__((noinline)) char *FiberTop() {
 /// Makes this thread the one that runs the isolate on the turn's stack.
 void Enter(cv8_isolate *state) {
   SetFiberTop(state->turn->stack_high);
-  SetCurrentAccount(&state->account);
+  SetCurrentAccount(state->account.get());
   state->isolate->Enter();
   state->isolate->SetStackLimit(reinterpret_cast<uintptr_t>(state->turn->stack_low) + kStackReserve);
 }

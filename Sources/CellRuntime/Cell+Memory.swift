@@ -127,8 +127,13 @@ extension Cell {
         deliver(.end(.evicted(reason)), to: isolate)
     }
 
-    /// Evicts when isolates hold more than they may.
+    /// Evicts when isolates hold more than they may, or are too many: some were made while all others were busy.
     func keepWithinBudget(now: UInt64) {
+        while eviction.residentCount > configuration.isolateLimit,
+            let slot = eviction.victim(now: now, budgetBytes: budgetBytes, mayEvict: mayEvict)
+        {
+            evict(evictable[slot]!, .limit, now: now)
+        }
         // Bundles and snapshots are kept: without them nothing could be revived here.
         let available = max(budgetBytes - storedBytes, 0)
         guard eviction.residentBytes > available else { return }
