@@ -254,10 +254,9 @@ extension EndToEndTests {
         /// While all are busy more are made than there may be; when they are idle again they go.
         @Test func noMoreIsolatesStayThanTheLimitSays() throws {
             let names = (0..<12).map { "t\($0)" }
+            let slow = "export default { fetch: () => new Promise((done) => setTimeout(() => done(new Response('ok')), 1000)) };"
             let daemon = try TestDaemon(
-                names.map {
-                    TestTenant($0, "export default { fetch: () => new Promise((done) => setTimeout(() => done(new Response('ok')), 1000)) };")
-                }, configuration: "isolates_per_cell: 4\ncells_per_cordon: 1\ndrain_s: 5\n", workers: 1)
+                names.map { TestTenant($0, slow) }, configuration: "isolates_per_cell: 4\ncells_per_cordon: 1\ndrain_s: 5\n", workers: 1)
             defer { daemon.end() }
             func isolates() throws -> Int { try daemon.list("/v1/isolates").count { ["hot", "trimmed"].contains($0["state"] as? String) } }
             // One after the other none is busy.
