@@ -28,6 +28,9 @@ extension EndToEndTests {
             try daemon.metric("\(metric)")
         }
 
+        /// Every revival is one from a snapshot, for tests of those.
+        private static let fromSnapshots = "revival: snapshot\n"
+
         @Test func aTenantComesBackFromItsSnapshotAsItWasAfterItsModulesWereEvaluated() throws {
             let source = """
                 import { table, later, Holder, count } from './lib.js';
@@ -44,19 +47,18 @@ extension EndToEndTests {
                     (await import('./lazy.js')).name, import.meta.url, [1, 2, 3].at(-1), Object.hasOwn({ a: 1 }, 'a')]);
                 } };
                 """
-            let daemon = try TestDaemon([
-                TestTenant(
-                    "app", source, policy: "vars: { GREETING: hello }",
-                    files: [
-                        "lib.js": """
-                        export const table = new Map(Array.from({ length: 500 }, (_, n) => ['k' + n, { n }]));
-                        export const later = new Promise((done) => Promise.resolve().then(() => done('later')));
-                        export class Holder { static #kept = 10; of(n) { return Holder.#kept * n; } }
-                        let counted = 0;
-                        export const count = () => ++counted;
-                        """, "lazy.js": "export const name = 'lazy';", "note.txt": "a note\n",
-                    ])
-            ])
+            let tenant = TestTenant(
+                "app", source, policy: "vars: { GREETING: hello }",
+                files: [
+                    "lib.js": """
+                    export const table = new Map(Array.from({ length: 500 }, (_, n) => ['k' + n, { n }]));
+                    export const later = new Promise((done) => Promise.resolve().then(() => done('later')));
+                    export class Holder { static #kept = 10; of(n) { return Holder.#kept * n; } }
+                    let counted = 0;
+                    export const count = () => ++counted;
+                    """, "lazy.js": "export const name = 'lazy';", "note.txt": "a note\n",
+                ])
+            let daemon = try TestDaemon([tenant], configuration: Self.fromSnapshots)
             defer { daemon.end() }
             let first = try daemon.get("app")
             #expect(first.status == 200, "\(first.text)")
@@ -68,6 +70,22 @@ extension EndToEndTests {
                 #expect(try state("app", of: daemon)["state"] as? String == "hot")
             }
             #expect(try count("cloister_revival_duration_seconds_count", of: daemon) == 3)
+            #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) == 1)
+        }
+
+        /// A module that takes no time to evaluate comes back from its source, with an isolate made ahead: no less of a revival.
+        @Test func aSmallTenantComesBackByWhatIsQuicker() throws {
+            let daemon = try TestDaemon([.plain("small")])
+            defer { daemon.end() }
+            #expect(try daemon.get("small").text == "small")
+            #expect(try snapshot("small", of: daemon).state == "kept")
+            for _ in 0..<10 {
+                try evict("small", of: daemon)
+                #expect(try daemon.get("small").text == "small")
+            }
+            // Where none was ready it came from its snapshot.
+            #expect(try count(#"cloister_revivals_total{from="source"}"#, of: daemon) > 0)
+            #expect(try count("cloister_revival_duration_seconds_count", of: daemon) == 10)
             #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) == 1)
         }
 
@@ -98,7 +116,7 @@ extension EndToEndTests {
                     gone: [...top].filter((name) => !now.includes(name)), stack });
                 } };
                 """
-            let daemon = try TestDaemon([TestTenant("names", source)])
+            let daemon = try TestDaemon([TestTenant("names", source)], configuration: Self.fromSnapshots)
             defer { daemon.end() }
             let expected = #"{"size":true,"added":[],"gone":[],"stack":"string"}"#
             #expect(try daemon.get("names").text == expected)
@@ -272,7 +290,7 @@ extension EndToEndTests {
         }
 
         @Test func aDamagedSnapshotIsBuiltAnew() throws {
-            let daemon = try TestDaemon([.plain("app")])
+            let daemon = try TestDaemon([.plain("app")], configuration: Self.fromSnapshots)
             defer { daemon.end() }
             #expect(try daemon.get("app").text == "app")
             #expect(try snapshot("app", of: daemon).state == "kept")
@@ -312,7 +330,7 @@ extension EndToEndTests {
                     """)
             }
             let daemon = try TestDaemon(
-                tenants, configuration: "isolates_per_cell: 4\ncells_per_cordon: 1\ndrain_s: 5\n", workers: 2)
+                tenants, configuration: Self.fromSnapshots + "isolates_per_cell: 4\ncells_per_cordon: 1\ndrain_s: 5\n", workers: 2)
             defer { daemon.end() }
             var expected: [String] = []
             for kind in 0..<kinds {

@@ -34,6 +34,36 @@ extension Cell {
         }
     }
 
+    /// Modules of this size are tried from their source before it is known how long that takes.
+    private static let smallBundleBytes = 32 << 10
+    /// Of all revivals' time, how much the last one counts.
+    private static let typicalGain = 0.1
+
+    /// Of a tenant that has a snapshot.
+    func prefersSource(_ isolate: TenantIsolate) -> Bool {
+        guard isolate.version.snapshot != nil, !configuration.revivesFromSnapshot else { return false }
+        let source = isolate.sourceNanoseconds ?? (isolate.version.bundleBytes <= Self.smallBundleBytes ? 0 : .max)
+        return source < isolate.snapshotNanoseconds ?? UInt64(typicalRevivalNanoseconds)
+    }
+
+    /// Takes the lock.
+    func startedFromSource(_ isolate: TenantIsolate, nanoseconds: UInt64, evaluationNanoseconds: UInt64) {
+        let isWarm = lock.withLock {
+            isolate.sourceNanoseconds = min(isolate.sourceNanoseconds ?? .max, evaluationNanoseconds)
+            return isolate.version.snapshot != nil
+        }
+        started(isolate, from: isWarm ? .sourceOfWarm : .source, nanoseconds: nanoseconds)
+    }
+
+    /// Takes the lock.
+    func revived(_ isolate: TenantIsolate, nanoseconds: UInt64) {
+        lock.withLock {
+            isolate.snapshotNanoseconds = min(isolate.snapshotNanoseconds ?? .max, nanoseconds)
+            typicalRevivalNanoseconds += (Double(nanoseconds) - typicalRevivalNanoseconds) * Self.typicalGain
+        }
+        started(isolate, from: .snapshot, nanoseconds: nanoseconds)
+    }
+
     /// An isolate is ready for its first request. Takes the lock.
     func started(_ isolate: TenantIsolate, from kind: StartKind, nanoseconds: UInt64) {
         let bytes = isolate.measuredBytes

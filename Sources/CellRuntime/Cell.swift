@@ -35,6 +35,8 @@ final class Cell: @unchecked Sendable {
     var budgetBytes = Int.max
     /// What bundles and snapshots take.
     var storedBytes = 0
+    /// What a revival from a snapshot takes.
+    var typicalRevivalNanoseconds = 2e6
     var lastHousekeepingNanoseconds: UInt64 = 0
     /// Idle isolates to trim or to end when a worker has nothing else to do, the first to go last.
     var housekeepingDue: [TenantIsolate] = []
@@ -309,7 +311,10 @@ final class Cell: @unchecked Sendable {
     /// V8 has no memory for the turn that the calling thread runs: stops it for good. Returns when that is not enough.
     func abandon(_ isolate: TenantIsolate, _ why: String) {
         let worker = workers[isolate.lastWorker]
-        guard worker.lock.withLock({ worker.running?.isolate === isolate && worker.abandonRunning() }) else { return }
+        let isGivenUp = worker.lock.withLock {
+            worker.running?.isolate === isolate && worker.running?.isOwnWork == false && worker.abandonRunning()
+        }
+        guard isGivenUp else { return }
         report(abandoned: isolate, .memoryLimit, why)
         while true { Clock.sleep(nanoseconds: 1_000_000_000) }
     }

@@ -1,8 +1,12 @@
 import Engine
 import Scheduling
+import Synchronization
 
-/// Isolates made ahead from the base snapshot, by a thread of its own at low priority, so that a cold start need not wait for V8. Any thread.
+/// Isolates made ahead from the base snapshot, and disposed of afterwards, by a thread of its own at low priority, so that no request need wait for
+/// V8 to do either. Any thread.
 final class IsolateReserve: @unchecked Sendable {
+    /// Whoever ends one more than this disposes of it: memory comes back as fast as it is taken.
+    private static let endedLimit = 8
     /// After V8 had no memory for one.
     private static let pauseNanoseconds: UInt64 = 100_000_000
 
@@ -11,7 +15,10 @@ final class IsolateReserve: @unchecked Sendable {
     private let lock = Lock()
     private let wanted = Lock.Condition()
     private var made: [Box] = []
+    /// Isolates to dispose of, and what they refer to.
+    private var ended: [(Box, owner: AnyObject)] = []
     private var size = ReserveSize()
+    private let hasWork = Atomic<Bool>(false)
 
     /// Arrays hold no noncopyable values.
     private final class Box {
@@ -26,20 +33,46 @@ final class IsolateReserve: @unchecked Sendable {
     func take() throws(EngineError) -> Isolate {
         let box = lock.withLock {
             size.noteTaken(now: Clock.monotonicNanoseconds)
-            wanted.signal()
             return made.popLast()
         }
+        hasWork.store(true, ordering: .relaxed)
         guard let box else { return try Isolate(snapshot: snapshot) }
         return box.take()
     }
 
+    /// Disposes of an isolate that nothing runs in. Not on a fiber.
+    /// - Parameter owner: kept until then.
+    func dispose(of isolate: consuming Isolate, owner: AnyObject) {
+        let box = Box(isolate)
+        lock.withLock {
+            guard ended.count < Self.endedLimit else { return }
+            ended.append((box, owner))
+        }
+        hasWork.store(true, ordering: .relaxed)
+    }
+
+    /// Lets the thread begin with what was asked of it, now that nothing else waits for the caller: woken earlier it might take the processor from it.
+    func wake() {
+        guard hasWork.load(ordering: .relaxed), hasWork.exchange(false, ordering: .relaxed) else { return }
+        lock.withLock { wanted.signal() }
+    }
+
+    /// Whether somebody need not wait for V8.
+    var isReady: Bool { lock.withLock { !made.isEmpty } }
+
     /// The maker's thread; never returns.
     func run() -> Never {
+        var hasFailed = false
         while true {
             lock.lock()
-            while made.count >= size.target(now: Clock.monotonicNanoseconds) { wanted.wait(lock) }
+            while ended.isEmpty, made.count >= size.target(now: Clock.monotonicNanoseconds) { wanted.wait(lock) }
+            let old = made.isEmpty && !hasFailed ? nil : ended.popLast()
             lock.unlock()
+            // It is disposed of when it goes out of scope.
+            if old != nil { continue }
+            hasFailed = false
             guard let isolate = try? Isolate(snapshot: snapshot) else {
+                hasFailed = true
                 Clock.sleep(nanoseconds: Self.pauseNanoseconds)
                 continue
             }

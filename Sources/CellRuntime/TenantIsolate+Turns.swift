@@ -64,7 +64,7 @@ extension TenantIsolate {
         }
         switch event {
         case .request(let request, let payload, let isComplete, let hasBody):
-            guard phase == .ready || revive() else {
+            guard phase == .ready || !startsSooner() && revive() else {
                 held.append(event)
                 return beginStart(on: spare)
             }
@@ -108,15 +108,17 @@ extension TenantIsolate {
         cfiber_prepare(fiber, Turn.body, turn.context)
     }
 
+    /// Whether the source is quicker than the snapshot: small modules are evaluated in less time than V8 takes to make an isolate.
+    private func startsSooner() -> Bool { phase == .cold && cell.lock.withLock { cell.prefersSource(self) } && cell.reserve.isReady }
+
     /// Makes the isolate from the tenant's snapshot, ready for requests.
     /// - Returns: false without one that can be used.
     private func revive() -> Bool {
         guard phase == .cold, let snapshot = cell.lock.withLock({ version.snapshot }) else { return false }
         cell.makeRoomForIsolate(besides: self)
-        didOwnWork = true
         let before = Clock.monotonicNanoseconds
         do {
-            take(try revived(from: snapshot))
+            try doOwnWork { () throws in take(try revived(from: snapshot)) }
         } catch {
             cell.refuseSnapshot(of: self, "\(error)")
             return false
@@ -124,7 +126,7 @@ extension TenantIsolate {
         phase = .ready
         startedMilliseconds = Clock.wallMilliseconds
         cell.coldStarted(self)
-        cell.started(self, from: .snapshot, nanoseconds: Clock.monotonicNanoseconds - before)
+        cell.revived(self, nanoseconds: Clock.monotonicNanoseconds - before)
         return true
     }
 
@@ -141,6 +143,12 @@ extension TenantIsolate {
         return try Isolate(reviving: UnsafeRawBufferPointer(bytes), bundle: version.engineModules)
     }
 
+    private func doOwnWork<T, E: Error>(_ work: () throws(E) -> T) throws(E) -> T {
+        didOwnWork = true
+        // The warm-up has no worker.
+        return lastWorker < 0 ? try work() : try cell.workers[lastWorker].doOwnWork(on: self, work)
+    }
+
     private func take(_ made: consuming Isolate) {
         made.assign(
             memoryLimitBytes: version.limits.memoryBytes, user: Unmanaged<RuntimeHost>.passUnretained(self).toOpaque(),
@@ -152,11 +160,12 @@ extension TenantIsolate {
         cell.makeRoomForIsolate(besides: self)
         startedNanoseconds = Clock.monotonicNanoseconds
         do throws(EngineError) {
-            take(try cell.reserve.take())
+            try doOwnWork { () throws(EngineError) in take(try cell.reserve.take()) }
         } catch {
             failHeld(.overloaded, "\(error)")
             return false
         }
+        enteredNanoseconds = Clock.monotonicNanoseconds
         cell.coldStarted(self)
         phase = .starting
         startFailure = nil
@@ -246,7 +255,8 @@ extension TenantIsolate {
         turnRequest = nil
         if phase == .starting || startFailure != nil { checkStart() }
         if phase == .ready, !held.isEmpty {
-            cell.started(self, from: .source, nanoseconds: Clock.monotonicNanoseconds - startedNanoseconds)
+            let now = Clock.monotonicNanoseconds
+            cell.startedFromSource(self, nanoseconds: now - startedNanoseconds, evaluationNanoseconds: now - enteredNanoseconds)
             releaseHeld()
         }
         tellFinished()
@@ -326,8 +336,7 @@ extension TenantIsolate {
 
     private func trim() {
         guard phase == .ready, requests.isEmpty else { return }
-        didOwnWork = true
-        isolate?.trim()
+        doOwnWork { isolate?.trim() }
         cell.trimmed(self)
     }
 
@@ -338,8 +347,7 @@ extension TenantIsolate {
         let wasHot = isolate != nil
         if wasHot, let reason = reason.eviction { cell.evicted(self, reason) }
         if wasHot {
-            didOwnWork = true
-            disposeOfIsolate()
+            doOwnWork { disposeOfIsolate() }
         }
         let isRetired = reason.eviction == nil
         if isRetired { cell.remove(self) }
@@ -350,7 +358,7 @@ extension TenantIsolate {
     }
 
     private func disposeOfIsolate() {
-        isolate = nil
+        if let ended = isolate.take() { cell.reserve.dispose(of: ended, owner: self) }
         phase = .cold
         cell.unschedule(timers.keys, of: self)
         timers.removeAll()

@@ -50,6 +50,9 @@ final class TenantIsolate: RuntimeHost {
     var evictionSlot: EvictionOrder.Slot = -1
     /// What it took the last time to make it ready.
     var reviveNanoseconds: UInt64 = 0
+    /// The least that it took from its source with an isolate made ahead, and from its snapshot.
+    var sourceNanoseconds: UInt64?
+    var snapshotNanoseconds: UInt64?
     /// What it held when its last slice ended.
     var bytes = 0
     var arrayBufferBytes = 0
@@ -71,8 +74,9 @@ final class TenantIsolate: RuntimeHost {
     /// CPU time of a turn that belongs to no request.
     var orphanCPUNanoseconds: UInt64 = 0
     var startedMilliseconds = 0.0
-    /// When the start that is under way began.
+    /// When the start that is under way began, and when it had its isolate.
     var startedNanoseconds: UInt64 = 0
+    var enteredNanoseconds: UInt64 = 0
     let turn = Turn()
     /// Holds the turn that is running or suspended.
     var fiber: OpaquePointer?

@@ -16,6 +16,9 @@ final class Ticker: @unchecked Sendable {
     private static let blockedNanoseconds: UInt64 = 50_000_000
     /// A turn that was told to end and has used this much CPU time since is given up: it sits in a builtin that does not look, perhaps for good.
     private static let stuckCPUNanoseconds: UInt64 = 3_000_000_000
+    /// A thread that has work and uses less CPU time than this for that long waits for what does not come, such as a lock of V8's that a thread
+    /// holds which was given up.
+    private static let (quietCPUNanoseconds, quietNanoseconds): (UInt64, UInt64) = (1_000_000, 10_000_000_000)
 
     private unowned let cell: Cell
     private let workers: [Worker]
@@ -23,6 +26,7 @@ final class Ticker: @unchecked Sendable {
     private var awaitsSwitch = false
     /// Some turn takes longer than workers leave the socket alone for.
     private var isSlow = false
+    private var lastTickNanoseconds: UInt64 = 0
 
     init(cell: Cell, workers: [Worker]) {
         self.cell = cell
@@ -83,32 +87,25 @@ final class Ticker: @unchecked Sendable {
         awaitsSwitch = false
         isSlow = false
         for worker in workers { look(at: worker, now: now) }
+        lastTickNanoseconds = now
         if cell.socket.backlogBytes > 0 { cell.socket.flush() }
     }
 
     private func look(at worker: Worker, now: UInt64) {
         worker.lock.lock()
         defer { worker.lock.unlock() }
-        var isStuck = false
+        var (isStuck, isBlocked) = (false, false)
         worker.updateRunning { running in
             guard !running.isAbandoned else { return }
-            let isolate = running.isolate
-            if let request = isolate.turnRequest, !request.isKnownAsEntered, !request.isAnswered {
-                request.isKnownAsEntered = true
-                cell.socket.send(FrameHeader(.entered, length: 0, id: request.id))
-            }
-            if let since = running.terminatedAtCPU {
-                isStuck = Clock.read(worker.cpuClock) &- since > Self.stuckCPUNanoseconds
-            } else if let doom = doom(of: isolate, worker: worker, &running) {
-                running.terminatedAtCPU = Clock.read(worker.cpuClock)
-                isolate.endRunningTurn(doom)
-            }
+            isBlocked = isQuiet(&running, of: worker, now: now)
+            if !running.isOwnWork { isStuck = endIfDoomed(&running, of: worker) }
             guard cell.configuration.preempts else { return }
             if running.preemptedAt == nil, isOver(running, now: now) {
                 running.preemptedAt = now
                 running.preemptedAtCPU = Clock.read(worker.cpuClock)
-                isolate.isolate?.preempt()
-            } else if !running.isHandedOff, isStalled(running, of: worker, now: now) {
+                if !running.isOwnWork { running.isolate.isolate?.preempt() }
+            }
+            if !running.isHandedOff, isStalled(running, of: worker, now: now) {
                 running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff() }
             }
             // While nobody waits its place is not handed on, and the ticker must see to the socket: somebody may be about to come.
@@ -116,12 +113,47 @@ final class Ticker: @unchecked Sendable {
             if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
         if isStuck { giveUp(worker) }
+        if isBlocked {
+            worker.updateRunning { $0.isAbandoned = true }
+            cell.report(poison: "a worker waits for what does not come", version: 0)
+        }
     }
 
-    /// Whether a turn had the time to heed its interrupt and has not. What counts is its thread's CPU time: one that the kernel does not run has not
+    /// Ends a turn that is over a limit.
+    /// - Returns: whether it was told to end and does not heed that.
+    private func endIfDoomed(_ running: inout Worker.Running, of worker: Worker) -> Bool {
+        let isolate = running.isolate
+        if let request = isolate.turnRequest, !request.isKnownAsEntered, !request.isAnswered {
+            request.isKnownAsEntered = true
+            cell.socket.send(FrameHeader(.entered, length: 0, id: request.id))
+        }
+        if let since = running.terminatedAtCPU { return Clock.read(worker.cpuClock) &- since > Self.stuckCPUNanoseconds }
+        if let doom = doom(of: isolate, worker: worker, &running) {
+            running.terminatedAtCPU = Clock.read(worker.cpuClock)
+            isolate.endRunningTurn(doom)
+        }
+        return false
+    }
+
+    /// Whether a worker's thread does not get on. Ticks are counted and not the clock: all of the process may have been stopped.
+    private func isQuiet(_ running: inout Worker.Running, of worker: Worker, now: UInt64) -> Bool {
+        guard now &- running.sliceStart > Self.blockedNanoseconds else { return false }
+        let cpu = Clock.read(worker.cpuClock)
+        if cpu &- running.quietCPU > Self.quietCPUNanoseconds {
+            running.quietCPU = cpu
+            running.quietNanoseconds = 0
+        } else {
+            running.quietNanoseconds += min(now &- lastTickNanoseconds, Self.tickNanoseconds)
+        }
+        return running.quietNanoseconds > Self.quietNanoseconds
+    }
+
+    /// Whether a turn had the time to heed its interrupt and has not; what is no turn never does. What counts is its thread's CPU time: one that the kernel does not run has not
     /// had any.
     private func isStalled(_ running: Worker.Running, of worker: Worker, now: UInt64) -> Bool {
-        guard let since = running.preemptedAt, now &- since > Self.stallNanoseconds else { return false }
+        guard let since = running.preemptedAt else { return false }
+        if running.isOwnWork { return true }
+        guard now &- since > Self.stallNanoseconds else { return false }
         return now &- since > Self.blockedNanoseconds || Clock.read(worker.cpuClock) &- running.preemptedAtCPU > Self.stallNanoseconds
     }
 

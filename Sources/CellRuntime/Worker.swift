@@ -48,10 +48,15 @@ final class Worker: @unchecked Sendable {
         var preemptedAtCPU: UInt64 = 0
         /// The thread's CPU time when the turn was told to end, for builtins that do not look.
         var terminatedAtCPU: UInt64?
+        /// No turn: V8 makes the isolate, cleans it up or disposes of it, and cannot be interrupted.
+        var isOwnWork = false
         /// Somebody else has its worker's place.
         var isHandedOff = false
         /// The turn was given up: its thread may never come back.
         var isAbandoned = false
+        /// The thread's CPU time when it was seen to get on last, and how long ago that is.
+        var quietCPU: UInt64 = 0
+        var quietNanoseconds: UInt64 = 0
     }
 
     init(index: Int, cell: Cell, hasPlace: Bool) {
@@ -80,13 +85,19 @@ final class Worker: @unchecked Sendable {
                 if isolate.fiber != nil { cell.socket.flush() }
                 execute(isolate, now: now)
                 // While somebody else waits for input, what was answered must not wait for its end.
-                if pumps { pump(waits: false) } else if isDue { cell.socket.flush() }
+                if pumps {
+                    pump(waits: false)
+                } else if isDue {
+                    cell.socket.flush()
+                    cell.reserve.wake()
+                }
             } else if !cell.isPumping, cell.activeWorkers < cell.workerLimit {
                 cell.lock.unlock()
                 pump(waits: true)
             } else {
                 cell.lock.unlock()
                 cell.socket.flush()
+                cell.reserve.wake()
                 cell.lock.lock()
                 if !cell.wantsWorker, cell.isPumping || cell.activeWorkers >= cell.workerLimit {
                     cell.waitingWorkers += 1
@@ -139,6 +150,7 @@ final class Worker: @unchecked Sendable {
     /// Writes what waits and reads what came; waits for something to come if nothing is there and `waits` says so.
     private func pump(waits: Bool) {
         cell.socket.flush()
+        cell.reserve.wake()
         cell.lock.lock()
         guard !cell.isPumping else { return cell.lock.unlock() }
         cell.isPumping = true
@@ -189,7 +201,8 @@ final class Worker: @unchecked Sendable {
                 spareFiber = spare
                 guard let event = nextEvent(of: isolate, sliceStart: now, isFirst: turns == 0) else { break }
                 let begins = isolate.begin(event, on: spare)
-                if isolate.didOwnWork {
+                let didOwnWork = isolate.didOwnWork
+                if didOwnWork {
                     // The tenant has its part of the processors for it, but no request is charged.
                     isolate.didOwnWork = false
                     let spent = Clock.monotonicNanoseconds &- clock
@@ -198,6 +211,11 @@ final class Worker: @unchecked Sendable {
                 }
                 guard begins else { continue }
                 spareFiber = nil
+                if didOwnWork, !cell.lock.withLock({ hasPlace }) {
+                    // Somebody else has its place by now: the turn waits for another.
+                    isPreempted = true
+                    break
+                }
             }
             publish(isolate, sliceStart: now)
             let isFinished = cfiber_resume(isolate.fiber)
@@ -263,6 +281,14 @@ final class Worker: @unchecked Sendable {
     private func publish(_ isolate: TenantIsolate, sliceStart: UInt64) {
         let remaining = isolate.remainingCPUNanoseconds
         lock.withLock { running = Running(isolate: isolate, sliceStart: sliceStart, remainingCPUNanoseconds: remaining) }
+    }
+
+    /// Does what is no turn, so that the ticker knows of it.
+    func doOwnWork<T, E: Error>(on isolate: TenantIsolate, _ work: () throws(E) -> T) throws(E) -> T {
+        let now = Clock.monotonicNanoseconds
+        lock.withLock { running = Running(isolate: isolate, sliceStart: now, remainingCPUNanoseconds: .max, isOwnWork: true) }
+        defer { unpublish() }
+        return try work()
     }
 
     private func unpublish() { lock.withLock { running = nil } }

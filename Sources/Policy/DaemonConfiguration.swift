@@ -26,6 +26,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
     /// What all processes may take together, in MiB; nil: four fifths of what the machine or the cgroup has.
     public var memoryMegabytes: Int?
     public var eviction = Eviction.greedyDual
+    public var revival = Revival.quickest
     /// What tenants' snapshots may take on the disk, in MiB.
     public var snapshotStoreMegabytes = 4_096
 
@@ -33,6 +34,13 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public enum Eviction: String, Sendable, CaseIterable {
         case lru
         case greedyDual = "greedy_dual"
+    }
+
+    /// How a tenant's isolate comes back.
+    public enum Revival: String, Sendable, CaseIterable {
+        /// From its snapshot or, with an isolate made ahead, from its source: what took less time before.
+        case quickest
+        case snapshot
     }
 
     /// Limits a tenant may break within a window before it has a cell of its own; 0: any number, and any part of the CPU time.

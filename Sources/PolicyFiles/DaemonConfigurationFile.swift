@@ -45,6 +45,13 @@ public enum DaemonConfigurationFile {
                     file.fail(node, "'eviction' must be greedy_dual or lru")
                 }
             }
+            if let (value, node) = root.string("revival") {
+                if let revival = DaemonConfiguration.Revival(rawValue: value) {
+                    configuration.revival = revival
+                } else {
+                    file.fail(node, "'revival' must be quickest or snapshot")
+                }
+            }
             if let value = root.bool("preempt") { configuration.preempt = value }
             if var http = root.mapping("http") {
                 for (name, range, field) in httpKeys {

@@ -194,7 +194,9 @@ extension Supervisor {
         case .source:
             metrics.coldStartDuration.observe(seconds)
             wantSnapshot(of: version)
-        case .snapshot: metrics.revivalDuration.observe(seconds)
+        case .snapshot, .sourceOfWarm:
+            metrics.revivalDuration.observe(seconds)
+            metrics.revivals.with([kind == .snapshot ? "snapshot" : "source"]).increment()
         }
     }
 

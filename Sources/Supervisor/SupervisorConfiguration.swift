@@ -42,6 +42,8 @@ public struct SupervisorConfiguration: Sendable {
     public var memoryBudgetBytes = UInt64.max
     /// Evict by least recent use alone.
     public var evictsLRU = false
+    /// Revive from the snapshot also where the source is quicker.
+    public var revivesFromSnapshot = false
     /// What the machine says of its memory; tests have their own.
     public var machineMemory: @Sendable () -> MachineMemory = { MachineMemory.read() }
     /// Asked once a second and before all cells are replaced, on another thread: what they are started from by now, where that has changed.

@@ -24,6 +24,7 @@ struct SupervisorMetrics {
     let prewarmed: GaugeFamily
     let coldStartDuration: Histogram
     let revivalDuration: Histogram
+    let revivals: CounterFamily
     let snapshotBuilds: CounterFamily
     let snapshotStore: Gauge
     let memoryUsed: Gauge
@@ -87,7 +88,10 @@ struct SupervisorMetrics {
         coldStartDuration =
             registry.histogram("cloister_cold_start_duration_seconds", help: "From a request to an isolate made from its source.").single
         revivalDuration =
-            registry.histogram("cloister_revival_duration_seconds", help: "From a request to an isolate made from its snapshot.").single
+            registry.histogram("cloister_revival_duration_seconds", help: "From a request to an isolate of a tenant that has a snapshot.")
+            .single
+        revivals = registry.counter(
+            "cloister_revivals_total", help: "Isolates of tenants that have a snapshot, by what they were made from.", labels: ["from"])
         snapshotBuilds = registry.counter(
             "cloister_snapshot_builds_total", help: "Tenants' snapshots that were built, refused or failed.", labels: ["outcome"])
         snapshotStore = registry.gauge("cloister_snapshot_store_bytes", help: "Tenants' snapshots on the disk.").single

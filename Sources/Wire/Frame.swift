@@ -88,6 +88,8 @@ public enum StartKind: UInt16, Sendable {
     case source = 0
     /// A snapshot taken after that.
     case snapshot = 1
+    /// The bundle, of a tenant that has a snapshot: with an isolate made ahead that was quicker.
+    case sourceOfWarm = 2
 }
 
 /// Why an isolate was evicted; the tenant stays in its cell. Raw values are none of `ErrorCode`'s.

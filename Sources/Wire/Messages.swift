@@ -16,6 +16,8 @@ public struct CellConfiguration: Sendable {
     public var isolateLimit: Int
     /// Evict by least recent use alone.
     public var evictsLRU: Bool
+    /// Revive from the snapshot also where the source is quicker.
+    public var revivesFromSnapshot: Bool
     /// An isolate without requests is ended after this long.
     public var idleSeconds: Int
     /// The base snapshot; empty for a builder.
@@ -25,7 +27,8 @@ public struct CellConfiguration: Sendable {
 
     public init(
         cell: String, workers: Int, jit: Bool, hashSeed: UInt32, sliceMicroseconds: Int = 2_000,
-        buildsSnapshot: Bool = false, preempts: Bool = true, isolateLimit: Int = 2_000, evictsLRU: Bool = false, idleSeconds: Int = 3_600,
+        buildsSnapshot: Bool = false, preempts: Bool = true, isolateLimit: Int = 2_000, evictsLRU: Bool = false,
+        revivesFromSnapshot: Bool = false, idleSeconds: Int = 3_600,
         snapshot: [UInt8] = [], v8Flags: String = ""
     ) {
         self.cell = cell
@@ -37,6 +40,7 @@ public struct CellConfiguration: Sendable {
         self.preempts = preempts
         self.isolateLimit = isolateLimit
         self.evictsLRU = evictsLRU
+        self.revivesFromSnapshot = revivesFromSnapshot
         self.idleSeconds = idleSeconds
         self.snapshot = snapshot
         self.v8Flags = v8Flags
@@ -52,6 +56,7 @@ public struct CellConfiguration: Sendable {
         sink.append(integer: UInt8(preempts ? 1 : 0))
         sink.append(integer: UInt32(isolateLimit))
         sink.append(integer: UInt8(evictsLRU ? 1 : 0))
+        sink.append(integer: UInt8(revivesFromSnapshot ? 1 : 0))
         sink.append(integer: UInt32(idleSeconds))
         sink.append(bytes: snapshot)
         sink.append(string: v8Flags)
@@ -67,6 +72,7 @@ public struct CellConfiguration: Sendable {
         preempts = try reader.integer(UInt8.self) != 0
         isolateLimit = Int(try reader.integer(UInt32.self))
         evictsLRU = try reader.integer(UInt8.self) != 0
+        revivesFromSnapshot = try reader.integer(UInt8.self) != 0
         idleSeconds = Int(try reader.integer(UInt32.self))
         snapshot = [UInt8](try reader.bytes())
         v8Flags = try reader.string()

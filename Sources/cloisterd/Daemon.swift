@@ -185,6 +185,7 @@ struct Daemon {
         settings.renewedOrigin = { try renewedOrigin(installed, folder, logger) }
         settings.memoryBudgetBytes = Self.memoryBudget(configuration)
         settings.evictsLRU = configuration.eviction == .lru
+        settings.revivesFromSnapshot = configuration.revival == .snapshot
         if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }
         let load = PolicyReader(folder: configuration.policies)
         let supervisor = Supervisor(

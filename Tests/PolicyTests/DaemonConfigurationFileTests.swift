@@ -145,8 +145,8 @@ import Testing
     }
 
     @Test func everyFieldHasItsKey() {
-        // listen, listen_tls, tls (two fields), admin, policies, state, workers, memory_mb, eviction, preempt and http stand in no table.
-        #expect(Mirror(reflecting: DaemonConfiguration()).children.count == DaemonConfigurationFile.keys.count + 12)
+        // listen, listen_tls, tls (two fields), admin, policies, state, workers, memory_mb, eviction, revival, preempt and http stand in no table.
+        #expect(Mirror(reflecting: DaemonConfiguration()).children.count == DaemonConfigurationFile.keys.count + 13)
         // Nor does trust_forwarded.
         #expect(Mirror(reflecting: DaemonConfiguration().http).children.count == DaemonConfigurationFile.httpKeys.count + 1)
     }
@@ -158,6 +158,7 @@ import Testing
         ("workers: 0", "1:10: 'workers' is 0; it must be 1 to 256"),
         ("workers: 257", "1:10: 'workers' is 257; it must be 1 to 256"),
         ("workers: all", "1:10: 'workers' must be a whole number"),
+        ("revival: source", "1:10: 'revival' must be quickest or snapshot"),
         ("preempt: no", "1:10: 'preempt' must be true or false"),
         ("policies: [a]", "1:11: 'policies' must be text"),
         ("listen: 8080", "1:9: 'listen' must be HOST:PORT"),
