@@ -31,6 +31,7 @@ extension Cell {
             isolate.isHot = true
             isolate.generation += 1
             hotCount += 1
+            hotPeak = max(hotPeak, hotCount)
         }
     }
 
@@ -92,7 +93,6 @@ extension Cell {
             isolate.isHot = false
             isolate.isTrimmed = false
             hotCount -= 1
-            disposedCount += 1
             guard isolate.evictionSlot >= 0 else { return }
             eviction.evict(isolate.evictionSlot, now: Clock.monotonicNanoseconds)
         }
@@ -262,19 +262,21 @@ extension Cell {
         }
     }
 
-    /// So many isolates must have gone for the C library's heap to be looked through.
-    private static let trimmedDisposals: UInt64 = 16
+    /// So many isolates fewer than there were must be there for the C library's heap to be looked through, which holds up whoever needs memory
+    /// for milliseconds. While as many come as go, the ones that come have what the others left.
+    private static let trimmedIsolates = 16
     private static let trimIntervalNanoseconds: UInt64 = 1_000_000_000
 
     /// The main thread's work from now on: what isolates leave in the C library's heap is given back. Takes the lock.
     func giveBackFreedMemory() -> Never {
-        var trimmed: UInt64 = 0
         while true {
             Clock.sleep(nanoseconds: Self.trimIntervalNanoseconds)
-            let (disposed, isIdle) = lock.withLock { (disposedCount, hotCount == 0) }
-            guard disposed != trimmed, isIdle || disposed - trimmed >= Self.trimmedDisposals else { continue }
-            trimmed = disposed
-            V8.trimProcess()
+            let isWorthwhile = lock.withLock {
+                guard hotPeak - hotCount >= Self.trimmedIsolates || hotCount == 0 && hotPeak > 0 else { return false }
+                hotPeak = hotCount
+                return true
+            }
+            if isWorthwhile { V8.trimProcess() }
         }
     }
 

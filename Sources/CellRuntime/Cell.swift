@@ -26,8 +26,8 @@ final class Cell: @unchecked Sendable {
     /// By slot of the run queue.
     private var isolates: [TenantIsolate?] = []
     var hotCount = 0
-    /// Isolates that were disposed of since the start.
-    var disposedCount: UInt64 = 0
+    /// The most there were since memory was given back.
+    var hotPeak = 0
     /// Whom to evict, and the isolates by their slot in it.
     var eviction: EvictionOrder
     var evictable: [TenantIsolate?] = []

@@ -11,7 +11,7 @@ final class Ticker: @unchecked Sendable {
     /// Ticks without a running turn before it sleeps.
     private static let idleTicks = 3
     /// A turn that was asked to suspend itself and has not after this long sits in a builtin that does not look.
-    private static let stallNanoseconds: UInt64 = 1_000_000
+    private static let stallNanoseconds: UInt64 = 400_000
     /// Whatever its thread waits for, after this long somebody else has its place.
     private static let blockedNanoseconds: UInt64 = 50_000_000
     /// A turn that was told to end and has used this much CPU time since is given up: it sits in a builtin that does not look, perhaps for good.

@@ -6,6 +6,8 @@ struct MemoryCounters {
     var evictions = 0.0
     var revivals = 0.0
     var coldStarts = 0.0
+    /// Snapshots that are not there yet, but will be.
+    var snapshotsToCome = 0.0
     /// Revivals by the upper bound of their time in seconds, cumulated.
     var revivalBuckets: [(bound: Double, count: Double)] = []
 
@@ -22,6 +24,8 @@ struct MemoryCounters {
                 revivals = value
             } else if name == "cloister_cold_start_duration_seconds_count" {
                 coldStarts = value
+            } else if name == "cloister_snapshot_builds_waiting" {
+                snapshotsToCome = value
             } else if name.hasPrefix("cloister_revival_duration_seconds_bucket{"), let start = name.range(of: "le=\"") {
                 let bound = name[start.upperBound...].prefix { $0 != "\"" }
                 revivalBuckets.append((bound == "+Inf" ? .infinity : Double(bound) ?? .infinity, value))
@@ -63,9 +67,6 @@ extension Observation {
 
     /// Ends all idle isolates.
     func evictAll() { if let adminPort { _ = AdminQuery.exchange("POST", "/v1/evict", port: adminPort, token: adminToken) } }
-
-    /// Tenants whose snapshot is not there yet, but will be.
-    var snapshotsToCome: Int { list("/v1/tenants").count { $0["snapshot"] as? String == "building" } }
 
     /// What cells account for, for each tenant, by state.
     var accountedBytes: LoadReport.BytesPerTenant {

@@ -104,7 +104,7 @@ public final class ScenarioRun: @unchecked Sendable {
 
     /// Snapshots are built one after the other, in the background.
     private func waitForSnapshots() async throws {
-        for _ in 0..<600 where observation.snapshotsToCome > 0 { try await Task.sleep(for: .milliseconds(500)) }
+        for _ in 0..<600 where observation.memoryCounters.snapshotsToCome > 0 { try await Task.sleep(for: .milliseconds(500)) }
     }
 
     private func addMemory(to report: inout LoadReport, _ results: [GroupResults], pssBefore: UInt64) async throws {

@@ -15,7 +15,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var state: String?
     /// Worker threads a cell; nil: one a core.
     public var workers: Int?
-    public var sliceMicroseconds = 2_000
+    public var sliceMicroseconds = 1_000
     public var isolatesPerCell = 1_000
     public var cellsPerCordon = 16
     public var cellConcurrency = 4_096

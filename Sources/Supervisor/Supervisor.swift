@@ -65,7 +65,7 @@ public final class Supervisor: @unchecked Sendable {
     var machineMemory = MachineMemory(limitBytes: 0, availableBytes: 0, pressure: 0)
     /// Builds snapshots, one at a time: its thread outlives the builders that it starts.
     let snapshotPool = NIOThreadPool(numberOfThreads: 1)
-    var snapshotBuilds = 0
+    var snapshotBuilds = 0 { didSet { metrics.snapshotBuildsWaiting.set(Double(snapshotBuilds)) } }
     /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
     var stepsOfPeace = Supervisor.peaceSteps
     var isTellingShares = false

@@ -6,7 +6,7 @@ public struct SupervisorConfiguration: Sendable {
     public var workersPerCell = 1
     /// Of the machine; what cells share.
     public var processors = System.coreCount
-    public var sliceMicroseconds = 2_000
+    public var sliceMicroseconds = 1_000
     /// Called on the event loop when cells begin to compete for the processors, with true, and when they have not for a while.
     public var setFrontUrgency: @Sendable (Bool) -> Void = { _ in }
     /// Tenants that live in a cell before another is started.

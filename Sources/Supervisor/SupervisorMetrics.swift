@@ -26,6 +26,7 @@ struct SupervisorMetrics {
     let revivalDuration: Histogram
     let revivals: CounterFamily
     let snapshotBuilds: CounterFamily
+    let snapshotBuildsWaiting: Gauge
     let snapshotStore: Gauge
     let memoryUsed: Gauge
     let memoryBudget: Gauge
@@ -92,6 +93,8 @@ struct SupervisorMetrics {
             .single
         revivals = registry.counter(
             "cloister_revivals_total", help: "Isolates of tenants that have a snapshot, by what they were made from.", labels: ["from"])
+        snapshotBuildsWaiting =
+            registry.gauge("cloister_snapshot_builds_waiting", help: "Tenants' snapshots that are being built or wait for that.").single
         snapshotBuilds = registry.counter(
             "cloister_snapshot_builds_total", help: "Tenants' snapshots that were built, refused or failed.", labels: ["outcome"])
         snapshotStore = registry.gauge("cloister_snapshot_store_bytes", help: "Tenants' snapshots on the disk.").single

@@ -26,7 +26,7 @@ public struct CellConfiguration: Sendable {
     public var v8Flags: String
 
     public init(
-        cell: String, workers: Int, jit: Bool, hashSeed: UInt32, sliceMicroseconds: Int = 2_000,
+        cell: String, workers: Int, jit: Bool, hashSeed: UInt32, sliceMicroseconds: Int = 1_000,
         buildsSnapshot: Bool = false, preempts: Bool = true, isolateLimit: Int = 2_000, evictsLRU: Bool = false,
         revivesFromSnapshot: Bool = false, idleSeconds: Int = 3_600,
         snapshot: [UInt8] = [], v8Flags: String = ""
