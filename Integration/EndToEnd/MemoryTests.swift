@@ -73,6 +73,26 @@ extension EndToEndTests {
             #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) == 1)
         }
 
+        /// Without a snapshot a tenant comes back from its source, which is not compiled again.
+        @Test func whatWasCompiledOfATenantWithoutASnapshotIsKept() throws {
+            let source = """
+                const at = Date.now(), twice = (n) => n * 2;
+                export default { fetch: () => new Response(`${at > 0} ${twice(21)}`) };
+                """
+            let daemon = try TestDaemon([TestTenant("clock", source)])
+            defer { daemon.end() }
+            #expect(try daemon.get("clock").text == "true 42")
+            #expect(try snapshot("clock", of: daemon).state == "refused")
+            #expect(try state("clock", of: daemon)["code_bytes"] as? Int == 0)
+            for _ in 0..<3 {
+                try evict("clock", of: daemon)
+                let cold = try state("clock", of: daemon)
+                #expect(cold["state"] as? String == "cold" && cold["code_bytes"] as? Int ?? 0 > 0, "\(cold)")
+                #expect(try daemon.get("clock").text == "true 42")
+            }
+            #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) == 4)
+        }
+
         /// A module that takes no time to evaluate comes back from its source, with an isolate made ahead: no less of a revival.
         @Test func aSmallTenantComesBackByWhatIsQuicker() throws {
             let daemon = try TestDaemon([.plain("small")])

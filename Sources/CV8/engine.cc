@@ -333,6 +333,27 @@ void cv8_isolate_dispose(cv8_isolate *state) {
   delete state;
 }
 
+cv8_status cv8_isolate_code(cv8_isolate *state, int32_t module, uint8_t **code, size_t *length) {
+  auto found = state->modules.find(module);
+  if (found == state->modules.end() || found->second->script.IsEmpty()) return CV8_INVALID;
+  std::unique_ptr<v8::ScriptCompiler::CachedData> made;
+  cv8::SetCurrentAccount(state->account.get());
+  {
+    v8::Isolate::Scope entered(state->isolate);
+    v8::HandleScope handles(state->isolate);
+    made.reset(v8::ScriptCompiler::CreateCodeCache(found->second->script.Get(state->isolate)));
+  }
+  cv8::SetCurrentAccount(nullptr);
+  if (!made) return CV8_OUT_OF_MEMORY;
+  *code = static_cast<uint8_t *>(malloc(static_cast<size_t>(made->length)));
+  if (!*code) return CV8_OUT_OF_MEMORY;
+  *length = static_cast<size_t>(made->length);
+  memcpy(*code, made->data, *length);
+  return CV8_OK;
+}
+
+size_t cv8_isolate_code_taken(const cv8_isolate *state) { return state->code_taken; }
+
 void cv8_isolate_memory(const cv8_isolate *state, cv8_memory *out) {
   out->page_bytes = state->account->pages;
   out->array_buffer_bytes = state->account->buffers;

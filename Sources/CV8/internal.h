@@ -70,6 +70,8 @@ class TaskQueue;
 
 struct LoadedModule {
   v8::Global<v8::Module> module;
+  /// Of JavaScript that was compiled here: what its code is asked of.
+  v8::Global<v8::UnboundModuleScript> script;
   /// Of data: what it exports, until it is evaluated.
   v8::Global<v8::Value> value;
   std::string name;
@@ -110,6 +112,8 @@ struct cv8_isolate {
   cv8_turn *turn = nullptr;  // while one is running or suspended
   double time_ms = 0;
   bool saw_time = false;
+  /// Modules whose code was taken up instead of being compiled.
+  size_t code_taken = 0;
   /// Of a builder: the context's Math.random, and the first number it would give; what takes its stand-ins out again (97-builder.js).
   v8::Global<v8::Function> random;
   double first_random = 0;
@@ -129,7 +133,6 @@ extern std::atomic<size_t> process_pages;
 extern std::atomic<size_t> isolate_count;
 
 v8::PageAllocator *ThePageAllocator();
-/// Stops counting pages for an account that is about to go.
 v8::Platform *ThePlatform();
 std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
 void ForgetTasks(v8::Isolate *isolate);

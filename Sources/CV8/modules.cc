@@ -149,8 +149,16 @@ v8::MaybeLocal<v8::Module> Compile(cv8_isolate *state, const cv8_module &source,
 #else
   v8::ScriptOrigin origin(isolate, resource, 0, 0, false, -1, v8::Local<v8::Value>(), false, false, true);
 #endif
-  v8::ScriptCompiler::Source text(SourceString(state, source), origin);
-  return v8::ScriptCompiler::CompileModule(isolate, &text);
+  if (!source.code) {
+    v8::ScriptCompiler::Source text(SourceString(state, source), origin);
+    return v8::ScriptCompiler::CompileModule(isolate, &text);
+  }
+  // The source owns it, and it not the bytes.
+  auto *code = new v8::ScriptCompiler::CachedData(source.code, static_cast<int>(source.code_length), v8::ScriptCompiler::CachedData::BufferNotOwned);
+  v8::ScriptCompiler::Source text(SourceString(state, source), origin, code);
+  v8::MaybeLocal<v8::Module> module = v8::ScriptCompiler::CompileModule(isolate, &text, v8::ScriptCompiler::kConsumeCodeCache);
+  state->code_taken += !module.IsEmpty() && !text.GetCachedData()->rejected;
+  return module;
 }
 
 /// The module that `specifier` names, compiled; throws in JavaScript when there is none.
@@ -173,6 +181,7 @@ v8::MaybeLocal<v8::Module> Get(cv8_isolate *state, const std::string &specifier,
   if (!Compile(state, source, name).ToLocal(&module)) return {};
   auto loaded = std::make_unique<LoadedModule>();
   loaded->module.Reset(state->isolate, module);
+  if (source.kind == CV8_MODULE_JAVASCRIPT && !state->creator) loaded->script.Reset(state->isolate, module->GetUnboundModuleScript());
   loaded->name = name;
   loaded->source = source;
   if (!value.IsEmpty()) loaded->value.Reset(state->isolate, value);

@@ -289,6 +289,13 @@ extension Cell {
         storedBytes += isolate.version.storedBytes
     }
 
+    /// What V8 compiled of a version, for its next start.
+    func keep(_ code: [Int: UnsafeRawBufferPointer], of version: TenantVersion) {
+        storedBytes -= version.storedBytes
+        version.keep(code)
+        storedBytes += version.storedBytes
+    }
+
     /// A snapshot turned out not to be usable: the version starts from its source from now on. Takes the lock.
     func refuseSnapshot(of isolate: TenantIsolate, _ why: String) {
         lock.withLock {
@@ -324,7 +331,8 @@ extension Cell {
         return IsolateReport(
             version: version.id, state: state, pageBytes: UInt64(isolate.isHot ? isolate.bytes - buffers : 0),
             arrayBufferBytes: UInt64(buffers),
-            bundleBytes: UInt64(version.bundleBytes), snapshotBytes: UInt64(version.snapshot?.delta.count ?? 0),
+            bundleBytes: UInt64(version.bundleBytes), codeBytes: UInt64(version.codeBytes),
+            snapshotBytes: UInt64(version.snapshot?.delta.count ?? 0),
             idleMilliseconds: isolate.lastUseNanoseconds == 0 ? 0 : (now &- isolate.lastUseNanoseconds) / 1_000_000,
             reviveMicroseconds: isolate.reviveNanoseconds / 1000, openRequests: UInt32(clamping: isolate.openRequests))
     }

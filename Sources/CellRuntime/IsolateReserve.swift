@@ -7,6 +7,8 @@ import Synchronization
 final class IsolateReserve: @unchecked Sendable {
     /// Whoever ends one more than this disposes of it: memory comes back as fast as it is taken.
     private static let endedLimit = 8
+    /// One that holds more goes at once.
+    private static let endedBytesLimit = 8 << 20
     /// After V8 had no memory for one.
     private static let pauseNanoseconds: UInt64 = 100_000_000
 
@@ -43,9 +45,10 @@ final class IsolateReserve: @unchecked Sendable {
     /// Disposes of an isolate that nothing runs in. Not on a fiber.
     /// - Parameter owner: kept until then.
     func dispose(of isolate: consuming Isolate, owner: AnyObject) {
+        let memory = isolate.memory
         let box = Box(isolate)
         lock.withLock {
-            guard ended.count < Self.endedLimit else { return }
+            guard ended.count < Self.endedLimit, memory.pageBytes + memory.arrayBufferBytes <= Self.endedBytesLimit else { return }
             ended.append((box, owner))
         }
         hasWork.store(true, ordering: .relaxed)

@@ -347,7 +347,10 @@ extension TenantIsolate {
         let wasHot = isolate != nil
         if wasHot, let reason = reason.eviction { cell.evicted(self, reason) }
         if wasHot {
-            doOwnWork { disposeOfIsolate() }
+            doOwnWork {
+                if reason.eviction != nil { keepCode() }
+                disposeOfIsolate()
+            }
         }
         let isRetired = reason.eviction == nil
         if isRetired { cell.remove(self) }
@@ -355,6 +358,13 @@ extension TenantIsolate {
         if wasHot || isRetired {
             cell.socket.send(FrameHeader(.isolateEnded, length: 0, extra: reason.eviction?.rawValue ?? 0, id: version.id))
         }
+    }
+
+    /// Of a tenant without a snapshot the next start has at least what V8 compiled.
+    private func keepCode() {
+        guard phase == .ready, version.code.isEmpty, cell.lock.withLock({ version.snapshot == nil }) else { return }
+        let code = isolate.map { version.compiled(by: $0) } ?? [:]
+        cell.lock.withLock { cell.keep(code, of: version) }
     }
 
     private func disposeOfIsolate() {

@@ -1,4 +1,5 @@
 import Engine
+import Glibc
 import Policy
 import Wire
 
@@ -55,11 +56,35 @@ final class TenantVersion: ModuleSource {
 
     /// What isolates are revived from; nil while there is none, or when it cannot be used.
     var snapshot: SnapshotFrame?
-    /// What bundle and snapshot take.
     let bundleBytes: Int
-    var storedBytes: Int { bundleBytes + (snapshot?.delta.count ?? 0) }
+    /// What V8 compiled of the modules, by their index, for the next start of a tenant without a snapshot. Set once, while nothing runs in an isolate;
+    /// kept as long as this, since one may be reading it.
+    private(set) var code: [Int: UnsafeRawBufferPointer] = [:]
+    private(set) var codeBytes = 0
+    /// What bundle, code and snapshot take.
+    var storedBytes: Int { bundleBytes + codeBytes + (snapshot?.delta.count ?? 0) }
+
+    /// More than this is not kept.
+    private static let codeBytesLimit = 4 << 20
+
+    /// Takes what `isolate` has compiled. Takes no lock: for whoever runs the isolate.
+    func compiled(by isolate: borrowing Isolate) -> [Int: UnsafeRawBufferPointer] {
+        var code: [Int: UnsafeRawBufferPointer] = [:]
+        for index in modules.indices where modules[index].kind == .javascript { code[index] = isolate.code(of: index) }
+        guard code.values.reduce(0, { $0 + $1.count }) <= Self.codeBytesLimit else {
+            code.values.forEach { free(UnsafeMutableRawPointer(mutating: $0.baseAddress)) }
+            return [:]
+        }
+        return code
+    }
+
+    func keep(_ code: [Int: UnsafeRawBufferPointer]) {
+        self.code = code
+        codeBytes = code.values.reduce(0) { $0 + $1.count }
+    }
 
     deinit {
+        code.values.forEach { free(UnsafeMutableRawPointer(mutating: $0.baseAddress)) }
         for module in modules {
             module.name.deallocate()
             module.data.deallocate()
@@ -106,7 +131,7 @@ final class TenantVersion: ModuleSource {
         let module = modules[index]
         return EngineModule(
             name: UnsafeBufferPointer(module.name), data: UnsafeRawBufferPointer(module.data), kind: module.kind,
-            isASCII: module.isASCII)
+            isASCII: module.isASCII, code: code[index])
     }
 }
 

@@ -82,6 +82,20 @@ public struct Isolate: ~Copyable {
     /// Ends the running turn at V8's next check; the isolate is dead afterwards. Any thread.
     public func terminate() { cv8_isolate_terminate(raw) }
 
+    /// What V8 has compiled of a JavaScript module so far, for `EngineModule.code` of isolates to come. It must not leave the process, since V8 trusts
+    /// it. Between turns, not on a fiber.
+    /// - Returns: nil when the module was not compiled here, or without memory.
+    public func code(of module: Int) -> UnsafeRawBufferPointer? {
+        var code: UnsafeMutablePointer<UInt8>?
+        var length = 0
+        guard cv8_isolate_code(raw, Int32(module), &code, &length) == CV8_OK else { return nil }
+        // The caller's, to free.
+        return UnsafeRawBufferPointer(start: code, count: length)
+    }
+
+    /// How many modules' code was taken up instead of being compiled.
+    public var takenCodeCount: Int { cv8_isolate_code_taken(raw) }
+
     /// What the isolate holds. Any thread.
     public var memory: IsolateMemory {
         var memory = cv8_memory()

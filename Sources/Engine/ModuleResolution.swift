@@ -11,14 +11,18 @@ public struct EngineModule {
     public var kind: EngineModuleKind
     /// Every byte is below 0x80: V8 shares the text instead of copying it.
     public var isASCII: Bool
+    /// What an isolate of this process compiled of it (`Isolate.code(of:)`), or nil.
+    public var code: UnsafeRawBufferPointer?
 
     public init(
-        name: UnsafeBufferPointer<CChar>, data: UnsafeRawBufferPointer, kind: EngineModuleKind, isASCII: Bool
+        name: UnsafeBufferPointer<CChar>, data: UnsafeRawBufferPointer, kind: EngineModuleKind, isASCII: Bool,
+        code: UnsafeRawBufferPointer? = nil
     ) {
         self.name = name
         self.data = data
         self.kind = kind
         self.isASCII = isASCII
+        self.code = code
     }
 
     var raw: cv8_module {
@@ -33,7 +37,7 @@ public struct EngineModule {
         return cv8_module(
             name: name.baseAddress, name_length: name.count, data: data.bindMemory(to: UInt8.self).baseAddress, length: data.count,
             kind: kind,
-            ascii: isASCII)
+            ascii: isASCII, code: code?.bindMemory(to: UInt8.self).baseAddress, code_length: code?.count ?? 0)
     }
 }
 

@@ -73,7 +73,7 @@ extension Observation {
         var sums: [String: (bytes: Double, count: Double)] = [:]
         for isolate in list("/v1/isolates") {
             func bytes(_ field: String) -> Double { Double(isolate[field] as? Int ?? 0) }
-            let kept = bytes("bundle_bytes") + bytes("snapshot_bytes")
+            let kept = bytes("bundle_bytes") + bytes("code_bytes") + bytes("snapshot_bytes")
             var state = isolate["state"] as? String ?? ""
             if state == "trimmed" { state = "hot" }
             let held = state == "hot" ? bytes("heap_bytes") + bytes("array_buffer_bytes") + kept : kept

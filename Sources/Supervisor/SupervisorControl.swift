@@ -114,6 +114,8 @@ public struct IsolateListing: Sendable, Codable {
     public var arrayBufferBytes: UInt64
     /// What the cell keeps also without an isolate.
     public var bundleBytes: UInt64
+    /// What V8 compiled of it, of a tenant without a snapshot.
+    public var codeBytes: UInt64
     public var snapshotBytes: UInt64
     public var idleSeconds: Double
     /// What it took the last time to make the isolate ready.
@@ -121,7 +123,7 @@ public struct IsolateListing: Sendable, Codable {
     public var inFlight: Int
     public init(
         tenant: String, cell: String, state: String, heapBytes: UInt64, arrayBufferBytes: UInt64, bundleBytes: UInt64,
-        snapshotBytes: UInt64,
+        codeBytes: UInt64, snapshotBytes: UInt64,
         idleSeconds: Double, reviveMilliseconds: Double, inFlight: Int
     ) {
         self.tenant = tenant
@@ -130,6 +132,7 @@ public struct IsolateListing: Sendable, Codable {
         self.heapBytes = heapBytes
         self.arrayBufferBytes = arrayBufferBytes
         self.bundleBytes = bundleBytes
+        self.codeBytes = codeBytes
         self.snapshotBytes = snapshotBytes
         self.idleSeconds = idleSeconds
         self.reviveMilliseconds = reviveMilliseconds

@@ -339,24 +339,26 @@ public struct IsolateReport: Sendable, Equatable {
     public var state: IsolateState
     public var pageBytes: UInt64
     public var arrayBufferBytes: UInt64
-    /// The bundle and the snapshot, which the cell keeps also without an isolate.
+    /// The bundle, what was compiled of it, and the snapshot, which the cell keeps also without an isolate.
     public var bundleBytes: UInt64
+    public var codeBytes: UInt64
     public var snapshotBytes: UInt64
     public var idleMilliseconds: UInt64
     /// What it took the last time to make it ready; 0 when it never was.
     public var reviveMicroseconds: UInt64
     public var openRequests: UInt32
-    public static let size = 8 * 7 + 4 + 1
+    public static let size = 8 * 8 + 4 + 1
 
     public init(
-        version: UInt64, state: IsolateState, pageBytes: UInt64, arrayBufferBytes: UInt64, bundleBytes: UInt64, snapshotBytes: UInt64,
-        idleMilliseconds: UInt64, reviveMicroseconds: UInt64, openRequests: UInt32
+        version: UInt64, state: IsolateState, pageBytes: UInt64, arrayBufferBytes: UInt64, bundleBytes: UInt64,
+        codeBytes: UInt64, snapshotBytes: UInt64, idleMilliseconds: UInt64, reviveMicroseconds: UInt64, openRequests: UInt32
     ) {
         self.version = version
         self.state = state
         self.pageBytes = pageBytes
         self.arrayBufferBytes = arrayBufferBytes
         self.bundleBytes = bundleBytes
+        self.codeBytes = codeBytes
         self.snapshotBytes = snapshotBytes
         self.idleMilliseconds = idleMilliseconds
         self.reviveMicroseconds = reviveMicroseconds
@@ -364,7 +366,7 @@ public struct IsolateReport: Sendable, Equatable {
     }
 
     public func encode(into sink: inout some ByteSink) {
-        for number in [version, pageBytes, arrayBufferBytes, bundleBytes, snapshotBytes, idleMilliseconds, reviveMicroseconds] {
+        for number in [version, pageBytes, arrayBufferBytes, bundleBytes, codeBytes, snapshotBytes, idleMilliseconds, reviveMicroseconds] {
             sink.append(integer: number)
         }
         sink.append(integer: openRequests)
@@ -376,6 +378,7 @@ public struct IsolateReport: Sendable, Equatable {
         pageBytes = try reader.integer()
         arrayBufferBytes = try reader.integer()
         bundleBytes = try reader.integer()
+        codeBytes = try reader.integer()
         snapshotBytes = try reader.integer()
         idleMilliseconds = try reader.integer()
         reviveMicroseconds = try reader.integer()

@@ -8,6 +8,7 @@ let fixtureCases: [String: @Sendable () -> Void] = [
     "terminate": termination, "terminate-microtasks": terminationInMicrotasks, "preempt": preemption, "late-preempt": latePreemption,
     "clock": frozenClock, "requests": requests, "event-over-quota": eventOverQuota,
     "modules": modules, "module-errors": moduleErrors, "imports": dynamicImports, "start-errors": startErrors,
+    "code": compiledCode,
 ]
 
 extension IsolateMemory {
@@ -187,4 +188,31 @@ private let badFiles: [(name: String, bytes: [UInt8])] = [
         "import './x.js",
     ]
     for main in mains { sayLine(FixtureTenant(main).start().text) }
+}
+
+/// Isolates of one bundle, the later ones with what the first has compiled; of another text it is of no use, and harmless.
+@Sendable private func compiledCode() {
+    let files = [
+        ("main.js", "import { late } from './lib.js'; import data from './data.json'; export const cases = [() => late() + data.n]"),
+        ("lib.js", "export const late = () => { const inner = () => 40; return inner() + 1; }"), ("data.json", #"{ "n": 1 }"#),
+    ].map { (name: $0.0, bytes: Array($0.1.utf8)) }
+    let bundle = FixtureBundle(files)
+    do {
+        let first = FixtureTenant(bundle)
+        first.start()
+        first.call()
+        sayLine("kept \(bundle.keepCode(of: first.isolate).map { $0 > 0 }), taken \(first.isolate.takenCodeCount)")
+    }
+    for _ in 0..<2 {
+        let later = FixtureTenant(bundle)
+        later.start()
+        later.call()
+        sayLine("taken \(later.isolate.takenCodeCount)")
+    }
+    let others = FixtureBundle(files.map { ($0.name, $0.bytes + Array(" ".utf8)) })
+    others.takeCode(from: bundle)
+    let other = FixtureTenant(others)
+    other.start()
+    other.call()
+    sayLine("taken of another text \(other.isolate.takenCodeCount)")
 }

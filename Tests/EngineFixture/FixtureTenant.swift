@@ -6,7 +6,7 @@ import Synchronization
 /// A bundle in memory; module 0 is the main one. What its JavaScript says is printed as it comes.
 final class FixtureBundle: ModuleSource {
     private let names: [String]
-    private let modules: [EngineModule]
+    private var modules: [EngineModule]
 
     /// - Parameter files: name and text; the extension says what it is. Never freed.
     init(_ files: [(name: String, bytes: [UInt8])]) {
@@ -35,6 +35,16 @@ final class FixtureBundle: ModuleSource {
         }
         return index
     }
+
+    /// What an isolate has compiled is what later ones take up.
+    func keepCode(of isolate: borrowing Isolate) -> [Int] {
+        modules.indices.map { index in
+            modules[index].code = isolate.code(of: index)
+            return modules[index].code?.count ?? 0
+        }
+    }
+
+    func takeCode(from other: FixtureBundle) { for index in modules.indices { modules[index].code = other.modules[index].code } }
 
     override func module(at index: Int) -> EngineModule { modules[index] }
 }

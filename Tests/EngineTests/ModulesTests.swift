@@ -16,6 +16,15 @@ import Testing
             ])
     }
 
+    @Test func whatOneIsolateHasCompiledAnotherTakesUp() throws {
+        try check(
+            "code",
+            [
+                "completed 42", "kept [true, true, false], taken 0", "completed 42", "taken 2", "completed 42", "taken 2", "completed 42",
+                "taken of another text 0",
+            ])
+    }
+
     @Test func whatCannotBeImportedStopsTheStartAndSaysWhere() throws {
         try check(
             "module-errors",

@@ -69,6 +69,9 @@ typedef struct cv8_module {
   size_t length;
   cv8_module_kind kind;
   bool ascii;  // every byte of data is below 0x80
+  /// From cv8_isolate_code of an isolate of this process that ran the same text, or NULL: it is not compiled again, where V8 can take that up.
+  const uint8_t *code;
+  size_t code_length;
 } cv8_module;
 
 /// Resolves `specifier` as imported by module `referrer` (an index the resolver gave earlier; -1: the main module is asked
@@ -141,6 +144,11 @@ typedef struct cv8_owner {
 
 /// Gives an isolate to whom it will serve, once, before its first turn. Not on a fiber.
 void cv8_isolate_assign(cv8_isolate *isolate, const cv8_owner *owner);
+/// What V8 has compiled of a JavaScript module so far, malloc'd by cv8. V8 trusts what it takes up: it must not leave the process. Between turns, not
+/// on a fiber. CV8_INVALID: that module was not compiled in this isolate.
+cv8_status cv8_isolate_code(cv8_isolate *isolate, int32_t module, uint8_t **code, size_t *length);
+/// How many modules' code was taken up instead of being compiled.
+size_t cv8_isolate_code_taken(const cv8_isolate *isolate);
 /// Disposes of an isolate that no turn is running in or suspended in. Not on a fiber. If a turn was cut off (cv8_turn_abandon),
 /// its stack must be dropped by the caller first.
 void cv8_isolate_dispose(cv8_isolate *isolate);
