@@ -21,7 +21,9 @@ extension EndToEndTests {
 
         private func evict(_ tenant: String, of daemon: TestDaemon) throws {
             #expect(try daemon.admin("/v1/evict?tenant=\(tenant)", method: "POST").status == 200)
-            _ = try eventually("\(tenant) to be evicted") { try state(tenant, of: daemon)["state"] as? String == "hot" ? nil : true }
+            _ = try eventually("\(tenant) to be evicted") {
+                ["warm", "cold"].contains(try state(tenant, of: daemon)["state"] as? String) ? true : nil
+            }
         }
 
         private func count(_ metric: String, of daemon: TestDaemon) throws -> Double {

@@ -363,7 +363,7 @@ extension TenantIsolate {
     /// Of a tenant without a snapshot the next start has at least what V8 compiled.
     private func keepCode() {
         guard phase == .ready, version.code.isEmpty, cell.lock.withLock({ version.snapshot == nil }) else { return }
-        let code = isolate.map { version.compiled(by: $0) } ?? [:]
+        let code = version.compiled(by: isolate!)
         cell.lock.withLock { cell.keep(code, of: version) }
     }
 

@@ -20,8 +20,8 @@ import Testing
         try check(
             "code",
             [
-                "completed 42", "kept [true, true, false], taken 0", "completed 42", "taken 2", "completed 42", "taken 2", "completed 42",
-                "taken of another text 0",
+                "started", "42", "kept [true, true, false], taken 0", "started", "42", "taken 2", "started", "42", "taken 2", "started",
+                "42", "taken of another text 0",
             ])
     }
 
