@@ -12,6 +12,9 @@ final class FiberPool: @unchecked Sendable {
     private let lock = Lock()
     private var idle: [OpaquePointer] = []
     private var leased = 0
+    /// Since when the kernel has given no memory for a stack.
+    private var starvedSinceNanoseconds: UInt64?
+    private static let starvationNanoseconds: UInt64 = 1_000_000_000
     private let limit: Int
 
     /// - Parameter limit: suspended and running turns there may be at once.
@@ -24,11 +27,21 @@ final class FiberPool: @unchecked Sendable {
         guard leased < limit else { return nil }
         if let fiber = idle.popLast() {
             leased += 1
+            starvedSinceNanoseconds = nil
             return fiber
         }
-        guard let fiber = cfiber_new(Self.stackBytes) else { return nil }
+        guard let fiber = cfiber_new(Self.stackBytes) else {
+            starvedSinceNanoseconds = starvedSinceNanoseconds ?? Clock.monotonicNanoseconds
+            return nil
+        }
+        starvedSinceNanoseconds = nil
         leased += 1
         return fiber
+    }
+
+    /// Whether turns have waited for a stack for so long that none will come: those that hold one may have been given up.
+    var isStarved: Bool {
+        lock.withLock { starvedSinceNanoseconds.map { Clock.monotonicNanoseconds &- $0 > Self.starvationNanoseconds } ?? false }
     }
 
     func giveBack(_ fiber: OpaquePointer) {

@@ -197,7 +197,10 @@ final class Worker: @unchecked Sendable {
         while true {
             if isolate.fiber == nil {
                 // Without a stack the isolate waits its turn again: suspended ones, which have theirs, go on.
-                guard let spare = spareFiber ?? cell.fibers.lease() else { break }
+                guard let spare = spareFiber ?? cell.fibers.lease() else {
+                    if cell.fibers.isStarved { cell.poison("no memory for a stack", version: 0) }
+                    break
+                }
                 spareFiber = spare
                 guard let event = nextEvent(of: isolate, sliceStart: now, isFirst: turns == 0) else { break }
                 let begins = isolate.begin(event, on: spare)

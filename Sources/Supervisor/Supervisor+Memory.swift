@@ -80,6 +80,8 @@ extension Supervisor {
         logger.warning(
             "a cell is replaced: it takes more memory than it accounts for",
             metadata: ["cell": "\(cell.name)", "bytes": "\(cell.memoryBytes)", "accounted": "\(Int(accounted))"])
+        // Where no successor comes up it is tried again.
+        cell.secondsOfDrift = 0
         metrics.cellsDrifted.increment()
         cellsToReplace.append(cell)
         replaceNextCell()

@@ -64,6 +64,11 @@ extension Supervisor {
         replaceNextCell()
     }
 
+    /// Once a second: a cell that has lost a thread is not kept because its successor did not come up.
+    func replaceDamagedCells() {
+        for cell in allCells where cell.state == .ready && !cell.abandonedVersions.isEmpty { replaceBehind(cell) }
+    }
+
     /// Starts the successor of the next cell in line.
     func replaceNextCell() {
         while let old = cellsToReplace.first {

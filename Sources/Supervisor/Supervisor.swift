@@ -141,6 +141,7 @@ public final class Supervisor: @unchecked Sendable {
         watchConduct()
         watchOrigin()
         endOverdueLeavers()
+        replaceDamagedCells()
         keepSharedCell()
         metrics.inFlight.set(Double(admission.running))
         metrics.queued.set(Double(admission.waiting))

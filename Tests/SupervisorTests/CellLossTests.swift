@@ -160,6 +160,25 @@ import Wire
         #expect(try await bystander.next() == .head(status: 200, headers: "", body: "", isComplete: true))
     }
 
+    /// A successor that does not come up is tried again, and what lost a thread is not kept meanwhile for good.
+    @Test func aCellThatHasLostAThreadIsReplacedAlsoWhenItsSuccessorFails() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")]) { $0.cellSilenceSeconds = 1_000 }
+        let client = try await test.request("a")
+        let bystander = try await test.request("b")
+        let shared = try await test.readyCell()
+        let version = try await shared.next(.tenant)
+        for _ in 0..<2 { shared.send(.entered, id: try await shared.nextRequest().id) }
+        shared.send(.abandoned, extra: ErrorCode.memoryLimit.rawValue, id: version.id, ByteBuffer(string: "out of memory"))
+        #expect(try await client.next() == .failed(.memoryLimit, retryAfterSeconds: nil))
+        let failed = try await test.spawner.cells.next()
+        failed.die()
+        try await failed.expectEnd()
+        for _ in 0..<3 { try await test.advance(milliseconds: 1_000) }
+        _ = try await test.readyCell()
+        shared.die()
+        #expect(try await bystander.next() == .failed(.cellLost, retryAfterSeconds: nil))
+    }
+
     @Test func aTurnThatIsGivenUpCostsItsTenantAndNobodyElse() async throws {
         let test = try await TestSupervisor([.test("a"), .test("b")])
         let client = try await test.request("a")
