@@ -20,9 +20,10 @@ extension EndToEndTests {
         }
 
         private func evict(_ tenant: String, of daemon: TestDaemon) throws {
-            #expect(try daemon.admin("/v1/evict?tenant=\(tenant)", method: "POST").status == 200)
+            // An answer may be here before its request has ended in the cell: then the isolate is not idle yet.
             _ = try eventually("\(tenant) to be evicted") {
-                ["warm", "cold"].contains(try state(tenant, of: daemon)["state"] as? String) ? true : nil
+                #expect(try daemon.admin("/v1/evict?tenant=\(tenant)", method: "POST").status == 200)
+                return ["warm", "cold"].contains(try state(tenant, of: daemon)["state"] as? String) ? true : nil
             }
         }
 
