@@ -56,6 +56,7 @@ final class TenantVersion: ModuleSource {
 
     /// What isolates are revived from; nil while there is none, or when it cannot be used.
     var snapshot: SnapshotFrame?
+    /// What the bundle takes.
     let bundleBytes: Int
     /// What V8 compiled of the modules, by their index, for the next start of a tenant without a snapshot. Set once, while nothing runs in an isolate;
     /// kept as long as this, since one may be reading it.

@@ -148,8 +148,8 @@ final class Ticker: @unchecked Sendable {
         return running.quietNanoseconds > Self.quietNanoseconds
     }
 
-    /// Whether a turn had the time to heed its interrupt and has not; what is no turn never does. What counts is its thread's CPU time: one that the kernel does not run has not
-    /// had any.
+    /// Whether a turn had the time to heed its interrupt and has not; what is no turn never does. What counts is its thread's CPU time: one that the
+    /// kernel does not run has not had any.
     private func isStalled(_ running: Worker.Running, of worker: Worker, now: UInt64) -> Bool {
         guard let since = running.preemptedAt else { return false }
         if running.isOwnWork { return true }

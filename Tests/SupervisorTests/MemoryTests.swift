@@ -153,6 +153,15 @@ import Wire
         var storeBytes: Int { kept.withLock { $0.values.reduce(0) { $0 + $1.delta.count } } }
     }
 
+    /// A cell that has answered the first request of its first version.
+    private func served(by test: TestSupervisor) async throws -> (cell: FakeCell, version: UInt64) {
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        return (cell, version)
+    }
+
     private func started(_ kind: StartKind, _ version: UInt64, in cell: FakeCell) {
         cell.send(.started, extra: kind.rawValue, id: version, ByteBuffer(integer: UInt64(2_000_000), endianness: .little))
     }
@@ -162,10 +171,7 @@ import Wire
     @Test func aTenantThatHasStartedGetsASnapshotAndItsNextCellHasItAtOnce() async throws {
         let snapshots = FakeSnapshots(.built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])))
         let test = try await TestSupervisor { $0.snapshots = snapshots }
-        _ = try await test.request()
-        let cell = try await test.readyCell()
-        let version = try await cell.next(.tenant).id
-        cell.answer(try await cell.next(.request).id)
+        let (cell, version) = try await served(by: test)
         #expect(try await report(test).snapshot == "none")
         started(.source, version, in: cell)
         let frame = try await cell.next(.tenantSnapshot)
@@ -186,10 +192,7 @@ import Wire
     @Test func whyThereIsNoneIsShownAndItIsNotTriedAgain() async throws {
         let snapshots = FakeSnapshots(.refused("a module looks at the clock"))
         let test = try await TestSupervisor { $0.snapshots = snapshots }
-        _ = try await test.request()
-        let cell = try await test.readyCell()
-        let version = try await cell.next(.tenant).id
-        cell.answer(try await cell.next(.request).id)
+        let (cell, version) = try await served(by: test)
         started(.source, version, in: cell)
         while try await report(test).snapshot != "refused" {}
         #expect(try await report(test).snapshotReason == "a module looks at the clock")
@@ -203,10 +206,7 @@ import Wire
         let call = DeniedCall(architecture: 0xc000_003e, number: 41, arguments: [2, 1, 0], thread: 7, threadName: "worker 0")
         let snapshots = FakeSnapshots(.refused("the builder ended", call))
         let test = try await TestSupervisor { $0.snapshots = snapshots }
-        _ = try await test.request()
-        let cell = try await test.readyCell()
-        let version = try await cell.next(.tenant).id
-        cell.answer(try await cell.next(.request).id)
+        let (cell, version) = try await served(by: test)
         started(.source, version, in: cell)
         while try await report(test).snapshot != "refused" {}
         #expect(test.registry.text().contains(#"cloister_denied_calls_total{call="socket"} 1"#))
@@ -215,10 +215,7 @@ import Wire
     @Test func aSnapshotThatACellCannotUseLeavesTheStore() async throws {
         let snapshots = FakeSnapshots(.built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])))
         let test = try await TestSupervisor { $0.snapshots = snapshots }
-        _ = try await test.request()
-        let cell = try await test.readyCell()
-        let version = try await cell.next(.tenant).id
-        cell.answer(try await cell.next(.request).id)
+        let (cell, version) = try await served(by: test)
         started(.source, version, in: cell)
         try await cell.next(.tenantSnapshot)
         cell.send(.snapshotRefused, id: version, ByteBuffer(string: "does not fit"))
@@ -232,10 +229,7 @@ import Wire
         var policy = TenantPolicy.test("a")
         policy.snapshot = .off
         let test = try await TestSupervisor([policy]) { $0.snapshots = snapshots }
-        _ = try await test.request()
-        let cell = try await test.readyCell()
-        let version = try await cell.next(.tenant).id
-        cell.answer(try await cell.next(.request).id)
+        let (cell, version) = try await served(by: test)
         started(.source, version, in: cell)
         _ = try await test.request()
         cell.answer(try await cell.next(.request).id)
