@@ -166,7 +166,10 @@ import Wire
         cell.send(.started, extra: kind.rawValue, id: version, ByteBuffer(integer: UInt64(2_000_000), endianness: .little))
     }
 
-    private func report(_ test: TestSupervisor) async throws -> TenantReport { try #require(await test.supervisor.tenants().first) }
+    private func report(_ test: TestSupervisor) async throws -> TenantReport {
+        try Task.checkCancellation()
+        return try #require(await test.supervisor.tenants().first)
+    }
 
     @Test func aTenantThatHasStartedGetsASnapshotAndItsNextCellHasItAtOnce() async throws {
         let snapshots = FakeSnapshots(.built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])))

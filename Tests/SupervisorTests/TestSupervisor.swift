@@ -44,10 +44,11 @@ final class TestSupervisor: Sendable {
         try await apply(tenants)
     }
 
-    /// Runs on the supervisor's loop.
+    /// Runs on the supervisor's loop. Throws when the test is over its time, so that no loop of a test's asks for ever.
     @discardableResult
     func onLoop<T: Sendable>(_ body: @escaping @Sendable (Supervisor) -> T) async throws -> T {
-        try await eventLoop.submit { [supervisor] in body(supervisor) }.get()
+        try Task.checkCancellation()
+        return try await eventLoop.submit { [supervisor] in body(supervisor) }.get()
     }
 
     /// Puts policies into force in place of all before; what is new in `code` makes another version.
