@@ -10,7 +10,9 @@ struct Holdings: Sendable {
     var descriptors: Int
     var cgroups: Int
     var mounts: Int
-    var residentBytes: Int
+    /// By process.
+    var resident: [pid_t: Int]
+    private var residentBytes: Int { resident.values.reduce(0, +) }
 
     init(of pid: pid_t) {
         let below = Self.descendants(of: pid)
@@ -18,7 +20,7 @@ struct Holdings: Sendable {
         descriptors = Self.entries("/proc/\(pid)/fd").count
         cgroups = Self.cgroups(of: pid)
         mounts = Self.mounts(of: pid)
-        residentBytes = ([pid] + below).reduce(0) { $0 + Self.residentBytes(of: $1) }
+        resident = Dictionary(uniqueKeysWithValues: ([pid] + below).map { ($0, Self.residentBytes(of: $0)) })
     }
 
     /// What there is more of than before, in words; empty when there is nothing.
@@ -30,7 +32,8 @@ struct Holdings: Sendable {
             found.append("\(self[keyPath: field]) \(name), \(before[keyPath: field]) before")
         }
         if residentBytes > before.residentBytes + Self.memorySlackBytes {
-            found.append("\(residentBytes >> 20) MiB resident, \(before.residentBytes >> 20) before")
+            let largest = resident.max { $0.value < $1.value }.map { "\(Self.name(of: $0.key)) \($0.value >> 20)" } ?? ""
+            found.append("\(residentBytes >> 20) MiB resident, \(before.residentBytes >> 20) before; most of it: \(largest)")
         }
         return found.joined(separator: "; ")
     }
@@ -57,6 +60,8 @@ struct Holdings: Sendable {
         }
         return found
     }
+
+    private static func name(of pid: pid_t) -> String { text("/proc/\(pid)/comm").trimmingCharacters(in: .newlines) }
 
     static func residentBytes(of pid: pid_t) -> Int {
         let line = text("/proc/\(pid)/status").split(separator: "\n").first { $0.hasPrefix("VmRSS:") }

@@ -88,11 +88,11 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = unwrapInboundIn(data)
+        let bytes = unwrapInboundIn(data)
         switch phase {
         case .open:
             hasReceived = true
-            if input.readableBytes == 0 { input = bytes } else { input.writeBuffer(&bytes) }
+            input.append(read: bytes)
             advance()
         case .lingering, .finishing:
             lingeredBytes += bytes.readableBytes

@@ -182,6 +182,16 @@ extension ByteBuffer: ByteSink {
     public mutating func append(_ bytes: UnsafeRawBufferPointer) { writeBytes(bytes) }
 }
 
+extension ByteBuffer {
+    /// Appends what was just read from a socket to what is not parsed yet. What was parsed is discarded, which NIO leaves to its user: a buffer
+    /// that never happens to be parsed to its end would grow by all that ever comes.
+    public mutating func append(read bytes: consuming ByteBuffer) {
+        guard readableBytes > 0 else { return self = bytes }
+        discardReadBytes()
+        writeBuffer(&bytes)
+    }
+}
+
 /// Takes frames out of the bytes from a cell.
 private final class CellFrameHandler: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
@@ -192,12 +202,9 @@ private final class CellFrameHandler: ChannelInboundHandler {
     init(cell: Cell) { self.cell = cell }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var bytes = unwrapInboundIn(data)
-        if rest.readableBytes > 0 {
-            rest.writeBuffer(&bytes)
-            swap(&rest, &bytes)
-            rest = ByteBuffer()
-        }
+        var bytes = rest
+        rest = ByteBuffer()
+        bytes.append(read: unwrapInboundIn(data))
         do {
             while let header = try bytes.withUnsafeReadableBytes({ try FrameHeader($0) }) {
                 guard bytes.readableBytes >= FrameHeader.size + header.length else { break }

@@ -177,11 +177,11 @@ extension Supervisor {
         }
     }
 
-    /// A slice this small is copied: while a slow client leaves it waiting, it would keep all of the read it came with.
-    private static let pinnedBytesMinimum = 4 << 10
+    /// A slice that is less than this share of the read it came with is copied: while a slow client leaves it waiting, it would keep all of that.
+    private static let pinnedShare = 4
 
     private static func unpinned(_ bytes: ByteBuffer) -> ByteBuffer {
-        guard bytes.readableBytes < pinnedBytesMinimum, bytes.readableBytes > 0 else { return bytes }
+        guard bytes.readableBytes < bytes.storageCapacity / pinnedShare, bytes.readableBytes > 0 else { return bytes }
         var copy = ByteBufferAllocator().buffer(capacity: bytes.readableBytes)
         copy.writeImmutableBuffer(bytes)
         return copy

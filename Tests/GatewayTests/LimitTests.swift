@@ -144,6 +144,22 @@ import Testing
         }
     }
 
+    @Test func aConnectionThatIsAlwaysAPartAheadHoldsNoMoreForIt() async throws {
+        try await TestGateway.run {
+            $0.answer()
+        } _: { gateway in
+            let client = try gateway.connect()
+            let request = Array("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 8_000))\r\n\r\n".utf8)
+            let half = request.count / 2
+            try client.send(Array(request[..<half]))
+            for _ in 0..<400 {
+                try client.send(Array(request[half...] + request[..<half]))
+                #expect(try client.response().status == 200)
+            }
+            #expect((1...(64 << 10)).contains(holds(gateway)), "\(holds(gateway)) bytes")
+        }
+    }
+
     private func holds(_ gateway: TestGateway) -> Int {
         let name = "cloister_gateway_buffered_bytes "
         let line = gateway.metrics.text().split(separator: "\n").first { $0.hasPrefix(name) }
