@@ -20,10 +20,9 @@ extension EndToEndTests {
         }
 
         private func evict(_ tenant: String, of daemon: TestDaemon) throws {
-            // An answer may be here before its request has ended in the cell: then the isolate is not idle yet.
+            #expect(try daemon.admin("/v1/evict?tenant=\(tenant)", method: "POST").status == 200)
             _ = try eventually("\(tenant) to be evicted") {
-                #expect(try daemon.admin("/v1/evict?tenant=\(tenant)", method: "POST").status == 200)
-                return ["warm", "cold"].contains(try state(tenant, of: daemon)["state"] as? String) ? true : nil
+                ["warm", "cold"].contains(try state(tenant, of: daemon)["state"] as? String) ? true : nil
             }
         }
 
@@ -94,6 +93,44 @@ extension EndToEndTests {
                 #expect(try daemon.get("clock").text == "true 42")
             }
             #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) == 4)
+        }
+
+        @Test func anIsolateThatIsBusyIsEvictedWhenItsRequestsAreOver() throws {
+            let source = """
+                let calls = 0;
+                export default { async fetch(request) {
+                  calls += 1;
+                  if (request.url.endsWith('wait')) await new Promise((done) => setTimeout(done, 500));
+                  return new Response(`${calls}`);
+                } };
+                """
+            let daemon = try TestDaemon([TestTenant("busy", source)])
+            defer { daemon.end() }
+            #expect(try daemon.get("busy").text == "1")
+            let waiting = try daemon.connect()
+            try waiting.request("busy.localhost", "/wait")
+            #expect(try daemon.get("busy").text == "3", "the one that waits has begun")
+            #expect(try daemon.admin("/v1/evict?tenant=busy", method: "POST").status == 200)
+            #expect(try waiting.readResponse().text == "3")
+            _ = try eventually("it to be evicted") { try state("busy", of: daemon)["state"] as? String == "hot" ? nil : true }
+            #expect(try daemon.get("busy").text == "1")
+        }
+
+        /// A call each two and a half seconds is a rhythm.
+        @Test func aTenantThatIsCalledRegularlyIsBackBeforeItsNextCall() throws {
+            let daemon = try TestDaemon([.plain("regular")])
+            defer { daemon.end() }
+            #expect(try daemon.get("regular").status == 200)
+            #expect(try snapshot("regular", of: daemon).state == "kept")
+            let start = ContinuousClock.now
+            for call in 1...4 {
+                let due = start + .milliseconds(2_500 * call)
+                usleep(UInt32(max((due - ContinuousClock.now) / .microseconds(1), 0)))
+                #expect(try daemon.get("regular").status == 200)
+            }
+            try evict("regular", of: daemon)
+            _ = try eventually("it to be back") { try state("regular", of: daemon)["state"] as? String == "hot" ? true : nil }
+            #expect(try count("cloister_prewarmed_total{cell=\"standard#0\"}", of: daemon) >= 1)
         }
 
         /// A module that takes no time to evaluate comes back from its source, with an isolate made ahead: no less of a revival.

@@ -17,9 +17,9 @@ package struct Response {
     package var code: String? { headers["cloister-error"] }
 }
 
-/// A blocking HTTP/1.1 client over one connection, so that tests say exactly what goes over the wire. Every wait ends after a minute.
+/// A blocking HTTP/1.1 client over one connection, so that tests say exactly what goes over the wire. Every wait ends after two minutes.
 package final class Connection {
-    package static let timeoutSeconds = 60
+    package static let timeoutSeconds = 120
     private let descriptor: Int32
     private var buffer: [UInt8] = []
 

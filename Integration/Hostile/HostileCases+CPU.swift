@@ -5,8 +5,6 @@ import Testing
 extension HostileCase {
     /// CPU time that is soon used up; no quota.
     private static let short = limits(cpu: 200)
-    /// Room for texts of 100 MB, whose builtins take their time on a busy machine before they heed anything.
-    private static func roomy(cpu: Int) -> String { limits(cpu: cpu, memory: 512, more: "wall_ms: 55000") }
 
     static let cpu: [HostileCase] = [
         .worker(
@@ -25,15 +23,15 @@ extension HostileCase {
             6, "backtracking regular expressions", policy: short,
             each("/test /alternatives /sticky /unicode /replace /split /backreference", .cpuLimit)),
         .worker(
-            7, "regular expressions over 100 MB", policy: roomy(cpu: 300), loss: .replaced,
+            7, "regular expressions over 100 MB", policy: limits(cpu: 300, memory: 512), loss: .replaced,
             [.get("/fine", .answers("false"))] + each("/matches /every", .cpuLimit)
                 + each("/all-at-once /split", .either(.cpuLimit, .memoryLimit)) + [.get("/fine", .answers("false"))]),
         .worker(
-            8, "JSON.parse of 100 MB", policy: roomy(cpu: 1500), loss: .replaced,
+            8, "JSON.parse of 100 MB", policy: limits(cpu: 1500, memory: 512), loss: .replaced,
             [.get("/string", .answers("100000000")), .get("/malformed", .answers("SyntaxError"))]
                 + each("/array /objects", .either(.cpuLimit, .memoryLimit))),
         .worker(
-            9, "sort of ten million", policy: roomy(cpu: 300), loss: .replaced,
+            9, "sort of ten million", policy: limits(cpu: 300, memory: 512), loss: .replaced,
             each("/numbers /compared /typed /inconsistent", .cpuLimit)),
         .worker(
             10, "huge array-likes", policy: short, loss: .replaced,

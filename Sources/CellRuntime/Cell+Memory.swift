@@ -22,6 +22,8 @@ extension Cell {
     private static let secondNanoseconds: UInt64 = 900_000_000
     /// How long before its next call; more than the time between two looks.
     private static let prewarmNanoseconds: UInt64 = 2_500_000_000
+    /// In a second.
+    private static let prewarmLimit = 50
 
     // MARK: Coming and going
 
@@ -92,6 +94,7 @@ extension Cell {
             guard isolate.isHot else { return }
             isolate.isHot = false
             isolate.isTrimmed = false
+            isolate.isAskedToGo = false
             hotCount -= 1
             guard isolate.evictionSlot >= 0 else { return }
             eviction.evict(isolate.evictionSlot, now: Clock.monotonicNanoseconds)
@@ -183,13 +186,21 @@ extension Cell {
         }
     }
 
+    /// - Parameter version: which isolate goes, as soon as it is idle; 0 for all that are idle now.
     func evictWhenAsked(version: UInt64) {
         let now = Clock.monotonicNanoseconds
         if version != 0 {
-            if let isolate = versions[version], isIdle(isolate) { evict(isolate, .asked, now: now) }
-            return
+            guard let isolate = versions[version], isolate.isHot || isolate.isScheduled else { return }
+            isolate.isAskedToGo = true
+            return evictIfAsked(isolate, now: now)
         }
         for isolate in versions.values where isIdle(isolate) { evict(isolate, .asked, now: now) }
+    }
+
+    func evictIfAsked(_ isolate: TenantIsolate, now: UInt64) {
+        guard isolate.isAskedToGo, isIdle(isolate) else { return }
+        isolate.isAskedToGo = false
+        evict(isolate, .asked, now: now)
     }
 
     private var idleLimitNanoseconds: UInt64 { UInt64(configuration.idleSeconds) * 1_000_000_000 }
@@ -236,14 +247,15 @@ extension Cell {
         return false
     }
 
-    /// Tenants that are called regularly (timers, mostly) are brought back shortly before their next call, where there is room.
+    /// Tenants that are called regularly (timers, mostly) are brought back shortly before their next call. Where memory is full others make room for
+    /// them as they would for the call.
     private func prewarm(now: UInt64) {
-        var room = budgetBytes - storedBytes - eviction.residentBytes
-        for slot in eviction.expected(from: now, until: now + Self.prewarmNanoseconds) {
+        var count = 0
+        for slot in eviction.expected(now: now, ahead: Self.prewarmNanoseconds) where count < Self.prewarmLimit {
             guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired, isolate.version.snapshot != nil,
-                hotCount < configuration.isolateLimit, room > isolate.bytes
+                hotCount + count < configuration.isolateLimit
             else { continue }
-            room -= isolate.bytes
+            count += 1
             status.prewarmed += 1
             deliver(.prewarm, to: isolate)
         }

@@ -99,6 +99,7 @@ final class Cell: @unchecked Sendable {
         isolate.isScheduled = false
         queue.sleep(isolate.slot)
         if wasUsed { noteUse(of: isolate, now: now) }
+        evictIfAsked(isolate, now: now)
         if isolate.isRemoved {
             queue.remove(isolate.slot)
             isolates[isolate.slot] = nil

@@ -342,8 +342,8 @@ extension TenantIsolate {
 
     private func end(_ reason: Event.EndReason) {
         guard requests.isEmpty, held.isEmpty else { return }
-        // A request came after it was chosen: it stays.
-        if reason.eviction != nil, cell.lock.withLock({ openRequests > 0 }) { return }
+        // A request came after it was chosen: it stays, unless somebody asked for its end.
+        if let eviction = reason.eviction, eviction != .asked, cell.lock.withLock({ openRequests > 0 }) { return }
         let wasHot = isolate != nil
         if wasHot, let reason = reason.eviction { cell.evicted(self, reason) }
         if wasHot {

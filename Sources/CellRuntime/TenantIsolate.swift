@@ -46,6 +46,8 @@ final class TenantIsolate: RuntimeHost {
     var isHot = false
     /// It is idle and gave back what it could.
     var isTrimmed = false
+    /// It is evicted as soon as it is idle.
+    var isAskedToGo = false
     /// Its place in the eviction order.
     var evictionSlot: EvictionOrder.Slot = -1
     /// What it took the last time to make it ready.

@@ -40,6 +40,7 @@ public struct EvictionOrder: Sendable {
         /// Times of the last uses, the newest first.
         var uses: [UInt64] = []
         var evictedAt: UInt64?
+        var residentSince: UInt64 = 0
         /// Its place among the residents.
         var place = -1
         /// Neighbours among the residents, the older before.
@@ -91,6 +92,7 @@ public struct EvictionOrder: Sendable {
         }
         entities[slot].evictedAt = nil
         entities[slot].isResident = true
+        entities[slot].residentSince = now
         entities[slot].bytes = bytes
         entities[slot].costNanoseconds = costNanoseconds
         residentCount += 1
@@ -178,39 +180,42 @@ public struct EvictionOrder: Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// The time between uses of an entity that comes regularly.
-    private func period(of slot: Slot) -> UInt64? {
+    /// The time between uses of an entity that comes regularly, and by how much that has varied.
+    private func rhythm(of slot: Slot) -> (period: UInt64, spread: UInt64)? {
         let uses = entities[slot].uses
         guard uses.count > Self.periodGaps else { return nil }
         let mean = (uses[0] - uses[Self.periodGaps]) / UInt64(Self.periodGaps)
         guard mean >= Self.shortestPeriodNanoseconds else { return nil }
+        var (shortest, longest) = (mean, mean)
         for index in 0..<Self.periodGaps {
             let gap = uses[index] - uses[index + 1]
-            guard max(gap, mean) - min(gap, mean) < mean / 10 else { return nil }
+            (shortest, longest) = (min(shortest, gap), max(longest, gap))
         }
-        return mean
+        return longest - mean < mean / 10 && mean - shortest < mean / 10 ? (mean, longest - shortest) : nil
     }
 
-    /// Entities that are not resident and whose next use is expected between now and `end`.
-    public func expected(from now: UInt64, until end: UInt64) -> [Slot] {
+    /// Entities that are not resident and come regularly, the next time within `ahead` nanoseconds, give or take what their gaps have varied by.
+    public func expected(now: UInt64, ahead: UInt64) -> [Slot] {
         entities.indices.filter { slot in
-            guard !entities[slot].isResident, !entities[slot].isFree, let last = entities[slot].uses.first, let period = period(of: slot)
-            else { return false }
-            return last + period >= now && last + period < end
+            let entity = entities[slot]
+            guard !entity.isResident, !entity.isFree, let last = entity.uses.first, let (period, spread) = rhythm(of: slot) else {
+                return false
+            }
+            return now + ahead + spread >= last + period && now <= last + period + spread
         }
     }
 
-    /// The residents from the one that was not used for longest.
+    /// The residents from the one that was not used for longest; who was brought back before it is used counts from then.
     public func oldestFirst(_ body: (Slot, _ lastUse: UInt64) -> Bool) {
         var slot = oldest
-        while slot >= 0, body(slot, entities[slot].uses.first ?? 0) { slot = entities[slot].newer }
+        while slot >= 0, body(slot, max(entities[slot].uses.first ?? 0, entities[slot].residentSince)) { slot = entities[slot].newer }
     }
 
     /// Nanoseconds of revival that losing it is expected to cost in a second, for each MiB that it holds.
     private func value(of slot: Slot, now: UInt64) -> Double {
         let entity = entities[slot]
         let costPerMebibyte = Double(max(entity.costNanoseconds, 1)) / (Double(max(entity.bytes, 4096)) / 1_048_576)
-        if let last = entity.uses.first, let period = period(of: slot), now < last + period + period / 5 {
+        if let last = entity.uses.first, let (period, _) = rhythm(of: slot), now < last + period + period / 5 {
             return costPerMebibyte / max(Double(last + period) - Double(now), 1e9) * 1e9
         }
         let span = Double(max(now &- (entity.uses.last ?? now), 1)) / 1e9

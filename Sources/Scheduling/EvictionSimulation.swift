@@ -22,12 +22,15 @@ public struct EvictionSimulation: Sendable {
     }
 
     public enum Rule: Sendable {
-        case order(EvictionConfiguration.Choice)
+        /// - Parameter prewarms: who comes regularly is brought back before, which nobody waits for: it costs nothing here.
+        case order(EvictionConfiguration.Choice, prewarms: Bool = false)
         case belady
     }
 
     public struct Result: Sendable {
         public var misses = 0
+        /// Brought back before they were used.
+        public var prewarmed = 0
         /// The sum of what the misses cost, without the first use of each.
         public var costNanoseconds: UInt64 = 0
     }
@@ -45,12 +48,15 @@ public struct EvictionSimulation: Sendable {
 
     public func run(_ rule: Rule) -> Result {
         switch rule {
-        case .order(let choice): runOrder(choice)
+        case .order(let choice, let prewarms): runOrder(choice, prewarms: prewarms)
         case .belady: runBelady()
         }
     }
 
-    private func runOrder(_ choice: EvictionConfiguration.Choice) -> Result {
+    /// As cells do.
+    private static let (secondNanoseconds, prewarmNanoseconds) = (UInt64(1_000_000_000), UInt64(2_500_000_000))
+
+    private func runOrder(_ choice: EvictionConfiguration.Choice, prewarms: Bool) -> Result {
         var configuration = EvictionConfiguration()
         configuration.choice = choice
         var order = EvictionOrder(configuration)
@@ -59,7 +65,23 @@ public struct EvictionSimulation: Sendable {
         for (item, slot) in slots.enumerated() { items[slot] = item }
         var isKnown = [Bool](repeating: false, count: slots.count)
         var result = Result()
+        var second: UInt64 = 0
+        func admit(_ slot: EvictionOrder.Slot, now: UInt64, isUsed: Bool) {
+            let item = self.items[items[slot]]
+            // As in a cell: first it is made and serves, then something goes, itself included.
+            order.admit(slot, bytes: item.bytes, costNanoseconds: item.costNanoseconds, now: now, isUsed: isUsed)
+            while order.residentBytes > capacityBytes, order.residentCount > 1,
+                let victim = order.victim(now: now, budgetBytes: .max, mayEvict: { _ in true })
+            { order.evict(victim, now: now) }
+        }
         for use in uses {
+            while prewarms, second + Self.secondNanoseconds <= use.nanoseconds {
+                second += Self.secondNanoseconds
+                for slot in order.expected(now: second, ahead: Self.prewarmNanoseconds) {
+                    result.prewarmed += 1
+                    admit(slot, now: second, isUsed: false)
+                }
+            }
             let item = self.items[use.item]
             let slot = slots[use.item]
             if order.isResident(slot) {
@@ -68,11 +90,7 @@ public struct EvictionSimulation: Sendable {
             }
             result.count(item, isFirst: !isKnown[use.item])
             isKnown[use.item] = true
-            // As in a cell: first it is made and serves, then something goes, itself included.
-            order.admit(slot, bytes: item.bytes, costNanoseconds: item.costNanoseconds, now: use.nanoseconds)
-            while order.residentBytes > capacityBytes, order.residentCount > 1,
-                let victim = order.victim(now: use.nanoseconds, budgetBytes: .max, mayEvict: { _ in true })
-            { order.evict(victim, now: use.nanoseconds) }
+            admit(slot, now: use.nanoseconds, isUsed: true)
         }
         return result
     }

@@ -79,15 +79,19 @@ import Testing
         }
     }
 
-    /// The aim is 0.7; what can be told from the past closes about 0.6 of the gap here, by any of the rules that were tried.
-    @Test(arguments: [(UInt64(1), 0.1), (2, 0.2), (3, 0.3)]) func theOrderClosesMostOfTheGapBetweenLRUAndTheOptimum(
-        seed: UInt64, share: Double
-    ) {
+    /// Who comes regularly is brought back before its call, which Belady's rule does not do; without that what can be told from the past closes about
+    /// 0.6 of the gap here, by any of the rules that were tried. 0.08 is about what 4 GiB hold of 50,000 tenants.
+    @Test(arguments: [(UInt64(1), 0.1, 0.7), (2, 0.2, 0.6), (3, 0.3, 0.6), (4, 0.08, 0.7)])
+    func theOrderClosesMostOfTheGapBetweenLRUAndTheOptimum(seed: UInt64, share: Double, aim: Double) {
         let simulation = Workload(tenants: 600, seconds: 5_400, seed: seed).simulation(holding: share)
-        let (lru, own, best) = (simulation.run(.order(.lru)), simulation.run(.order(.greedyDual)), simulation.run(.belady))
-        #expect(best.costNanoseconds < own.costNanoseconds && own.costNanoseconds < lru.costNanoseconds)
-        let closed = Double(lru.costNanoseconds - own.costNanoseconds) / Double(lru.costNanoseconds - best.costNanoseconds)
-        #expect(closed > 0.5, "seed \(seed), \(share): \(closed) of the gap")
+        let (lru, best) = (simulation.run(.order(.lru)), simulation.run(.belady))
+        func closed(_ result: EvictionSimulation.Result) -> Double {
+            Double(lru.costNanoseconds - result.costNanoseconds) / Double(lru.costNanoseconds - best.costNanoseconds)
+        }
+        let (order, whole) = (simulation.run(.order(.greedyDual)), simulation.run(.order(.greedyDual, prewarms: true)))
+        print("seed \(seed), room for \(share): \(closed(order)) of the gap; with \(whole.prewarmed) brought back before: \(closed(whole))")
+        #expect(closed(order) > 0.5 && closed(order) < 1, "seed \(seed), \(share): \(closed(order)) of the gap")
+        #expect(closed(whole) > aim, "seed \(seed), \(share): \(closed(whole)) of the gap")
     }
 
     @Test func withRoomForAllNothingIsMissedTwice() {
