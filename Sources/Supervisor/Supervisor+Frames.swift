@@ -42,9 +42,10 @@ extension Supervisor {
             }
             // Nothing is sent to it again, and it may yet end.
             if cell.abandonedVersions.contains(header.id) { return }
-            if version.isRetired, version.openRequests == 0 {
-                cell.versions[header.id] = nil
-            } else if !version.isRetired {
+            if version.isRetired {
+                // An eviction or a limit may have come before the cell heard of it: its end without a reason follows.
+                if header.extra == 0, version.openRequests == 0 { cell.versions[header.id] = nil }
+            } else {
                 tenants[version.policy.tenant]?.hasIsolate = false
                 if header.extra == ErrorCode.cpuLimit.rawValue || header.extra == ErrorCode.memoryLimit.rawValue {
                     tenants[version.policy.tenant].map(noteBreach)

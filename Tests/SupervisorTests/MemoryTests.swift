@@ -121,6 +121,24 @@ import Wire
         try await test.expectNothingHeld()
     }
 
+    /// The isolate is evicted while its version is being retired: the cell says both.
+    @Test func anEvictionMayCrossARetirement() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        cell.send(.cold, id: version)
+        #expect(try await cell.next(.retire).id == version)
+        cell.send(.isolateEnded, extra: EvictionReason.pressure.rawValue, id: version)
+        cell.send(.isolateEnded, id: version)
+        let client = try await test.request()
+        cell.answer(try await cell.nextRequest().id, "again")
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "again", isComplete: true))
+        #expect(!cell.isKilled)
+        try await test.expectNothingHeld()
+    }
+
     @Test func aVersionThatACellDoesNotHaveCannotBeCold() async throws {
         let test = try await TestSupervisor()
         _ = try await test.request()
