@@ -43,6 +43,35 @@ extension EndToEndTests {
             }
         }
 
+        /// A builtin that does not look for milliseconds has its worker's place handed on, while others come, small and large.
+        @Test func everyoneIsAnsweredWhilePlacesAreHandedOn() throws {
+            let workers = [
+                "quick": "export default { fetch: () => new Response('7') };",
+                "stuck": """
+                const text = JSON.stringify(Array(60000).fill(1.5));
+                export default { fetch: () => new Response(`${JSON.parse(text).length}`) };
+                """,
+                "upload": """
+                export default { async fetch(request) { return new Response(`${(await request.arrayBuffer()).byteLength}`); } };
+                """,
+            ]
+            let bytes = [UInt8](repeating: 0x61, count: 1 << 20)
+            let daemon = try TestDaemon(workers.map { TestTenant($0, $1, policy: Self.unlimited) }, workers: 1)
+            defer { daemon.end() }
+            let tally = Tally()
+            onThreads(8) { thread in
+                let (tenant, answer) = [("quick", "7"), ("stuck", "60000"), ("upload", "\(bytes.count)"), ("quick", "7")][thread % 4]
+                guard let connection = try? daemon.connect() else { return tally.add("no connection") }
+                while tally["stuck"] < 400 {
+                    try? connection.request("\(tenant).localhost", method: "POST", body: tenant == "upload" ? bytes : [])
+                    guard (try? connection.readResponse())?.text == answer else { return tally.add("wrong") }
+                    tally.add(tenant)
+                }
+            }
+            #expect(tally["wrong"] == 0 && tally["no connection"] == 0, "\(tally.description)")
+            #expect(try daemon.metric("cloister_handoffs_total{cell=\"standard#0\"}") > 100)
+        }
+
         /// Keeps one client busy for each name while `body` runs.
         private func withThrowingClients(_ names: [String], of daemon: TestDaemon, until stop: Tally, _ body: () throws -> Void) throws {
             let group = DispatchGroup()

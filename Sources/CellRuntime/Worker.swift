@@ -147,12 +147,13 @@ final class Worker: @unchecked Sendable {
 
     // MARK: The socket
 
-    /// Writes what waits and reads what came; waits for something to come if nothing is there and `waits` says so.
+    /// Writes what waits and reads what came; waits for something to come if nothing is there and `waits` says so. Without a place it only writes:
+    /// whoever has the place may be about to wait for the socket to be free, and nobody would wake it.
     private func pump(waits: Bool) {
         cell.socket.flush()
         cell.reserve.wake()
         cell.lock.lock()
-        guard !cell.isPumping else { return cell.lock.unlock() }
+        guard hasPlace, !cell.isPumping else { return cell.lock.unlock() }
         cell.isPumping = true
         let now = Clock.monotonicNanoseconds
         cell.lock.unlock()
