@@ -71,7 +71,14 @@ final class Worker: @unchecked Sendable {
         thread = ThreadSchedule.currentThread
         while true {
             cell.lock.lock()
-            if !hasPlace { waitForPlace() }
+            if !hasPlace {
+                cell.lock.unlock()
+                // Whoever has the place may be waiting for input.
+                cell.socket.flush()
+                cell.reserve.wake()
+                cell.lock.lock()
+                waitForPlace()
+            }
             let now = Clock.monotonicNanoseconds
             cell.collectDueTimers(now: now)
             if cell.activeWorkers < cell.workerLimit, let isolate = cell.dequeue(now: now) {
@@ -213,13 +220,13 @@ final class Worker: @unchecked Sendable {
                     clock &+= spent
                     cpuNanoseconds &+= cpu.used(inNanoseconds: spent)
                 }
-                guard begins else { continue }
-                spareFiber = nil
+                if begins { spareFiber = nil }
                 if didOwnWork, !cell.lock.withLock({ hasPlace }) {
-                    // Somebody else has its place by now: the turn waits for another.
-                    isPreempted = true
+                    // Somebody else has its place by now: the turn, or the next event, waits for another.
+                    isPreempted = begins
                     break
                 }
+                guard begins else { continue }
             }
             publish(isolate, sliceStart: now)
             let isFinished = cfiber_resume(isolate.fiber)
