@@ -84,6 +84,7 @@ final class Worker: @unchecked Sendable {
             if cell.activeWorkers < cell.workerLimit, let isolate = cell.dequeue(now: now) {
                 isActive = true
                 cell.activeWorkers += 1
+                cell.runningCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
                 if cell.waitingWorkers > 0, cell.wantsWorker { cell.idle.signal() }
                 let isDue = now &- cell.lastPumpNanoseconds > Self.pumpIntervalNanoseconds
                 let pumps = isDue && !cell.isPumping
@@ -178,9 +179,10 @@ final class Worker: @unchecked Sendable {
         cell.lock.lock()
         var timeout = cell.nanosecondsToNextDue(now: now)
         let isIdle = cell.queue.waitingCount == 0 && !cell.deliverHousekeeping()
+        // Whoever runs now may leave timers and work behind, and no place to see to them.
+        if cell.runningCount.load(ordering: .relaxed) > 0 { timeout = min(timeout ?? .max, Self.busyWaitNanoseconds) }
         cell.lock.unlock()
         guard isIdle else { return }
-        if cell.runningCount.load(ordering: .relaxed) > 0 { timeout = min(timeout ?? .max, Self.busyWaitNanoseconds) }
         if timeout == nil, cell.socket.backlogBytes == 0 {
             cell.receive(blocking: true)
         } else {
@@ -194,7 +196,6 @@ final class Worker: @unchecked Sendable {
 
     /// Runs an isolate until it has nothing to do, its slice is over or it was preempted.
     private func execute(_ isolate: TenantIsolate, now: UInt64) {
-        cell.runningCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
         cell.ticker.wake()
         if isolate.fiber != nil, isolate.lastWorker != index { countMigration() }
         isolate.lastWorker = index
@@ -245,7 +246,6 @@ final class Worker: @unchecked Sendable {
             let fiber = isolate.endTurn()
             if spareFiber == nil { spareFiber = fiber } else { cell.fibers.giveBack(fiber) }
         }
-        cell.runningCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpuNanoseconds)
     }
 
@@ -260,6 +260,7 @@ final class Worker: @unchecked Sendable {
         defer { cell.lock.unlock() }
         let now = Clock.monotonicNanoseconds
         endActivity()
+        cell.runningCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)
         cell.status.turns += turns
         cell.status.cpuMicroseconds += cpuNanoseconds / 1000
         if isPreempted { cell.status.preemptions += 1 }
