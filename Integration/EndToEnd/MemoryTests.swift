@@ -321,11 +321,13 @@ extension EndToEndTests {
                 try visitAll()
                 let full = try cellBytes()
                 try evictAll()
-                let after = try cellBytes()
+                #expect(full > before + Double(count) * 300_000, "round \(round): all were there")
+                // What is to be disposed of and what is made ahead takes its time on a busy machine; what stays never goes.
+                _ = try eventually("round \(round): memory to be near \(Int(before)) bytes again, as before") {
+                    try cellBytes() < before * 1.05 + 2_000_000 ? true : nil
+                }
                 // Or the tenants would be found to come regularly, and be brought back ahead.
                 if round % 2 == 0 { Thread.sleep(forTimeInterval: 3) }
-                #expect(full > before + Double(count) * 300_000, "round \(round): all were there")
-                #expect(after < before * 1.05 + 2_000_000, "round \(round): \(Int(after)) bytes, \(Int(before)) before")
             }
         }
 
