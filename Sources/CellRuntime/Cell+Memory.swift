@@ -20,9 +20,7 @@ extension Cell {
     /// That many at once: the supervisor answers each.
     private static let coldLimit = 200
     private static let secondNanoseconds: UInt64 = 900_000_000
-    /// How long before its next call; more than the time between two looks.
-    private static let prewarmNanoseconds: UInt64 = 2_500_000_000
-    /// In a second.
+    /// Isolates brought back before a call in a second.
     private static let prewarmLimit = 50
 
     // MARK: Coming and going
@@ -251,7 +249,7 @@ extension Cell {
     /// them as they would for the call.
     private func prewarm(now: UInt64) {
         var count = 0
-        for slot in eviction.expected(now: now, ahead: Self.prewarmNanoseconds) where count < Self.prewarmLimit {
+        for slot in eviction.expected(now: now) where count < Self.prewarmLimit {
             guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired, isolate.version.snapshot != nil,
                 hotCount + count < configuration.isolateLimit
             else { continue }

@@ -12,6 +12,8 @@ public struct EvictionConfiguration: Sendable {
     public var sampleCount = 64
     /// Who holds more than this many times its part of the budget, by weight, goes before all others.
     public var shareFactor = 4
+    /// How long before its next use somebody who comes regularly is expected; more than the time between two looks.
+    public var aheadNanoseconds: UInt64 = 2_500_000_000
 
     public init() {}
 }
@@ -194,14 +196,14 @@ public struct EvictionOrder: Sendable {
         return longest - mean < mean / 10 && mean - shortest < mean / 10 ? (mean, longest - shortest) : nil
     }
 
-    /// Entities that are not resident and come regularly, the next time within `ahead` nanoseconds, give or take what their gaps have varied by.
-    public func expected(now: UInt64, ahead: UInt64) -> [Slot] {
+    /// Entities that are not resident and come regularly, the next time soon, give or take what their gaps have varied by.
+    public func expected(now: UInt64) -> [Slot] {
         entities.indices.filter { slot in
             let entity = entities[slot]
             guard !entity.isResident, !entity.isFree, let last = entity.uses.first, let (period, spread) = rhythm(of: slot) else {
                 return false
             }
-            return now + ahead + spread >= last + period && now <= last + period + spread
+            return now + configuration.aheadNanoseconds + spread >= last + period && now <= last + period + spread
         }
     }
 

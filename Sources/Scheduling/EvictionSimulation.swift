@@ -53,8 +53,8 @@ public struct EvictionSimulation: Sendable {
         }
     }
 
-    /// As cells do.
-    private static let (secondNanoseconds, prewarmNanoseconds) = (UInt64(1_000_000_000), UInt64(2_500_000_000))
+    /// Between two looks at who is expected, as in cells.
+    private static let secondNanoseconds: UInt64 = 1_000_000_000
 
     private func runOrder(_ choice: EvictionConfiguration.Choice, prewarms: Bool) -> Result {
         var configuration = EvictionConfiguration()
@@ -77,7 +77,7 @@ public struct EvictionSimulation: Sendable {
         for use in uses {
             while prewarms, second + Self.secondNanoseconds <= use.nanoseconds {
                 second += Self.secondNanoseconds
-                for slot in order.expected(now: second, ahead: Self.prewarmNanoseconds) {
+                for slot in order.expected(now: second) {
                     result.prewarmed += 1
                     admit(slot, now: second, isUsed: false)
                 }
