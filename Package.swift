@@ -148,7 +148,7 @@ let package = Package(
         tests("WireTests", ["Wire"]),
         tests("FiberTests", ["CFiber"]),
         .executableTarget(
-            name: "engine-fixture", dependencies: ["Engine", "CFiber"], path: "Tests/EngineFixture", swiftSettings: swiftSettings),
+            name: "engine-fixture", dependencies: ["Engine", "CFiber", "CLinux"], path: "Tests/EngineFixture", swiftSettings: swiftSettings),
         tests("EngineTests", ["engine-fixture"]),
         .executableTarget(
             name: "runtime-fixture", dependencies: ["WebRuntime", "Engine", "CFiber"], path: "Tests/RuntimeFixture",

@@ -127,7 +127,7 @@ extension EndToEndTests {
                     #expect(TestDaemon.statusField(pid, set) == "0000000000000000")
                 }
                 #expect(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/root") == [])
-                #expect(Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) == ["0", "1", "2", "3"])
+                #expect(Set(try FileManager.default.contentsOfDirectory(atPath: "/proc/\(pid)/fd")) == ["0", "1", "2", "3", "4"])
             }
             #expect(try daemon.list("/v1/cells").allSatisfy { $0["sandboxed"] as? Bool == true })
         }

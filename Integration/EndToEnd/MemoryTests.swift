@@ -281,6 +281,26 @@ extension EndToEndTests {
             #expect(try daemon.metric("cloister_memory_budget_bytes") == Double(150 << 20))
         }
 
+        /// The base's pages are mapped from one file, and code's are executable only where there is any.
+        @Test func isolatesShareTheBasesPages() throws {
+            let tenants = (0..<3).flatMap { [TestTenant.plain("j\($0)"), .plain("i\($0)", policy: "cordon: hostile\njit: false")] }
+            let daemon = try TestDaemon(tenants)
+            defer { daemon.end() }
+            for _ in 0..<2 { for tenant in tenants { #expect(try daemon.get(tenant.name).text == tenant.name) } }
+            for pid in try daemon.cells() {
+                // To its end: the kernel gives a few kilobytes at a time.
+                let maps = try FileHandle(forReadingFrom: URL(fileURLWithPath: "/proc/\(pid)/maps")).readToEnd() ?? Data()
+                let mappings = String(decoding: maps, as: UTF8.self).split(separator: "\n")
+                    .filter { $0.contains("/memfd:pages") }.map { $0.split(separator: " ")[1] }
+                // Three tenants, and those that are made ahead.
+                #expect(mappings.count { $0 == "rw-p" } >= 3, "\(mappings)")
+                let isJitless = try daemon.list("/v1/cells")
+                    .contains { $0["pid"] as? Int == Int(pid) && $0["cordon"] as? String == "hostile-jitless" }
+                #expect(mappings.count { $0 == "r-xp" } >= (isJitless ? 0 : 3), "\(mappings)")
+                #expect(!mappings.contains { $0.contains("s") || isJitless && $0.contains("x") }, "\(mappings)")
+            }
+        }
+
         @Test func memoryComesBackWhenAllAreEvicted() throws {
             let count = Int(ProcessInfo.processInfo.environment["CLOISTER_MEMORY_TENANTS"] ?? "") ?? 60
             let rounds = Int(ProcessInfo.processInfo.environment["CLOISTER_MEMORY_ROUNDS"] ?? "") ?? 4

@@ -71,6 +71,13 @@ static long make_executable(void) {
 }
 static long map_file(void) { return mmap(NULL, 4096, PROT_READ, MAP_PRIVATE, 3, 0) == MAP_FAILED ? -1 : 0; }
 static long map_shared(void) { return mmap(NULL, 4096, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED ? -1 : 0; }
+static long map_pages(int protection, int flags) {
+  void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  return page == MAP_FAILED || mmap(page, 4096, protection, flags | MAP_FIXED, CLINUX_PAGES, 0) == MAP_FAILED ? -1 : 0;
+}
+static long map_pages_shared(void) { return map_pages(PROT_READ, MAP_SHARED); }
+static long map_pages_executable(void) { return map_pages(PROT_READ | PROT_EXEC, MAP_PRIVATE); }
+static long write_pages(void) { return pwrite(CLINUX_PAGES, "x", 1, 0); }
 static long write_elsewhere(void) { return write(0, "x", 1); }
 static long send_descriptor(void) { return syscall(SYS_sendmsg, 3, NULL, 0); }
 static long send_to(void) {
@@ -154,6 +161,9 @@ static const attempt kAttempts[] = {
     {"mmap-shared", map_shared, 0},
     {"mmap-file", map_file, 0},
     {"mmap-exec", map_executable, 0},
+    {"mmap-pages-shared", map_pages_shared, 0},
+    {"mmap-pages-exec", map_pages_executable, 0},
+    {"write-pages", write_pages, 0},
     {"madvise-mergeable", merge_pages, 0},
     {"futex-requeue-pi", requeue_futex, 0},
     {"write-other", write_elsewhere, 0},

@@ -20,7 +20,7 @@
 
 /// A filter has at most this many instructions (the kernel's BPF_MAXINSNS).
 enum { kInstructionLimit = 4096 };
-/// Descriptors a cell may have; it needs 0 to 3.
+/// Descriptors a cell may have; it needs 0 to 4.
 enum { kDescriptorLimit = 8 };
 
 static struct sock_fprog early_filter, steady_filter;
@@ -61,6 +61,8 @@ void clinux_name_thread(const char *name) { prctl(PR_SET_NAME, name, 0, 0, 0); }
 int clinux_seal_before_runtime(clinux_failure *failure) {
   if (read_filter(CLINUX_FILTER_EARLY, &early_filter) != 0) return clinux_fail(failure, "read the early filter");
   if (read_filter(CLINUX_FILTER_STEADY, &steady_filter) != 0) return clinux_fail(failure, "read the steady filter");
+  int pages = clinux_memfd("pages");
+  if (pages < 0 || (pages != CLINUX_PAGES && (dup2(pages, CLINUX_PAGES) < 0 || close(pages) != 0))) return clinux_fail(failure, "memory file");
   // Not RLIMIT_AS: V8 reserves far more than it uses. RLIMIT_NPROC comes last, when all threads are there.
   if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_MEMLOCK, 0) != 0 || limit(RLIMIT_MSGQUEUE, 0) != 0 || limit(RLIMIT_NOFILE, kDescriptorLimit) != 0)
     return clinux_fail(failure, "resource limits");
@@ -127,6 +129,11 @@ static int check(clinux_failure *failure) {
 
 int clinux_seal_finish(clinux_failure *failure) {
   if (check(failure) != 0) return -1;
+  int error = clinux_memfd_seal(CLINUX_PAGES);
+  if (error != 0) {
+    errno = error;
+    return clinux_fail(failure, "seal the memory file");
+  }
   if (limit(RLIMIT_NPROC, 0) != 0) return clinux_fail(failure, "limit of processes");
   long status = syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &steady_filter);
   if (status > 0) errno = EBUSY;  // The id of a thread whose filters have diverged from this one's.

@@ -166,6 +166,11 @@ int clinux_memfd(const char *name) {
   return fd >= 0 ? fd : (int)syscall(SYS_memfd_create, name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 }
 
-int clinux_memfd_seal(int fd) {
-  return fcntl(fd, F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) == 0 ? 0 : errno;
+enum { kSeals = F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL };
+
+int clinux_memfd_seal(int fd) { return fcntl(fd, F_ADD_SEALS, kSeals) == 0 ? 0 : errno; }
+
+bool clinux_memfd_is_sealed(int fd) {
+  int seals = fcntl(fd, F_GET_SEALS);
+  return seals >= 0 && (seals & kSeals) == kSeals;
 }

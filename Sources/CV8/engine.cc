@@ -214,12 +214,20 @@ cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv
   params.constraints.set_initial_old_generation_size_in_bytes(kFirstCollectionBytes);
   params.constraints.set_max_young_generation_size_in_bytes(kYoungGenerationBytes);
   SetCurrentAccount(state->account.get());
-  v8::Isolate *isolate = v8::Isolate::New(params);
+  v8::Isolate *isolate;
+  {
+    BlocksAreCharged charged(state->account.get());
+    isolate = v8::Isolate::New(params);
+  }
   if (!isolate) {
     SetCurrentAccount(nullptr);
     return CV8_OUT_OF_MEMORY;
   }
   state->isolate = isolate;
+  void *code_range = nullptr;
+  size_t code_range_length = 0;
+  isolate->GetCodeRange(&code_range, &code_range_length);
+  if (code_range) NoteCodeRange(code_range, state->account.get());
   Configure(state.get());
   bool complete = TakeContext(state.get());
   SetCurrentAccount(nullptr);

@@ -21,6 +21,10 @@ struct Account : std::enable_shared_from_this<Account> {
   std::atomic<size_t> buffers{0};
   /// Mappings besides the heap's.
   std::atomic<size_t> regions{0};
+  /// Where the heap's chunks of ordinary size and the code range begin. Under the page allocator's lock.
+  std::vector<uintptr_t> chunks;
+  /// The number of the first of its blocks of the C++ heap, 0 for none (blocks.cc).
+  uint32_t first_block = 0;
   size_t limit = SIZE_MAX;
 
   /// How far the heap may go over the limit, once: as much again, within these bounds. What V8 cannot refuse (a string made flat, an array that
@@ -133,6 +137,27 @@ extern std::atomic<size_t> process_pages;
 extern std::atomic<size_t> isolate_count;
 
 v8::PageAllocator *ThePageAllocator();
+/// An isolate's code range lies here; before its first turn.
+void NoteCodeRange(void *start, Account *account);
+/// While it lives, large blocks that this thread takes from the C++ heap are pages of the account's.
+class BlocksAreCharged {
+ public:
+  explicit BlocksAreCharged(Account *account);
+  ~BlocksAreCharged();
+};
+/// Neighbouring pages.
+struct PageSpan {
+  char *start;
+  size_t length;  // bytes
+  bool is_code;
+  bool is_block;
+};
+/// The account's blocks.
+std::vector<PageSpan> BlocksOf(const Account *account);
+/// The pages of an isolate's heap and blocks that can be touched and were not mapped from the memory file. For whoever runs the isolate.
+std::vector<PageSpan> SpansOf(const Account *account);
+/// These were.
+void NoteShared(void *address, size_t length);
 v8::Platform *ThePlatform();
 std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
 void ForgetTasks(v8::Isolate *isolate);

@@ -49,8 +49,11 @@ struct Region {
   /// A bit a page, up to the last that was ever committed: a Wasm memory reserves gigabytes and touches little.
   std::vector<bool> committed;
   size_t committed_count = 0;
+  /// Those that were mapped from the memory file, likewise (shared_pages.cc); the isolate may have written to them since.
+  std::vector<bool> shared;
 
   bool IsCommitted(size_t page) const { return page < committed.size() && committed[page]; }
+  bool IsShared(size_t page) const { return page < shared.size() && shared[page]; }
 };
 
 class Pages : public v8::PageAllocator {
@@ -76,10 +79,11 @@ class Pages : public v8::PageAllocator {
     if (is_heap && !is_code && length > kLargeChunk && account && account->pages + length > account->Most()) return nullptr;
     void *address = Map(hint, length, alignment, Protection(permission));
     if (!address) return nullptr;
-    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0};
+    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0, {}};
     std::lock_guard<std::mutex> guard(mutex_);
     if (commits) Mark(region, 0, length / kPage, true);
     if (!is_heap && account) account->regions++;
+    if (is_heap && account && length <= kHeapChunkAlignment) account->chunks.push_back(reinterpret_cast<uintptr_t>(address));
     regions_[reinterpret_cast<uintptr_t>(address)] = std::move(region);
     return address;
   }
@@ -91,6 +95,10 @@ class Pages : public v8::PageAllocator {
       if (found == regions_.end()) return false;
       Count(found->second, -static_cast<ptrdiff_t>(found->second.committed_count));
       if (!found->second.is_heap && found->second.account) found->second.account->regions--;
+      if (found->second.account) {
+        std::vector<uintptr_t> &chunks = found->second.account->chunks;
+        chunks.erase(std::remove(chunks.begin(), chunks.end(), found->first), chunks.end());
+      }
       regions_.erase(found);
     }
     return munmap(address, length) == 0;
@@ -117,9 +125,13 @@ class Pages : public v8::PageAllocator {
       for (size_t page = first; page < first + length / kPage; page++) more += !region->IsCommitted(page);
       if (more && !region->account->HasRoomFor(more * kPage)) return false;
     }
-    if (mprotect(address, length, Protection(permission)) != 0) return false;
-    // What cannot be touched is given back, as V8's own allocator does, so that the count is what is held.
-    if (!commits) madvise(address, length, MADV_DONTNEED);
+    // What cannot be touched is given back, as V8's own allocator does, so that the count is what is held. Of the memory file it would come back.
+    if (!commits && region && !region->shared.empty()) {
+      if (!MapAfresh(address, length)) return false;
+    } else {
+      if (mprotect(address, length, Protection(permission)) != 0) return false;
+      if (!commits) madvise(address, length, MADV_DONTNEED);
+    }
     if (region) Mark(*region, first, length / kPage, commits);
     return true;
   }
@@ -141,16 +153,60 @@ class Pages : public v8::PageAllocator {
 #endif
 
   bool DecommitPages(void *address, size_t size) override {
-    // A fresh mapping in place: no access, zero when it is used again.
-    void *mapped = mmap(address, size, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (mapped == MAP_FAILED) return false;
+    if (!MapAfresh(address, size)) return false;
     std::lock_guard<std::mutex> guard(mutex_);
     size_t first = 0;
     if (Region *region = Find(reinterpret_cast<uintptr_t>(address), &first)) Mark(*region, first, size / kPage, false);
     return true;
   }
 
+  void NoteCodeRange(void *start, Account *account) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    size_t first = 0;
+    Region *region = Find(reinterpret_cast<uintptr_t>(start), &first);
+    if (!region) return;
+    region->is_code = true;
+    account->chunks.push_back(reinterpret_cast<uintptr_t>(start) - first * kPage);
+  }
+
+  std::vector<PageSpan> Spans(const Account *account) {
+    std::vector<PageSpan> spans = BlocksOf(account);
+    std::lock_guard<std::mutex> guard(mutex_);
+    for (uintptr_t address : account->chunks) {
+      const Region &region = regions_.at(address);
+#if V8_MAJOR_VERSION >= 11
+      // There code's pages have other permissions than ours would.
+      if (region.is_code) continue;
+#endif
+      size_t count = std::min(region.committed.size(), region.size / kPage);
+      for (size_t page = 0; page < count; page++) {
+        size_t first = page;
+        while (page < count && region.committed[page] && !region.IsShared(page)) page++;
+        uintptr_t start = address + first * kPage;
+        // A chunk of code begins with its header, which is data, and a page that cannot be touched.
+        if (page == first || (region.is_code && start % kHeapChunkAlignment == 0)) continue;
+        spans.push_back({reinterpret_cast<char *>(start), (page - first) * kPage, region.is_code, false});
+      }
+    }
+    return spans;
+  }
+
+  void NoteShared(void *address, size_t length) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    size_t first = 0;
+    Region *region = Find(reinterpret_cast<uintptr_t>(address), &first);
+    if (!region) return;
+    size_t end = first + length / kPage;
+    if (end > region->shared.size()) region->shared.resize(end, false);
+    std::fill(region->shared.begin() + static_cast<ptrdiff_t>(first), region->shared.begin() + static_cast<ptrdiff_t>(end), true);
+  }
+
  private:
+  /// A fresh mapping in place: no access, zero when it is used again.
+  static bool MapAfresh(void *address, size_t length) {
+    return mmap(address, length, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
+  }
+
   static void *Map(void *hint, size_t length, size_t alignment, int protection) {
     size_t request = length + (alignment > kPage ? alignment - kPage : 0);
     char *mapped = static_cast<char *>(mmap(hint, request, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
@@ -182,6 +238,7 @@ class Pages : public v8::PageAllocator {
         region.committed[page] = commits;
         change += commits ? 1 : -1;
       }
+      if (!commits && page < region.shared.size()) region.shared[page] = false;
     }
     Count(region, change);
   }
@@ -213,6 +270,9 @@ __attribute__((noinline)) void SetCurrentAccount(Account *account) {
 }
 
 v8::PageAllocator *ThePageAllocator() { return pages; }
+std::vector<PageSpan> SpansOf(const Account *account) { return pages->Spans(account); }
+void NoteCodeRange(void *start, Account *account) { pages->NoteCodeRange(start, account); }
+void NoteShared(void *address, size_t length) { pages->NoteShared(address, length); }
 
 /// Buffers this small are never refused: V8's own code relies on getting them.
 constexpr size_t kAlwaysAllowed = 64;

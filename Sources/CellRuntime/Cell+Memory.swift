@@ -6,9 +6,11 @@ import Wire
 extension Cell {
     /// Over the budget, isolates are evicted until so much of it is used.
     private static let lowWatermark = 0.9
-    /// An isolate that was idle for this long is trimmed, if it holds enough for that to pay and little enough that it does not take long.
+    /// An isolate that was idle for this long is trimmed, if it holds little enough that it does not take long: its garbage is collected, if there is
+    /// enough for that to pay, and it shares what pages it can.
     private static let trimAfterNanoseconds: UInt64 = 10_000_000_000
-    private static let trimBytes = (1 << 20)...(32 << 20)
+    private static let trimBytesLimit = 32 << 20
+    static let collectedBytes = 1 << 20
     /// Trims and idle ends in a second.
     private static let housekeepingLimit = 20
     /// Uses within this time are one: the order is not kept more exactly than that.
@@ -216,7 +218,7 @@ extension Cell {
             let isOver = now > lastUse + idleLimitNanoseconds
             guard housekeepingDue.count < Self.housekeepingLimit, isOver || now > lastUse + Self.trimAfterNanoseconds else { return false }
             guard let isolate = evictable[slot], isIdle(isolate) else { return true }
-            if isOver || !isolate.isTrimmed && Self.trimBytes.contains(isolate.bytes) { housekeepingDue.append(isolate) }
+            if isOver || !isolate.isTrimmed && isolate.bytes <= Self.trimBytesLimit { housekeepingDue.append(isolate) }
             return true
         }
         housekeepingDue.reverse()

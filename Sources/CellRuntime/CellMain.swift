@@ -71,7 +71,7 @@ public enum CellMain {
             gate.pass()
             cell.reserve.run()
         }
-        try cell.warmUp()
+        try cell.warmUp(memoryFile: isSealed ? CellSeal.memoryFile : CellSeal.openMemoryFile())
         // A thread makes calls as it begins (rseq, set_robust_list) that the steady filter answers with the process's end.
         gate.waitForArrivals(workers.count + 2)
         // Afterwards the steady filter forbids asking.
@@ -85,7 +85,7 @@ public enum CellMain {
     }
 
     /// A line for whoever reads the cell's diagnostics.
-    private static func complain(_ text: String) {
+    fileprivate static func complain(_ text: String) {
         let line = Array("cloister-cell: \(text)\n".utf8)
         _ = write(STDERR_FILENO, line, line.count)
     }
@@ -208,7 +208,11 @@ final class Gate: @unchecked Sendable {
 
 extension Cell {
     /// Runs one isolate through its life, so that everything V8 sets up lazily is there before the seal.
-    func warmUp() throws {
+    /// - Parameter memoryFile: for the pages of the base snapshot that isolates share.
+    func warmUp(memoryFile: Int32) throws {
+        if !V8.takeCommonPages(of: reserve.snapshot, memoryFile: memoryFile) {
+            CellMain.complain("isolates share no pages: errno \(errno)")
+        }
         let bundle = TenantBundle(
             tenant: "warm-up", limits: .init(), eval: false, weight: 1, vars: [], secrets: [],
             modules: [BundleModule(name: "warm-up.js", kind: .javascript, data: Array(Self.warmUpSource.utf8))])

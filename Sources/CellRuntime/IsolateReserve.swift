@@ -79,6 +79,7 @@ final class IsolateReserve: @unchecked Sendable {
                 Clock.sleep(nanoseconds: Self.pauseNanoseconds)
                 continue
             }
+            isolate.share()
             let box = Box(isolate)
             lock.withLock { made.append(box) }
         }

@@ -336,7 +336,11 @@ extension TenantIsolate {
 
     private func trim() {
         guard phase == .ready, requests.isEmpty else { return }
-        doOwnWork { isolate?.trim() }
+        let collects = cell.lock.withLock { bytes >= Cell.collectedBytes }
+        doOwnWork {
+            if collects { isolate?.trim() }
+            isolate?.share()
+        }
         cell.trimmed(self)
     }
 

@@ -76,6 +76,14 @@ public enum V8 {
             base.bindMemory(to: UInt8.self).baseAddress, base.count, snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count)
     }
 
+    /// Takes what an isolate from the base snapshot holds as the pages that others share with it (`Isolate.share`). Once a process, before another
+    /// thread uses V8.
+    /// - Parameter memoryFile: an empty memory file that nobody changes afterwards; stays open.
+    /// - Returns: false when nothing will be shared: no memory, or the kernel lets nobody execute a memory file's pages.
+    public static func takeCommonPages(of snapshot: UnsafeRawBufferPointer, memoryFile: Int32) -> Bool {
+        cv8_pages_take(snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count, memoryFile) == CV8_OK
+    }
+
     /// Gives what isolates have freed of the C library's heap back to the kernel. Any thread; others that allocate wait meanwhile.
     public static func trimProcess() { cv8_process_trim() }
 

@@ -4,6 +4,12 @@ import Glibc
 /// The stages by which a cell seals itself, in this order: `beforeRuntime`, then what V8's libraries read lazily is warmed, `dropRoot`, then V8
 /// and all threads start, `finish`. Each stage is for the main thread. A stage that throws leaves a cell that must end.
 public enum CellSeal {
+    /// An empty memory file for the pages that isolates share, in a cell that does not seal itself; sealed ones have it from `beforeRuntime` on, with
+    /// the same number.
+    public static func openMemoryFile() -> Int32 { clinux_memfd("pages") }
+    /// Its number. It may be written to until `finish`.
+    public static let memoryFile = Int32(CLINUX_PAGES)
+
     /// Resource limits, speculation controls, no new privileges; takes the seccomp programs from their descriptors and closes those.
     public static func beforeRuntime() throws(SandboxFailure) { try stage(clinux_seal_before_runtime) }
 

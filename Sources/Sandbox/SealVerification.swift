@@ -77,7 +77,7 @@ extension CellProcess {
     private func descriptors() throws(Unsealed) -> SealMeasure {
         let name = "no descriptors but its own"
         let descriptors = try entries("fd").sorted()
-        guard descriptors == ["0", "1", "2", "3"] else {
+        guard descriptors == ["0", "1", "2", "3", "4"] else {
             return SealMeasure(name, "its descriptors are \(descriptors.joined(separator: ", "))", .missing)
         }
         let null = dev_t(1 << 8 | 3)
@@ -87,11 +87,12 @@ extension CellProcess {
                 return SealMeasure(name, "its descriptor \(number) is not /dev/null", .missing)
             }
         }
-        for (number, kind, word) in [(2, S_IFIFO, "pipe"), (3, S_IFSOCK, "socket")]
+        for (number, kind, word) in [(2, S_IFIFO, "pipe"), (3, S_IFSOCK, "socket"), (4, S_IFREG, "file")]
         where try information("fd/\(number)").st_mode & S_IFMT != kind {
             return SealMeasure(name, "its descriptor \(number) is not a \(word)", .missing)
         }
-        return SealMeasure(name, "/proc: /dev/null twice, a pipe, a socket", .proved)
+        guard isSealedFile("fd/4") else { return SealMeasure(name, "its descriptor 4 can be written to", .missing) }
+        return SealMeasure(name, "/proc: /dev/null twice, a pipe, a socket, a memory file that nobody can change", .proved)
     }
 
     // MARK: Limits
@@ -155,6 +156,14 @@ extension CellProcess {
 
     private func entries(_ name: String) throws(Unsealed) -> [String] {
         do { return try folderEntries("/proc/\(pid)/\(name)") } catch { throw Unsealed(description: "it cannot be looked at: \(error)") }
+    }
+
+    /// Only memory files have seals.
+    private func isSealedFile(_ name: String) -> Bool {
+        let file = open("/proc/\(pid)/\(name)", O_RDONLY | O_CLOEXEC)
+        guard file >= 0 else { return false }
+        defer { close(file) }
+        return clinux_memfd_is_sealed(file)
     }
 
     private func information(_ name: String, of process: String? = nil) throws(Unsealed) -> stat {

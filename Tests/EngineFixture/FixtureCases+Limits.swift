@@ -1,3 +1,4 @@
+import CLinux
 import Engine
 import Glibc
 
@@ -171,4 +172,53 @@ import Glibc
     tenant.start()
     sayLine(tenant.callWithBytes(count: 16 << 20).text)
     sayLine(tenant.call(0).text)
+}
+
+/// Isolates map the base's pages in place of their own, before and after they have run, and again and again; each sees its own writes only.
+@Sendable func sharedPages() {
+    let file = memoryFile()
+    sayLine("taken \(V8.takeCommonPages(of: baseSnapshot, memoryFile: file))")
+    let before = readAll(file)
+    let source = """
+        const text = 'it is ' + NUMBER; globalThis.mine = NUMBER;
+        Array.prototype.map.changed = NUMBER;
+        const shapes = Array.from({ length: 3000 }, (_, i) => ({ ['p' + (i % 500)]: i, common: i + NUMBER }));
+        const sum = () => { let total = 0; for (const shape of shapes) total += shape.common; return total; };
+        const hot = (n) => { let x = 0; for (let i = 0; i < n; i++) x = (x * 31 + i) | 0; return x; };
+        export const cases = [
+          () => [text, mine, [].map.changed, sum(), hot(300000), /(a+)b/.exec('aaab')[1], JSON.stringify(new Date(0))].join(' '),
+        ];
+        """
+    let tenants = (0..<6).map { index in
+        let tenant = FixtureTenant(source.split(separator: "NUMBER", omittingEmptySubsequences: false).joined(separator: "\(index)"))
+        // Some before they run, some only then.
+        if index % 2 == 0 { sayShared(tenant) }
+        tenant.start()
+        return tenant
+    }
+    for _ in 0..<3 {
+        for tenant in tenants {
+            tenant.call()
+            tenant.isolate.share()
+            tenant.call()
+            tenant.isolate.trim()
+            tenant.isolate.share()
+        }
+    }
+    sayLine("unchanged \(readAll(file) == before), a page or more \(before.count >= 4096)")
+}
+
+/// The builtins' code and what V8's caches do not use are a good part of an isolate.
+private func sayShared(_ tenant: borrowing FixtureTenant) { sayLine("shares \(tenant.isolate.share() > 300 << 10)") }
+
+private func memoryFile() -> Int32 {
+    let file = clinux_memfd("pages")
+    guard file >= 0 else { die("no memory file: \(errno)") }
+    return file
+}
+
+private func readAll(_ file: Int32) -> [UInt8] {
+    var bytes = [UInt8](repeating: 0, count: 4 << 20)
+    let count = pread(file, &bytes, bytes.count, 0)
+    return Array(bytes.prefix(max(count, 0)))
 }

@@ -39,6 +39,21 @@ import Testing
 
     @Test func sourcesInASCIIAreShared() throws { try check("texts", ["started", "ran", "below the text's size true"]) }
 
+    @Test func isolatesShareThePagesOfTheBase() throws {
+        let lines = try EngineFixture.lines(of: "shared-pages")
+        #expect(lines.filter { $0 == "shares true" }.count == 3 && lines.first == "taken true", "\(lines)")
+        let hash = lines.compactMap(Self.hash).first ?? ""
+        for index in 0..<6 {
+            let sum = 2999 * 1500 + 3000 * index
+            let said = "it is \(index) \(index) \(index) \(sum) \(hash) aaa \"1970-01-01T00:00:00.000Z\""
+            #expect(lines.filter { $0 == said }.count == 6, "\(said) in \(lines)")
+        }
+        #expect(lines.last == "unchanged true, a page or more true")
+    }
+
+    /// What the loop computes, the same for all.
+    private static func hash(_ line: String) -> Substring? { line.hasPrefix("it is 0") ? line.split(separator: " ")[6] : nil }
+
     @Test func terminationCannotBeCaughtAndIsForGood() throws {
         try check("terminate", ["started", "terminated", "pages true buffers 0 limit 64 over false", "terminated"])
     }

@@ -38,7 +38,8 @@ import Testing
         let others = [
             "socket-inet": "socket", "socket-unix": "socket", "socket-netlink": "socket", "connect-abstract": "connect", "fork": "clone",
             "thread": "clone", "stop-itself": "tgkill", "io_uring": "io_uring_setup", "dumpable": "prctl", "setrlimit": "prlimit64",
-            "tiocsti": "ioctl", "mmap-shared": "mmap", "mmap-file": "mmap", "mmap-exec": "mmap", "madvise-mergeable": "madvise",
+            "tiocsti": "ioctl", "mmap-shared": "mmap", "mmap-file": "mmap", "mmap-exec": "mmap",
+            "mmap-pages-shared": "mmap", "mmap-pages-exec": "mmap", "write-pages": "pwrite64", "madvise-mergeable": "madvise",
             "futex-requeue-pi": "futex", "write-other": "write", "recv-other": "recvfrom", "sendto-address": "sendto",
             "int80": "i386:getpid", "x32": "x32:getpid",
         ]

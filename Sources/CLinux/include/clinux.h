@@ -1,14 +1,14 @@
 // clinux.h — what runs between clone and exec, and the stages by which a cell seals itself. Plain system calls; no policy.
 //
 // Every failure names its stage and carries errno. Descriptors of a cell: 0 and 1 /dev/null, 2 the diagnostics pipe, 3 the socket to the
-// supervisor, 4 and 5 the two seccomp programs until they were read.
+// supervisor, 4 and 5 the two seccomp programs until they were read; then 4 is a memory file for pages that isolates share.
 #pragma once
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
-enum { CLINUX_SOCKET = 3, CLINUX_FILTER_EARLY = 4, CLINUX_FILTER_STEADY = 5 };
+enum { CLINUX_SOCKET = 3, CLINUX_FILTER_EARLY = 4, CLINUX_FILTER_STEADY = 5, CLINUX_PAGES = 4 };
 
 /// Where something failed: a stage's name (static text) and errno.
 typedef struct clinux_failure {
@@ -71,6 +71,8 @@ int clinux_pipe(int ends[2]);
 int clinux_memfd(const char *name);
 /// Makes a memory file's content final, for whoever holds it. 0 or errno.
 int clinux_memfd_seal(int fd);
+/// Whether it is a memory file whose content is final.
+bool clinux_memfd_is_sealed(int fd);
 
 /// Names the calling thread, for whoever reads what it was ended for; at most 15 bytes.
 void clinux_name_thread(const char *name);
@@ -83,7 +85,8 @@ pid_t clinux_thread_id(void);
 
 // The seal, in this order, on one thread until the last. 0, or -1 with the failure.
 
-/// Resource limits, speculation controls, no new privileges, secure bits, bounding and ambient sets; reads the seccomp programs.
+/// Resource limits, speculation controls, no new privileges, secure bits, bounding and ambient sets; reads the seccomp programs; opens the memory
+/// file, to be filled before `clinux_seal_finish`, after which nobody can write to it.
 int clinux_seal_before_runtime(clinux_failure *failure);
 /// An empty read-only root, no capabilities, not dumpable, Landlock, and the early filter.
 int clinux_seal_drop_root(clinux_failure *failure);

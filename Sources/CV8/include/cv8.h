@@ -168,6 +168,14 @@ void cv8_isolate_memory(const cv8_isolate *isolate, cv8_memory *out);
 /// Gives back what can be given back; between turns, not on a fiber.
 void cv8_isolate_trim(cv8_isolate *isolate);
 
+/// Makes an isolate from the base snapshot and takes what its heap's pages hold as what others may share: writes it to an empty memory file, which
+/// nobody may change afterwards and which must stay open. Once a process, before another thread uses V8. Not CV8_OK: nothing will be shared. The isolate
+/// is kept for good: with the last one V8's read-only heap, to which all those pages refer, would go and come back elsewhere.
+cv8_status cv8_pages_take(const uint8_t *snapshot, size_t snapshot_length, int memory_file);
+/// Maps those pages, copy-on-write, in place of the isolate's own of the same content, and gives back pages that hold only zeros. Between turns, not on
+/// a fiber. Returns how many bytes of memory that are.
+size_t cv8_isolate_share(cv8_isolate *isolate);
+
 typedef struct cv8_process_memory {
   size_t page_bytes;       // held by all isolates and by V8 itself
   size_t pool_bytes;       // kept for reuse

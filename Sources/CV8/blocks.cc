@@ -1,0 +1,124 @@
+// Large blocks that V8 takes from the C++ heap for an isolate while it is made (caches of 60 KiB, the table of strings): pages of their own, counted
+// for the isolate, so that what it does not use of them can be given back. Replaces the C++ library's operators, for V8's library, too.
+#include <sys/mman.h>
+
+#include <cstdlib>
+#include <new>
+
+#include "internal.h"
+
+namespace cv8 {
+
+namespace {
+
+constexpr size_t kPage = 4096;
+/// Blocks of half a slot to a whole one are taken; there are four an isolate.
+constexpr size_t kSlot = 64 << 10;
+/// Addresses for all isolates that a process can have; memory is only taken for what is used. Number 0 is none.
+constexpr size_t kSlotCount = 1 << 17;
+
+/// On whose behalf this thread makes an isolate, and how many blocks that has asked for so far.
+thread_local Account *charged = nullptr;
+thread_local int asked = 0;
+
+/// Neighbouring slots are one mapping.
+class Blocks {
+ public:
+  void *Allocate(size_t size, Account *account) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (!base_) {
+      void *mapped = mmap(nullptr, kSlot * kSlotCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      if (mapped == MAP_FAILED) return nullptr;
+      base_ = static_cast<char *>(mapped);
+    }
+    uint32_t slot = first_free_;
+    if (slot) {
+      first_free_ = slots_[slot].next;
+    } else {
+      if (used_ + 1 == kSlotCount || mprotect(base_ + (used_ + 1) * kSlot, kSlot, PROT_READ | PROT_WRITE) != 0) return nullptr;
+      slot = ++used_;
+    }
+    size_t length = (size + kPage - 1) / kPage * kPage;
+    slots_[slot] = {account, static_cast<uint32_t>(length), account->first_block};
+    account->first_block = slot;
+    account->pages += length;
+    process_pages += length;
+    return base_ + slot * kSlot;
+  }
+
+  bool Contains(const void *memory) const {
+    const char *base = base_.load(std::memory_order_relaxed);
+    return base && memory >= base && memory < base + kSlot * kSlotCount;
+  }
+
+  void Free(void *block) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    uint32_t slot = static_cast<uint32_t>((static_cast<char *>(block) - base_) / static_cast<ptrdiff_t>(kSlot));
+    Slot &freed = slots_[slot];
+    uint32_t *link = &freed.account->first_block;
+    while (*link != slot) link = &slots_[*link].next;
+    *link = freed.next;
+    freed.account->pages -= freed.length;
+    process_pages -= freed.length;
+    madvise(block, kSlot, MADV_DONTNEED);
+    freed = {nullptr, 0, first_free_};
+    first_free_ = slot;
+  }
+
+  std::vector<PageSpan> Of(const Account *account) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    std::vector<PageSpan> spans;
+    for (uint32_t slot = account->first_block; slot; slot = slots_[slot].next) spans.push_back({base_ + slot * kSlot, slots_[slot].length, false, true});
+    return spans;
+  }
+
+ private:
+  struct Slot {
+    Account *account;
+    uint32_t length;
+    /// Of the same account, or free like this one.
+    uint32_t next;
+  };
+
+  std::mutex mutex_;
+  std::atomic<char *> base_{nullptr};
+  Slot slots_[kSlotCount]{};
+  uint32_t used_ = 0;
+  uint32_t first_free_ = 0;
+};
+
+/// Used before the process's objects are made; all zeros, so that it takes no memory where it is not used.
+constinit Blocks blocks;
+
+}  // namespace
+
+BlocksAreCharged::BlocksAreCharged(Account *account) {
+  charged = account;
+  asked = 0;
+}
+BlocksAreCharged::~BlocksAreCharged() { charged = nullptr; }
+
+std::vector<PageSpan> BlocksOf(const Account *account) { return blocks.Of(account); }
+
+}  // namespace cv8
+
+void *operator new(size_t size) {
+  using namespace cv8;
+  // The first is the isolate itself, all of which is used, and all the time: at the same place of a page in each they would evict one another from
+  // the processor's caches.
+  if (charged && size >= kSlot / 2 && size <= kSlot && asked++ > 0) {
+    if (void *block = blocks.Allocate(size, charged)) return block;
+  }
+  while (true) {
+    if (void *memory = malloc(size ? size : 1)) return memory;
+    std::new_handler handler = std::get_new_handler();
+    if (!handler) throw std::bad_alloc();
+    handler();
+  }
+}
+
+void operator delete(void *memory) noexcept {
+  if (cv8::blocks.Contains(memory)) return cv8::blocks.Free(memory);
+  free(memory);
+}
+void operator delete(void *memory, size_t) noexcept { operator delete(memory); }
