@@ -17,6 +17,9 @@ extension Supervisor {
     /// A cell that holds this much more than it accounts for, for this many seconds, is replaced.
     private static let (driftFactor, driftSeconds) = (1.6, 30)
 
+    /// What cells account for and do not hold now counts so many times as much at most, since they may touch it at any time.
+    private static let mostAccountedToHeld = 4.0
+
     /// Of the machine's memory, what is left to others when it runs short.
     private static let reserveShare = 0.05
 
@@ -39,14 +42,17 @@ extension Supervisor {
         let accounted = running.map { Double($0.status.isolateBytes) + Double($0.status.storedBytes) }
         let overhead = zip(running, accounted).reduce(0) { $0 + max(Double($1.0.memoryBytes) - $1.1, 0) }
         let available = max(budget - Double(ownMemoryBytes) - overhead, 0)
-        let total = accounted.reduce(0, +)
-        for (cell, bytes) in zip(running, accounted) {
+        // A cell accounts for what its isolates could touch; what they have touched of it is what counts.
+        let held = zip(running, accounted).map { $0.memoryBytes > 0 ? min(Double($0.memoryBytes), $1) : $1 }
+        let total = held.reduce(0, +)
+        for (cell, (held, accounted)) in zip(running, zip(held, accounted)) {
             // By what they hold; what nobody holds yet, equally, so that whoever grows can.
-            let share = total > 0 ? min(available, total) * bytes / total : 0
+            let share = total > 0 ? min(available, total) * held / total : 0
             let spare = max(available - total, 0) / Double(running.count)
-            cell.budgetBytes = UInt64(min(share + spare, Double(UInt64.max / 2)))
+            let scale = held > 0 ? min(accounted / held, Self.mostAccountedToHeld) : 1
+            cell.budgetBytes = UInt64(min((share + spare) * scale, Double(UInt64.max / 2)))
             cell.send(.budget) { $0.append(integer: cell.budgetBytes) }
-            watchDrift(of: cell, accounted: bytes)
+            watchDrift(of: cell, accounted: accounted)
         }
     }
 

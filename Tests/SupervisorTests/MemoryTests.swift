@@ -60,6 +60,25 @@ import Wire
         #expect(after[0] < holding[0] && after[1] < holding[1])
     }
 
+    /// Most of what V8 commits is not touched: what the kernel says is what counts against the budget.
+    @Test func whatIsNotTouchedDoesNotCount() async throws {
+        let (test, cells) = try await twoCells(MachineMemory(limitBytes: 1 << 50, availableBytes: 1 << 49, pressure: 0))
+        let holding = [3_000 * Self.gibibyte, 3_000 * Self.gibibyte]
+        _ = try await budgets(test, cells, holding: holding)
+        try await test.onLoop {
+            $0.setMemoryBudget(4_000 * Self.gibibyte)
+            $0.allCells.forEach { $0.memoryBytes = 1_500 * Self.gibibyte }
+            $0.shareMemory()
+        }
+        for cell in cells {
+            var told: UInt64 = 0
+            // What they were told before comes first.
+            for _ in 0..<10 where told == 0 || told < 3_500 * Self.gibibyte { told = try await cell.budgets.next() }
+            // A part of 2,000 each, of which they hold 1,500 and account for 3,000.
+            #expect(abs(Double(told) / Double(4_000 * Self.gibibyte) - 1) < 0.01, "\(told)")
+        }
+    }
+
     @Test func aMachineThatIsShortOfMemoryCutsTheBudget() async throws {
         let (test, cells) = try await twoCells(MachineMemory(limitBytes: 8 << 30, availableBytes: 0, pressure: 0))
         let holding = [3 * Self.gibibyte, Self.gibibyte]
