@@ -25,19 +25,22 @@ thread_local int asked = 0;
 class Blocks {
  public:
   void *Allocate(size_t size, Account *account) {
+    uint32_t slot = 0;
+    bool is_fresh = false;
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      if (!Reserve()) return nullptr;
+      if (first_free_) {
+        slot = first_free_;
+        first_free_ = slots_[slot].next;
+      } else if (used_ + 1 < kSlotCount) {
+        slot = ++used_;
+        is_fresh = true;
+      }
+    }
+    // One that cannot be touched is nobody's for good.
+    if (!slot || (is_fresh && mprotect(base_ + slot * kSlot, kSlot, PROT_READ | PROT_WRITE) != 0)) return nullptr;
     std::lock_guard<std::mutex> guard(mutex_);
-    if (!base_) {
-      void *mapped = mmap(nullptr, kSlot * kSlotCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-      if (mapped == MAP_FAILED) return nullptr;
-      base_ = static_cast<char *>(mapped);
-    }
-    uint32_t slot = first_free_;
-    if (slot) {
-      first_free_ = slots_[slot].next;
-    } else {
-      if (used_ + 1 == kSlotCount || mprotect(base_ + (used_ + 1) * kSlot, kSlot, PROT_READ | PROT_WRITE) != 0) return nullptr;
-      slot = ++used_;
-    }
     size_t length = (size + kPage - 1) / kPage * kPage;
     slots_[slot] = {account, static_cast<uint32_t>(length), account->first_block};
     account->first_block = slot;
@@ -52,6 +55,7 @@ class Blocks {
   }
 
   void Free(void *block) {
+    madvise(block, kSlot, MADV_DONTNEED);
     std::lock_guard<std::mutex> guard(mutex_);
     uint32_t slot = static_cast<uint32_t>((static_cast<char *>(block) - base_) / static_cast<ptrdiff_t>(kSlot));
     Slot &freed = slots_[slot];
@@ -60,7 +64,6 @@ class Blocks {
     *link = freed.next;
     freed.account->pages -= freed.length;
     process_pages -= freed.length;
-    madvise(block, kSlot, MADV_DONTNEED);
     freed = {nullptr, 0, first_free_};
     first_free_ = slot;
   }
@@ -73,6 +76,15 @@ class Blocks {
   }
 
  private:
+  /// Once, when the first is made.
+  bool Reserve() {
+    if (base_) return true;
+    void *mapped = mmap(nullptr, kSlot * kSlotCount, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (mapped == MAP_FAILED) return false;
+    base_ = static_cast<char *>(mapped);
+    return true;
+  }
+
   struct Slot {
     Account *account;
     uint32_t length;
@@ -80,6 +92,7 @@ class Blocks {
     uint32_t next;
   };
 
+  /// Not held across a call to the kernel, but the first: a thread of low priority may be put aside in one.
   std::mutex mutex_;
   std::atomic<char *> base_{nullptr};
   Slot slots_[kSlotCount]{};

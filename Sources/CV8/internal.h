@@ -15,6 +15,15 @@
 
 namespace cv8 {
 
+/// V8 asks for its heap's chunks with this length and alignment; Wasm memories and buffers come with less.
+constexpr size_t kHeapChunk = size_t{256} << 10;
+
+/// Addresses for eight chunks, and which of them are taken, a bit each.
+struct Slab {
+  uint32_t number;
+  uint8_t taken;
+};
+
 /// What one isolate holds, in bytes. Counted by whoever allocates, read by any thread.
 struct Account : std::enable_shared_from_this<Account> {
   std::atomic<size_t> pages{0};
@@ -23,6 +32,7 @@ struct Account : std::enable_shared_from_this<Account> {
   std::atomic<size_t> regions{0};
   /// Where the heap's chunks of ordinary size and the code range begin. Under the page allocator's lock.
   std::vector<uintptr_t> chunks;
+  std::vector<Slab> slabs;
   /// The number of the first of its blocks of the C++ heap, 0 for none (blocks.cc).
   uint32_t first_block = 0;
   size_t limit = SIZE_MAX;
@@ -137,6 +147,12 @@ extern std::atomic<size_t> process_pages;
 extern std::atomic<size_t> isolate_count;
 
 v8::PageAllocator *ThePageAllocator();
+// Under the page allocator's lock:
+/// An address for a chunk, where nothing can be touched yet; null when there are no more.
+char *TakePlace(std::vector<Slab> &slabs);
+/// Nothing can be touched there any more.
+void GiveBackPlace(std::vector<Slab> &slabs, const char *chunk);
+bool IsInSlab(const void *address);
 /// An isolate's code range lies here; before its first turn.
 void NoteCodeRange(void *start, Account *account);
 /// While it lives, large blocks that this thread takes from the C++ heap are pages of the account's.

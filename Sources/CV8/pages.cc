@@ -16,8 +16,6 @@ namespace {
 thread_local Account *current_account = nullptr;
 
 constexpr size_t kPage = 4096;
-/// V8 asks for its heap's chunks with this alignment; Wasm memories and buffers come with less.
-constexpr size_t kHeapChunkAlignment = 256 << 10;
 /// A chunk of the heap that is larger than this holds one object, for which V8 does not always look at its own limit.
 constexpr size_t kLargeChunk = 1 << 20;
 /// Regions besides the heap (Wasm memories, resizable buffers) that an isolate may have: the kernel gives a process about 65,000 mappings in all,
@@ -72,67 +70,92 @@ class Pages : public v8::PageAllocator {
   void *AllocatePages(void *hint, size_t length, size_t alignment, Permission permission) override {
     Account *account = CurrentAccount();
     bool is_code = permission == kNoAccessWillJitLater;
-    bool is_heap = is_code || alignment >= kHeapChunkAlignment;
+    bool is_heap = is_code || alignment >= kHeapChunk;
     bool commits = permission != kNoAccess && !is_code;
     if (commits && !is_heap && account && !account->HasRoomFor(length)) return nullptr;
     if (!is_heap && account && account->regions >= kRegionLimit) return nullptr;
     if (is_heap && !is_code && length > kLargeChunk && account && account->pages + length > account->Most()) return nullptr;
-    void *address = Map(hint, length, alignment, Protection(permission));
+    void *address = nullptr;
+    if (is_heap && account && length <= kHeapChunk && alignment == kHeapChunk) {
+      {
+        std::lock_guard<std::mutex> guard(mutex_);
+        address = TakePlace(account->slabs);
+      }
+      if (address && permission != kNoAccess && mprotect(address, length, Protection(permission)) != 0) {
+        std::lock_guard<std::mutex> guard(mutex_);
+        GiveBackPlace(account->slabs, static_cast<char *>(address));
+        return nullptr;
+      }
+    }
+    if (!address) address = Map(hint, length, alignment, Protection(permission));
     if (!address) return nullptr;
-    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0, {}};
     std::lock_guard<std::mutex> guard(mutex_);
+    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0, {}};
     if (commits) Mark(region, 0, length / kPage, true);
     if (!is_heap && account) account->regions++;
-    if (is_heap && account && length <= kHeapChunkAlignment) account->chunks.push_back(reinterpret_cast<uintptr_t>(address));
+    if (is_heap && account && length <= kHeapChunk) account->chunks.push_back(reinterpret_cast<uintptr_t>(address));
     regions_[reinterpret_cast<uintptr_t>(address)] = std::move(region);
     return address;
   }
 
   bool FreePages(void *address, size_t length) override {
+    std::shared_ptr<Account> account;
     {
       std::lock_guard<std::mutex> guard(mutex_);
       auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
       if (found == regions_.end()) return false;
       Count(found->second, -static_cast<ptrdiff_t>(found->second.committed_count));
-      if (!found->second.is_heap && found->second.account) found->second.account->regions--;
-      if (found->second.account) {
-        std::vector<uintptr_t> &chunks = found->second.account->chunks;
-        chunks.erase(std::remove(chunks.begin(), chunks.end(), found->first), chunks.end());
+      account = std::move(found->second.account);
+      if (account) {
+        if (!found->second.is_heap) account->regions--;
+        account->chunks.erase(std::remove(account->chunks.begin(), account->chunks.end(), found->first), account->chunks.end());
       }
       regions_.erase(found);
     }
-    return munmap(address, length) == 0;
+    // A place that could not be emptied is nobody's for good.
+    if (!Unmap(address, length)) return false;
+    if (IsInSlab(address)) {
+      std::lock_guard<std::mutex> guard(mutex_);
+      GiveBackPlace(account->slabs, static_cast<char *>(address));
+    }
+    return true;
   }
 
   bool ReleasePages(void *address, size_t length, size_t new_length) override {
-    std::lock_guard<std::mutex> guard(mutex_);
-    auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
-    if (found == regions_.end()) return false;
-    Mark(found->second, new_length / kPage, (length - new_length) / kPage, false);
-    if (found->second.committed.size() > new_length / kPage) found->second.committed.resize(new_length / kPage);
-    found->second.size = new_length;
-    return munmap(static_cast<char *>(address) + new_length, length - new_length) == 0;
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
+      if (found == regions_.end()) return false;
+      Mark(found->second, new_length / kPage, (length - new_length) / kPage, false);
+      if (found->second.committed.size() > new_length / kPage) found->second.committed.resize(new_length / kPage);
+      found->second.size = new_length;
+    }
+    return Unmap(static_cast<char *>(address) + new_length, length - new_length);
   }
 
   bool SetPermissions(void *address, size_t length, Permission permission) override {
     uintptr_t start = reinterpret_cast<uintptr_t>(address);
-    std::lock_guard<std::mutex> guard(mutex_);
     size_t first = 0;
-    Region *region = Find(start, &first);
-    bool commits = permission != kNoAccess && permission != kNoAccessWillJitLater;
-    if (region && commits && !region->is_heap && region->account) {
-      size_t more = 0;
-      for (size_t page = first; page < first + length / kPage; page++) more += !region->IsCommitted(page);
-      if (more && !region->account->HasRoomFor(more * kPage)) return false;
+    bool commits = permission != kNoAccess && permission != kNoAccessWillJitLater, is_shared = false;
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      Region *region = Find(start, &first);
+      is_shared = region && !region->shared.empty();
+      if (region && commits && !region->is_heap && region->account) {
+        size_t more = 0;
+        for (size_t page = first; page < first + length / kPage; page++) more += !region->IsCommitted(page);
+        if (more && !region->account->HasRoomFor(more * kPage)) return false;
+      }
     }
     // What cannot be touched is given back, as V8's own allocator does, so that the count is what is held. Of the memory file it would come back.
-    if (!commits && region && !region->shared.empty()) {
+    if (!commits && is_shared) {
       if (!MapAfresh(address, length)) return false;
     } else {
       if (mprotect(address, length, Protection(permission)) != 0) return false;
       if (!commits) madvise(address, length, MADV_DONTNEED);
     }
-    if (region) Mark(*region, first, length / kPage, commits);
+    std::lock_guard<std::mutex> guard(mutex_);
+    if (Region *region = Find(start, &first)) Mark(*region, first, length / kPage, commits);
     return true;
   }
 
@@ -184,7 +207,7 @@ class Pages : public v8::PageAllocator {
         while (page < count && region.committed[page] && !region.IsShared(page)) page++;
         uintptr_t start = address + first * kPage;
         // A chunk of code begins with its header, which is data, and a page that cannot be touched.
-        if (page == first || (region.is_code && start % kHeapChunkAlignment == 0)) continue;
+        if (page == first || (region.is_code && start % kHeapChunk == 0)) continue;
         spans.push_back({reinterpret_cast<char *>(start), (page - first) * kPage, region.is_code, false});
       }
     }
@@ -202,6 +225,8 @@ class Pages : public v8::PageAllocator {
   }
 
  private:
+  static bool Unmap(void *address, size_t length) { return IsInSlab(address) ? MapAfresh(address, length) : munmap(address, length) == 0; }
+
   /// A fresh mapping in place: no access, zero when it is used again.
   static bool MapAfresh(void *address, size_t length) {
     return mmap(address, length, PROT_NONE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) != MAP_FAILED;
@@ -249,6 +274,7 @@ class Pages : public v8::PageAllocator {
     if (region.account) region.account->pages += pages * static_cast<ptrdiff_t>(kPage);
   }
 
+  /// Never held across a call to the kernel: a thread of low priority may be put aside in one.
   std::mutex mutex_;
   std::map<uintptr_t, Region> regions_;
 };

@@ -59,7 +59,7 @@ public struct MachineMemory: Sendable, Equatable {
     }
 
     /// `max` and other words are no number.
-    private static func number(_ text: String) -> UInt64? { UInt64(text.filter { !$0.isWhitespace }) }
+    static func number(_ text: String) -> UInt64? { UInt64(text.filter { !$0.isWhitespace }) }
 
     /// A line `NAME: N kB`.
     private static func bytes(named name: String, in text: String) -> UInt64? {
@@ -81,7 +81,7 @@ public struct MachineMemory: Sendable, Equatable {
         return percent / 100
     }
 
-    private static func text(_ path: String) -> String {
+    static func text(_ path: String) -> String {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { return "" }
         defer { close(descriptor) }

@@ -28,7 +28,7 @@ extension Supervisor {
                 CellConfiguration(
                     cell: name, workers: configuration.workersPerCell, jit: key.jit, hashSeed: configuration.hashSeed,
                     sliceMicroseconds: configuration.sliceMicroseconds, preempts: configuration.preempts,
-                    isolateLimit: configuration.isolatesPerCell, evictsLRU: configuration.evictsLRU,
+                    isolateLimit: min(configuration.isolatesPerCell, MappingLimit.isolates), evictsLRU: configuration.evictsLRU,
                     revivesFromSnapshot: configuration.revivesFromSnapshot, idleSeconds: configuration.idleSeconds,
                     snapshot: snapshot))
             return cell

@@ -115,6 +115,20 @@ import Wire
         #expect(factors == factors.sorted() && factors.last == 1, "\(factors)")
     }
 
+    /// A cell that runs out of mappings is lost with all its tenants.
+    @Test func aCellGetsNoMoreIsolatesThanTheKernelHasMappingsFor() async throws {
+        let test = try await TestSupervisor { $0.isolatesPerCell = 1_000_000 }
+        _ = try await test.request()
+        let cell = try await test.spawner.cells.next()
+        let limit = try await cell.next(.configure).payload.withUnsafeReadableBytes {
+            var reader = ByteReader($0)
+            return try CellConfiguration(from: &reader).isolateLimit
+        }
+        let mappings = try #require(MachineMemory.number(MachineMemory.text("/proc/sys/vm/max_map_count")))
+        #expect(limit == MappingLimit.isolates && limit * 20 <= Int(mappings), "\(limit)")
+        #expect(MappingLimit.isolates(mappings: 65_530) == 2_826 && MappingLimit.isolates(mappings: 100) == 1)
+    }
+
     // MARK: Cold tenants
 
     @Test func aTenantThatACellHasNoRoomForIsGivenToItAgainWhenItIsUsed() async throws {
