@@ -107,6 +107,7 @@ public struct LoadReport: Codable, Sendable {
     public var handoffs: UInt64
     /// CPU time of the daemon and its cells a request.
     public var cpu_us_per_request: Double
+    /// Resident memory of all processes, a shared page counted once.
     public var rss_bytes: UInt64
     public var cold_starts: UInt64
     /// Proportional set size that each further tenant added to the cells; scenarios `idle` and `resident`.
@@ -118,7 +119,7 @@ public struct LoadReport: Codable, Sendable {
     public var revivals: UInt64?
     /// Revivals and cold starts over what Belady's rule would have needed with as many isolates.
     public var belady_ratio: Double?
-    /// Means. Hot and warm: proportional set size in `idle`, else what cells account for; cold: of the daemon's own memory.
+    /// Means. Hot: proportional set size; warm: likewise in `idle`, else what cells account for; cold: of the daemon's own memory.
     public var bytes_per_tenant: BytesPerTenant?
     public var series: [Second]
 }

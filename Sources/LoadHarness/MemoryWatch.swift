@@ -68,8 +68,8 @@ extension Observation {
     /// Ends all idle isolates.
     func evictAll() { if let adminPort { _ = AdminQuery.exchange("POST", "/v1/evict", port: adminPort, token: adminToken) } }
 
-    /// What cells account for, for each tenant, by state.
-    var accountedBytes: LoadReport.BytesPerTenant {
+    /// A tenant's mean, by state. Hot: what the kernel says of the cells, less what they keep for others; without that what they account for.
+    var bytesPerTenant: LoadReport.BytesPerTenant {
         var sums: [String: (bytes: Double, count: Double)] = [:]
         for isolate in list("/v1/isolates") {
             func bytes(_ field: String) -> Double { Double(isolate[field] as? Int ?? 0) }
@@ -81,7 +81,11 @@ extension Observation {
             sums[state, default: (0, 0)].count += 1
         }
         func mean(_ state: String) -> Double? { sums[state].map { $0.bytes / $0.count } }
-        return .init(hot: mean("hot"), warm: mean("warm"), cold: nil)
+        var result = LoadReport.BytesPerTenant(hot: mean("hot"), warm: mean("warm"), cold: nil)
+        let others = sums.filter { $0.key != "hot" }.reduce(0) { $0 + $1.value.bytes }
+        let measured = Double(cellPSSBytes)
+        if measured > others, let hot = sums["hot"] { result.hot = (measured - others) / hot.count }
+        return result
     }
 
     /// The daemon's own proportional set size.

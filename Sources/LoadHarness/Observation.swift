@@ -54,9 +54,9 @@ struct Observation {
         }
     }
 
-    /// Memory of the cells (PSS) or of all processes (RSS), in bytes.
+    /// Memory of the cells or of all processes, in bytes. Proportional: isolates of a process share pages, and each mapping of one is resident.
     var cellPSSBytes: UInt64 { processes.dropFirst(pid == nil ? 0 : 1).reduce(0) { $0 + Self.field("Pss:", of: $1) } }
-    var rssBytes: UInt64 { processes.reduce(0) { $0 + Self.field("Rss:", of: $1) } }
+    var rssBytes: UInt64 { processes.reduce(0) { $0 + Self.field("Pss:", of: $1) } }
 
     static func field(_ name: String, of pid: Int32) -> UInt64 {
         let text = (try? String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)) ?? ""

@@ -120,7 +120,7 @@ public final class ScenarioRun: @unchecked Sendable {
         if scenario.isAboutMemory, let phase = workload.phases.last {
             let best = BeladyBound.misses(phase.arrivals, tenants: workload.tenants.count, isolates: Int(observation.sum("isolates")))
             report.belady_ratio = (counters.revivals + counters.coldStarts) / Double(max(best, 1))
-            var bytes = observation.accountedBytes
+            var bytes = observation.bytesPerTenant
             bytes.cold = Double(observation.daemonPSSBytes) / Double(workload.tenants.count)
             report.bytes_per_tenant = bytes
         } else if scenario == .idle {
