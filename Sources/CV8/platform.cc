@@ -1,5 +1,7 @@
-// V8's platform without threads: every task runs at the end of a turn of the isolate it is for, on that turn's fiber and account.
+// V8's platform: tasks run at the end of a turn of the isolate they are for, on that turn's fiber and account. Only optimising compilation has a thread.
 #include <time.h>
+
+#include <condition_variable>
 
 #include "internal.h"
 
@@ -126,6 +128,74 @@ class Job : public v8::JobHandle {
   std::shared_ptr<JobState> state_;
 };
 
+/// What V8 gives to worker threads, which is optimising compilation, with whom it is for. In order.
+class Compilations {
+ public:
+  void Add(cv8_isolate *state, std::unique_ptr<v8::Task> task) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    state->compilations++;
+    tasks_.push_back({state, std::move(task)});
+    changed_.notify_all();
+  }
+
+  bool HasThread() {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return has_thread_;
+  }
+
+  void RunForever() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    has_thread_ = true;
+    while (true) {
+      while (tasks_.empty()) changed_.wait(lock);
+      Entry entry = std::move(tasks_.front());
+      tasks_.pop_front();
+      Run(lock, entry);
+    }
+  }
+
+  void Finish(cv8_isolate *state) {
+    std::unique_lock<std::mutex> lock(mutex_);
+    while (state->compilations > 0) {
+      auto found = std::find_if(tasks_.begin(), tasks_.end(), [state](const Entry &entry) { return entry.state == state; });
+      if (found == tasks_.end()) {
+        changed_.wait(lock);
+        continue;
+      }
+      Entry entry = std::move(*found);
+      tasks_.erase(found);
+      Run(lock, entry);
+    }
+  }
+
+ private:
+  struct Entry {
+    cv8_isolate *state;
+    std::unique_ptr<v8::Task> task;
+  };
+
+  void Run(std::unique_lock<std::mutex> &lock, Entry &entry) {
+    lock.unlock();
+    Account *before = CurrentAccount();
+    SetCurrentAccount(entry.state->account.get());
+    double start = Now(CLOCK_THREAD_CPUTIME_ID);
+    entry.task->Run();
+    entry.task.reset();
+    entry.state->compile_nanoseconds.fetch_add(static_cast<uint64_t>((Now(CLOCK_THREAD_CPUTIME_ID) - start) * 1e9), std::memory_order_relaxed);
+    SetCurrentAccount(before);
+    lock.lock();
+    entry.state->compilations--;
+    changed_.notify_all();
+  }
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<Entry> tasks_;
+  bool has_thread_ = false;
+};
+
+Compilations *compilations = new Compilations;
+
 class Platform : public v8::Platform {
  public:
   v8::PageAllocator *GetPageAllocator() override { return ThePageAllocator(); }
@@ -168,6 +238,7 @@ class Platform : public v8::Platform {
  private:
   static void RunLater(std::unique_ptr<v8::Task> task) {
     if (v8::Isolate *isolate = v8::Isolate::TryGetCurrent()) {
+      if (cv8_isolate *state = StateOf(isolate)) return compilations->Add(state, std::move(task));
       TasksOf(isolate)->Add(std::move(task));
     } else {
       task->Run();
@@ -201,6 +272,12 @@ void ForgetTasks(v8::Isolate *isolate) {
   task_queues->erase(isolate);
 }
 
+void FinishCompilations(cv8_isolate *state) { compilations->Finish(state); }
+
+void CompileIfNobodyDoes(cv8_isolate *state) {
+  if (state->compilations > 0 && !compilations->HasThread()) compilations->Finish(state);
+}
+
 bool RunTasks(TaskQueue &queue) {
   bool ran = false;
   // Bounded: a task that posts the next one does not keep microtasks from running.
@@ -219,3 +296,5 @@ cv8_isolate *Current() {
 }
 
 }  // namespace cv8
+
+void cv8_compile_run(void) { cv8::compilations->RunForever(); }

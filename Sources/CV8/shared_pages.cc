@@ -139,7 +139,8 @@ cv8_status cv8_pages_take(const uint8_t *snapshot, size_t snapshot_length, int m
 
 size_t cv8_isolate_share(cv8_isolate *state) {
   using namespace cv8;
-  if (!contents) return 0;
+  // Who compiles for the isolate reads its heap, and may write to it.
+  if (!contents || state->compilations > 0) return 0;
   size_t saved = 0;
   for (const PageSpan &span : SpansOf(state->account.get())) {
     Run run;
