@@ -332,8 +332,8 @@ void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
 }
 
 void cv8_isolate_dispose(cv8_isolate *state) {
-  cv8::FinishCompilations(state);
   cv8::SetCurrentAccount(state->account.get());
+  cv8::EndCompilations(state);
   state->rejections.clear();
   state->modules.clear();
   state->lazy_results.clear();
@@ -343,6 +343,7 @@ void cv8_isolate_dispose(cv8_isolate *state) {
   v8::Isolate *isolate = state->isolate;
   isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, 0);
   isolate->Dispose();
+  cv8::WaitForCompilations(state);
   cv8::ForgetTasks(isolate);
   cv8::SetCurrentAccount(nullptr);
   cv8::isolate_count--;

@@ -182,8 +182,9 @@ std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
 void ForgetTasks(v8::Isolate *isolate);
 /// Runs what is queued now; false when nothing was.
 bool RunTasks(TaskQueue &queue);
-/// Has nobody compile for the isolate any more: runs what is queued for it and waits for what runs.
-void FinishCompilations(cv8_isolate *state);
+/// Before V8 disposes of the isolate, which waits for tasks of the compiling thread's; afterwards that thread may still be about to leave the last.
+void EndCompilations(cv8_isolate *state);
+void WaitForCompilations(cv8_isolate *state);
 /// At the end of a turn.
 void CompileIfNobodyDoes(cv8_isolate *state);
 /// The current isolate's state, or null.

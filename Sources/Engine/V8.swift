@@ -91,6 +91,10 @@ public enum V8 {
         fatalError("not reached")
     }
 
+    /// The `user` of the isolate that the compiling thread waits for, until its garbage is collected (`Isolate.trim`, or any turn that does); nil mostly.
+    /// Not to be followed: what it points to may be gone. Any thread.
+    public static var isolateToCollect: UnsafeMutableRawPointer? { cv8_compile_waits_for() }
+
     /// Gives what isolates have freed of the C library's heap back to the kernel. Any thread; others that allocate wait meanwhile.
     public static func trimProcess() { cv8_process_trim() }
 
