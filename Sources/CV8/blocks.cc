@@ -1,5 +1,4 @@
-// Large blocks that V8 takes from the C++ heap for an isolate while it is made (caches of 60 KiB, the table of strings): pages of their own, counted
-// for the isolate, so that what it does not use of them can be given back. Replaces the C++ library's operators, for V8's library, too.
+// Large blocks that V8 takes from the C++ heap for an isolate while it is made (three caches of 60 KiB): pages of their own, counted for the isolate, so that what it does not use of them can be given back. Replaces the C++ library's operators, for V8's library, too.
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -12,8 +11,10 @@ namespace cv8 {
 namespace {
 
 constexpr size_t kPage = 4096;
-/// Blocks of half a slot to a whole one are taken; there are four an isolate.
 constexpr size_t kSlot = 64 << 10;
+/// Smaller ones, and a whole slot, may be tables of V8's, or of ours, that grow with the number of isolates and are nobody's: of 32 KiB and 64 KiB (powers of
+/// two), of 40 KiB (5,087 buckets, the C++ library's prime there).
+constexpr size_t kLeastBlock = 48 << 10;
 /// Addresses for all isolates that a process can have; memory is only taken for what is used. Number 0 is none.
 constexpr size_t kSlotCount = 1 << 17;
 
@@ -119,7 +120,7 @@ void *operator new(size_t size) {
   using namespace cv8;
   // The first is the isolate itself, all of which is used, and all the time: at the same place of a page in each they would evict one another from
   // the processor's caches.
-  if (charged && size >= kSlot / 2 && size <= kSlot && asked++ > 0) {
+  if (charged && size >= kLeastBlock && size < kSlot && asked++ > 0) {
     if (void *block = blocks.Allocate(size, charged)) return block;
   }
   while (true) {

@@ -257,14 +257,7 @@ void cv8_error_clear(cv8_error *error) {
 const char *cv8_version(void) { return v8::V8::GetVersion(); }
 
 const char *cv8_fixed_flags(void) {
-  return
-#if V8_MAJOR_VERSION < 11
-      // Optimising compilation is V8's only work that goes to another thread (docs/decisions/0027-compiling-beside-the-tenants.md).
-      "--single-threaded-gc --wasm-num-compilation-tasks=0"
-#else
-      "--single-threaded"
-#endif
-      " --no-verify-snapshot-checksum --no-regexp-tier-up --stack-size=400"
+  return "--single-threaded --no-verify-snapshot-checksum --no-regexp-tier-up --stack-size=400"
          // A tenant that keeps its heap full runs into its CPU limit; V8 would end the process.
          " --no-detect-ineffective-gcs-near-heap-limit"
 #if V8_MAJOR_VERSION >= 13
@@ -333,7 +326,6 @@ void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
 
 void cv8_isolate_dispose(cv8_isolate *state) {
   cv8::SetCurrentAccount(state->account.get());
-  cv8::EndCompilations(state);
   state->rejections.clear();
   state->modules.clear();
   state->lazy_results.clear();
@@ -343,7 +335,6 @@ void cv8_isolate_dispose(cv8_isolate *state) {
   v8::Isolate *isolate = state->isolate;
   isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, 0);
   isolate->Dispose();
-  cv8::WaitForCompilations(state);
   cv8::ForgetTasks(isolate);
   cv8::SetCurrentAccount(nullptr);
   cv8::isolate_count--;
@@ -370,8 +361,6 @@ cv8_status cv8_isolate_code(cv8_isolate *state, int32_t module, uint8_t **code, 
 }
 
 size_t cv8_isolate_code_taken(const cv8_isolate *state) { return state->code_taken; }
-
-uint64_t cv8_isolate_take_compile_nanoseconds(cv8_isolate *state) { return state->compile_nanoseconds.exchange(0, std::memory_order_relaxed); }
 
 void cv8_isolate_memory(const cv8_isolate *state, cv8_memory *out) {
   out->page_bytes = state->account->pages;

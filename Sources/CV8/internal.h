@@ -132,9 +132,6 @@ struct cv8_isolate {
   v8::Global<v8::Function> random;
   double first_random = 0;
   v8::Global<v8::Function> remove_stand_ins;
-  /// Tasks of the compiling thread's that are queued or run; changed under its lock.
-  std::atomic<int> compilations{0};
-  std::atomic<uint64_t> compile_nanoseconds{0};
   std::atomic<bool> preempt_requested{false};
   std::atomic<bool> terminated{false};
   std::atomic<bool> over_limit{false};
@@ -182,11 +179,6 @@ std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
 void ForgetTasks(v8::Isolate *isolate);
 /// Runs what is queued now; false when nothing was.
 bool RunTasks(TaskQueue &queue);
-/// Before V8 disposes of the isolate, which waits for tasks of the compiling thread's; afterwards that thread may still be about to leave the last.
-void EndCompilations(cv8_isolate *state);
-void WaitForCompilations(cv8_isolate *state);
-/// At the end of a turn.
-void CompileIfNobodyDoes(cv8_isolate *state);
 /// The current isolate's state, or null.
 cv8_isolate *Current();
 inline cv8_isolate *StateOf(v8::Isolate *isolate) { return static_cast<cv8_isolate *>(isolate->GetData(0)); }

@@ -112,8 +112,10 @@ class Pages : public v8::PageAllocator {
       }
       regions_.erase(found);
     }
-    // A place that could not be emptied is nobody's for good.
-    if (!Unmap(address, length)) return false;
+    if (!Unmap(address, length)) {
+      // Without a mapping more, for V8 cannot go on when this fails. A place that could not be emptied is nobody's for good.
+      return IsInSlab(address) && madvise(address, length, MADV_DONTNEED) == 0;
+    }
     if (IsInSlab(address)) {
       std::lock_guard<std::mutex> guard(mutex_);
       GiveBackPlace(account->slabs, static_cast<char *>(address));

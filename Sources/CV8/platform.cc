@@ -1,15 +1,9 @@
-// V8's platform: tasks run at the end of a turn of the isolate they are for, on that turn's fiber and account. Only optimising compilation has a thread.
+// V8's platform without threads: every task runs at the end of a turn of the isolate it is for, on that turn's fiber and account.
 #include <time.h>
-
-#include <condition_variable>
 
 #include "internal.h"
 
 namespace cv8 {
-
-/// Who compiles has asked the isolate it compiles for to collect its garbage, and waits for that.
-std::atomic<bool> compiling_waits{false};
-thread_local bool on_compiling_thread = false;
 
 class TaskQueue : public v8::TaskRunner {
  public:
@@ -32,7 +26,6 @@ class TaskQueue : public v8::TaskRunner {
   bool NonNestableDelayedTasksEnabled() const override { return true; }
 
   void Add(std::unique_ptr<v8::Task> task) {
-    if (on_compiling_thread) compiling_waits = true;
     std::lock_guard<std::mutex> guard(mutex_);
     tasks_.push_back(std::move(task));
   }
@@ -133,115 +126,6 @@ class Job : public v8::JobHandle {
   std::shared_ptr<JobState> state_;
 };
 
-/// What V8 gives to worker threads, which is optimising compilation, with whom it is for. In order.
-class Compilations {
- public:
-  void Add(cv8_isolate *state, std::unique_ptr<v8::Task> task) {
-    std::lock_guard<std::mutex> guard(mutex_);
-    state->compilations++;
-    tasks_.push_back({state, std::move(task)});
-    changed_.notify_all();
-  }
-
-  bool HasThread() {
-    std::lock_guard<std::mutex> guard(mutex_);
-    return has_thread_;
-  }
-
-  void RunForever() {
-    on_compiling_thread = true;
-    std::unique_lock<std::mutex> lock(mutex_);
-    has_thread_ = true;
-    while (true) {
-      while (tasks_.empty()) changed_.wait(lock);
-      Entry entry = std::move(tasks_.front());
-      tasks_.pop_front();
-      Run(lock, entry);
-    }
-  }
-
-  void RunHere(cv8_isolate *state) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (true) {
-      auto found = std::find_if(tasks_.begin(), tasks_.end(), [state](const Entry &entry) { return entry.state == state; });
-      if (found == tasks_.end()) return;
-      Entry entry = std::move(*found);
-      tasks_.erase(found);
-      Run(lock, entry);
-    }
-  }
-
-  /// V8 drops what is left to compile for an isolate that it disposes of, and then waits for the tasks, which find nothing to do: they come next. One that
-  /// runs now may first want garbage to be collected, which V8 would not do while it waits.
-  void PrepareEnd(cv8_isolate *state) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    std::vector<Entry> left;
-    for (auto entry = tasks_.begin(); entry != tasks_.end();) {
-      if (entry->state != state) {
-        ++entry;
-        continue;
-      }
-      left.push_back(std::move(*entry));
-      entry = tasks_.erase(entry);
-    }
-    while (running_ == state) {
-      if (changed_.wait_for(lock, std::chrono::milliseconds(5)) == std::cv_status::no_timeout || !compiling_waits) continue;
-      lock.unlock();
-      {
-        v8::Isolate::Scope entered(state->isolate);
-        state->isolate->LowMemoryNotification();
-      }
-      lock.lock();
-    }
-    tasks_.insert(tasks_.begin(), std::make_move_iterator(left.begin()), std::make_move_iterator(left.end()));
-    changed_.notify_all();
-  }
-
-  void WaitUntilDone(cv8_isolate *state) {
-    std::unique_lock<std::mutex> lock(mutex_);
-    while (state->compilations > 0) changed_.wait(lock);
-  }
-
-  void *Waiting() {
-    std::lock_guard<std::mutex> guard(mutex_);
-    return compiling_waits && running_ ? running_->user : nullptr;
-  }
-
- private:
-  struct Entry {
-    cv8_isolate *state;
-    std::unique_ptr<v8::Task> task;
-  };
-
-  void Run(std::unique_lock<std::mutex> &lock, Entry &entry) {
-    if (on_compiling_thread) running_ = entry.state;
-    lock.unlock();
-    Account *before = CurrentAccount();
-    SetCurrentAccount(entry.state->account.get());
-    double start = Now(CLOCK_THREAD_CPUTIME_ID);
-    entry.task->Run();
-    entry.task.reset();
-    entry.state->compile_nanoseconds.fetch_add(static_cast<uint64_t>((Now(CLOCK_THREAD_CPUTIME_ID) - start) * 1e9), std::memory_order_relaxed);
-    SetCurrentAccount(before);
-    lock.lock();
-    if (on_compiling_thread) {
-      running_ = nullptr;
-      compiling_waits = false;
-    }
-    entry.state->compilations--;
-    changed_.notify_all();
-  }
-
-  std::mutex mutex_;
-  std::condition_variable changed_;
-  std::deque<Entry> tasks_;
-  /// For whom the thread compiles.
-  cv8_isolate *running_ = nullptr;
-  bool has_thread_ = false;
-};
-
-Compilations *compilations = new Compilations;
-
 class Platform : public v8::Platform {
  public:
   v8::PageAllocator *GetPageAllocator() override { return ThePageAllocator(); }
@@ -284,7 +168,6 @@ class Platform : public v8::Platform {
  private:
   static void RunLater(std::unique_ptr<v8::Task> task) {
     if (v8::Isolate *isolate = v8::Isolate::TryGetCurrent()) {
-      if (cv8_isolate *state = StateOf(isolate)) return compilations->Add(state, std::move(task));
       TasksOf(isolate)->Add(std::move(task));
     } else {
       task->Run();
@@ -318,17 +201,6 @@ void ForgetTasks(v8::Isolate *isolate) {
   task_queues->erase(isolate);
 }
 
-void EndCompilations(cv8_isolate *state) {
-  CompileIfNobodyDoes(state);
-  if (state->compilations > 0) compilations->PrepareEnd(state);
-}
-
-void WaitForCompilations(cv8_isolate *state) { compilations->WaitUntilDone(state); }
-
-void CompileIfNobodyDoes(cv8_isolate *state) {
-  if (state->compilations > 0 && !compilations->HasThread()) compilations->RunHere(state);
-}
-
 bool RunTasks(TaskQueue &queue) {
   bool ran = false;
   // Bounded: a task that posts the next one does not keep microtasks from running.
@@ -347,7 +219,3 @@ cv8_isolate *Current() {
 }
 
 }  // namespace cv8
-
-void *cv8_compile_waits_for(void) { return cv8::compilations->Waiting(); }
-
-void cv8_compile_run(void) { cv8::compilations->RunForever(); }

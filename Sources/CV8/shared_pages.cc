@@ -100,7 +100,14 @@ size_t Replace(const Run &run, bool is_code) {
   if (run.length < kLeastShared) return 0;
   int protection = PROT_READ | (is_code ? 0 : PROT_WRITE);
   // Nobody runs this isolate, and the contents are the same before and after.
-  if (mmap(run.start, run.length, protection, MAP_PRIVATE | MAP_FIXED, file, static_cast<off_t>(run.number) * static_cast<off_t>(kPage)) == MAP_FAILED) return 0;
+  if (mmap(run.start, run.length, protection, MAP_PRIVATE | MAP_FIXED, file, static_cast<off_t>(run.number) * static_cast<off_t>(kPage)) == MAP_FAILED) {
+    // The kernel may have taken the pages away before it found that it has no memory.
+    void *again = mmap(run.start, run.length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1, 0);
+    if (again == MAP_FAILED) Fatal(true, "shared pages", "no memory");
+    memcpy(run.start, contents + static_cast<size_t>(run.number) * kPage, run.length);
+    if (is_code && mprotect(run.start, run.length, PROT_READ | (jitless ? 0 : PROT_EXEC)) != 0) Fatal(true, "shared pages", "code cannot be made executable");
+    return 0;
+  }
   NoteShared(run.start, run.length);
   if (is_code && !jitless && mprotect(run.start, run.length, PROT_READ | PROT_EXEC) != 0) Fatal(true, "shared pages", "code cannot be made executable");
   return run.length;
@@ -139,8 +146,7 @@ cv8_status cv8_pages_take(const uint8_t *snapshot, size_t snapshot_length, int m
 
 size_t cv8_isolate_share(cv8_isolate *state) {
   using namespace cv8;
-  // Who compiles for the isolate reads its heap, and may write to it.
-  if (!contents || state->compilations > 0) return 0;
+  if (!contents) return 0;
   size_t saved = 0;
   for (const PageSpan &span : SpansOf(state->account.get())) {
     Run run;

@@ -127,7 +127,6 @@ void Drain(cv8_isolate *state) {
     state->isolate->PerformMicrotaskCheckpoint();
     if (state->terminated) return;
   } while (RunTasks(*state->tasks));
-  CompileIfNobodyDoes(state);
 }
 
 /// Tells the runtime of rejections that nobody has handled by now.

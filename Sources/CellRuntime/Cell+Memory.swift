@@ -223,17 +223,8 @@ extension Cell {
         }
         housekeepingDue.reverse()
         keepWithinBudget(now: now)
-        collectForCompiler()
         prewarm(now: now)
         giveUpCold()
-    }
-
-    /// An isolate that runs collects its garbage when it is asked to; one that nobody calls would hold up whoever compiles.
-    private func collectForCompiler() {
-        guard let user = V8.isolateToCollect else { return }
-        for isolate in versions.values where Unmanaged.passUnretained(isolate).toOpaque() == user && !isolate.isScheduled {
-            deliver(.collect, to: isolate)
-        }
     }
 
     /// A worker has nothing else to do: an isolate that was found to be due is trimmed or ended, unless it has been used since. One at a time: each

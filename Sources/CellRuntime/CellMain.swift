@@ -9,7 +9,6 @@ import Wire
 /// What the executable `cloister-cell` does: seals itself, starts V8, and serves its supervisor until the socket closes.
 public enum CellMain {
     private static let threadStackBytes = 512 << 10
-    private static let compilerStackBytes = 2 << 20
     /// Threads that take the places of workers that are stuck in a builtin; with all of them stuck, a place stays taken.
     private static let spareWorkers = 8
 
@@ -67,11 +66,6 @@ public enum CellMain {
             gate.pass()
             ticker.run()
         }
-        try startThread("compiler", stackBytes: compilerStackBytes) {
-            CellThreads.compiler.apply()
-            gate.pass()
-            V8.compileForever()
-        }
         try startThread("reserve", stackBytes: threadStackBytes) {
             CellThreads.reserve.apply()
             gate.pass()
@@ -79,7 +73,7 @@ public enum CellMain {
         }
         try cell.warmUp(memoryFile: isSealed ? CellSeal.memoryFile : CellSeal.openMemoryFile())
         // A thread makes calls as it begins (rseq, set_robust_list) that the steady filter answers with the process's end.
-        gate.waitForArrivals(workers.count + 3)
+        gate.waitForArrivals(workers.count + 2)
         // Afterwards the steady filter forbids asking.
         if getenv("CLOISTER_SELFCHECK_REPORT") != nil { CellSeal.report() }
         if isSealed { try CellSeal.finish() }
@@ -183,8 +177,6 @@ enum CellThreads {
     static let worker = ThreadSchedule(nice: nice + 5, sliceNanoseconds: 400_000)
     /// A worker that is stuck in a builtin: whoever took its place goes first. The same nice value, since an ordinary user may not lower it again.
     static let stuck = ThreadSchedule(nice: nice + 5, sliceNanoseconds: 4_000_000)
-    /// Not nicer than a worker, which waits for it when it collects garbage of an isolate that is being compiled for.
-    static let compiler = ThreadSchedule(nice: nice + 5, sliceNanoseconds: 4_000_000)
     static let reserve = ThreadSchedule(nice: nice + 10, sliceNanoseconds: 4_000_000)
 }
 

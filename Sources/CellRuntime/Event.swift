@@ -17,9 +17,6 @@ enum Event {
     /// Nobody has used the isolate for a while: give back what can be given back.
     case trim
 
-    /// Somebody compiles for the isolate and waits for its garbage to be collected.
-    case collect
-
     enum EndReason {
         case retired
         case evicted(EvictionReason)

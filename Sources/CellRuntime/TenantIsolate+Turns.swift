@@ -83,9 +83,6 @@ extension TenantIsolate {
             return begins
         case .timer(let timer):
             return begin(timer: timer, on: spare)
-        case .collect:
-            doOwnWork { isolate?.trim() }
-            return false
         case .trim:
             trim()
             return false
@@ -387,7 +384,7 @@ extension Event {
     /// Whether the event is for requests, and so waits until the main module has been evaluated.
     fileprivate var waitsForStart: Bool {
         switch self {
-        case .timer, .collect: false
+        case .timer: false
         default: true
         }
     }

@@ -255,9 +255,7 @@ final class Worker: @unchecked Sendable {
         cell.report(abandoned: isolate, isolate.doom ?? .cpuLimit, "a turn of \(isolate.version.tenant) does not end when it is told to")
     }
 
-    private func finishSlice(_ isolate: TenantIsolate, isPreempted: Bool, turns: UInt64, cpuNanoseconds ownNanoseconds: UInt64) {
-        // What was compiled for it meanwhile is of its tenant's part, but of no request.
-        let cpuNanoseconds = ownNanoseconds + (isolate.isolate?.takeCompileNanoseconds() ?? 0)
+    private func finishSlice(_ isolate: TenantIsolate, isPreempted: Bool, turns: UInt64, cpuNanoseconds: UInt64) {
         cell.lock.lock()
         defer { cell.lock.unlock() }
         let now = Clock.monotonicNanoseconds

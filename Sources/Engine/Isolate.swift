@@ -105,9 +105,6 @@ public struct Isolate: ~Copyable {
             isOverLimit: memory.over_limit)
     }
 
-    /// CPU time that the compiling thread has spent for the isolate since this was last asked, in nanoseconds. Any thread.
-    public func takeCompileNanoseconds() -> UInt64 { cv8_isolate_take_compile_nanoseconds(raw) }
-
     /// Gives back what can be given back. Between turns, not on a fiber.
     public func trim() { cv8_isolate_trim(raw) }
 

@@ -84,17 +84,6 @@ public enum V8 {
         cv8_pages_take(snapshot.bindMemory(to: UInt8.self).baseAddress, snapshot.count, memoryFile) == CV8_OK
     }
 
-    /// The body of a thread that compiles, for all isolates, what V8 optimises; never returns. Once a process. Without it an isolate does that itself at
-    /// the end of a turn. Its stack should have a megabyte or more.
-    public static func compileForever() -> Never {
-        cv8_compile_run()
-        fatalError("not reached")
-    }
-
-    /// The `user` of the isolate that the compiling thread waits for, until its garbage is collected (`Isolate.trim`, or any turn that does); nil mostly.
-    /// Not to be followed: what it points to may be gone. Any thread.
-    public static var isolateToCollect: UnsafeMutableRawPointer? { cv8_compile_waits_for() }
-
     /// Gives what isolates have freed of the C library's heap back to the kernel. Any thread; others that allocate wait meanwhile.
     public static func trimProcess() { cv8_process_trim() }
 

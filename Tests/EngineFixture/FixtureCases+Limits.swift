@@ -222,31 +222,3 @@ private func readAll(_ file: Int32) -> [UInt8] {
     let count = pread(file, &bytes, bytes.count, 0)
     return Array(bytes.prefix(max(count, 0)))
 }
-
-/// A thread compiles for several isolates, which run, collect garbage, share pages and end meanwhile.
-@Sendable func compiledBeside() {
-    var attributes = pthread_attr_t()
-    pthread_attr_init(&attributes)
-    pthread_attr_setstacksize(&attributes, 2 << 20)
-    var thread = pthread_t()
-    guard pthread_create(&thread, &attributes, { _ in V8.compileForever() }, nil) == 0 else { die("no thread") }
-    let source = """
-        const kernels = Array.from({ length: 12 }, (_, k) => new Function('n', `let x = ${k}; for (let i = 0; i < n; i++) x = (x * 31 + i) | 0; return x;`));
-        export const cases = [() => { let sum = 0; for (let i = 0; i < 200; i++) for (const kernel of kernels) sum = (sum + kernel(50)) | 0; return sum; }];
-        """
-    var compiled: UInt64 = 0
-    for _ in 0..<8 {
-        let tenants = (0..<4).map { _ in FixtureTenant(source, allowsEval: true) }
-        for tenant in tenants { tenant.start() }
-        for round in 0..<20 {
-            for (index, tenant) in tenants.enumerated() {
-                tenant.call()
-                if round % 5 == index { tenant.isolate.trim() }
-                tenant.isolate.share()
-                compiled += tenant.isolate.takeCompileNanoseconds()
-            }
-        }
-        // The last calls' compilations are under way.
-    }
-    sayLine("compiled \(compiled > 0)")
-}

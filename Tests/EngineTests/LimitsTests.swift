@@ -54,13 +54,6 @@ import Testing
     /// What the loop computes, the same for all.
     private static func hash(_ line: String) -> Substring? { line.hasPrefix("it is 0") ? line.split(separator: " ")[6] : nil }
 
-    @Test func aThreadCompilesWhileIsolatesRunAndEnd() throws {
-        let lines = try EngineFixture.lines(of: "compiled-beside")
-        #expect(lines.last == "compiled true")
-        let answers = Set(lines.dropLast().filter { $0 != "started" })
-        #expect(answers.count == 1 && lines.count == 8 * 4 * 21 + 1, "\(answers), \(lines.count) lines")
-    }
-
     @Test func terminationCannotBeCaughtAndIsForGood() throws {
         try check("terminate", ["started", "terminated", "pages true buffers 0 limit 64 over false", "terminated"])
     }

@@ -185,14 +185,6 @@ typedef struct cv8_process_memory {
 void cv8_process_memory_get(cv8_process_memory *out);
 /// Gives what isolates have freed of the C library's heap back to the kernel. Any thread; others that allocate wait meanwhile.
 void cv8_process_trim(void);
-/// The body of a thread that compiles what is to be optimised, for all isolates; never returns. Once a process. Where there is none, that is done at
-/// the end of an isolate's turns. Needs a stack of a megabyte or more.
-void cv8_compile_run(void);
-/// The `user` of the isolate that the thread waits for, NULL mostly: its heap is full, and only its own thread can collect its garbage, which it does in
-/// a turn or with cv8_isolate_trim. Any thread; the isolate may be gone when this returns.
-void *cv8_compile_waits_for(void);
-/// CPU time that thread has spent for this isolate since the last call. Any thread.
-uint64_t cv8_isolate_take_compile_nanoseconds(cv8_isolate *isolate);
 
 // ------------------------------------------------------------------------------------------------------------------ turns
 
