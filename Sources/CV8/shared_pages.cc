@@ -35,9 +35,9 @@ uint64_t HashOf(const char *page) {
 bool IsZero(const char *page) { return memcmp(page, kZeros, kPage) == 0; }
 
 /// V8 has two caches an isolate of handlers for megamorphic code, 2,048 + 512 entries of three words (key, handler, map) and the isolate's address.
-/// Without an entry they are filled with the empty string, an illegal handler and zero. To V8 10.2 (src/ic/stub-cache.cc) and to its builtins zeros are
-/// the same: an entry is looked at only when its key is the name that is looked for and its map the object's, and replaced without a look when its map
-/// is zero.
+/// V8 marks an unused entry by the empty string as its key, a handler that is never called, and zero for the map. Zeros throughout mean the same to
+/// V8 10.2 (src/ic/stub-cache.cc) and its builtins: they take an entry only when its key is the name that is looked for and its map the object's, and
+/// replace one whose map is zero without a look at the rest.
 constexpr size_t kHandlerCacheLength = ((2048 + 512) * 3 + 1) * sizeof(uint64_t);
 
 /// Whether a page of a block holds nothing.

@@ -10,7 +10,6 @@ enum MappingLimit {
     static func isolates(mappings: Int) -> Int { max((mappings - otherMappings) / mappingsPerIsolate, 1) }
 
     /// On this machine.
-    static let isolates: Int = {
-        isolates(mappings: MachineMemory.number(MachineMemory.text("/proc/sys/vm/max_map_count")).map { Int(clamping: $0) } ?? usualLimit)
-    }()
+    static let isolates = isolates(
+        mappings: MachineMemory.number(MachineMemory.text("/proc/sys/vm/max_map_count")).map { Int(clamping: $0) } ?? usualLimit)
 }
