@@ -334,6 +334,7 @@ void cv8_isolate_dispose(cv8_isolate *state) {
   state->context.Reset();
   v8::Isolate *isolate = state->isolate;
   isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, 0);
+  state->account->is_ending = true;
   isolate->Dispose();
   cv8::ForgetTasks(isolate);
   cv8::SetCurrentAccount(nullptr);

@@ -49,6 +49,10 @@ struct Region {
   size_t committed_count = 0;
   /// Those that were mapped from the memory file, likewise (shared_pages.cc); the isolate may have written to them since.
   std::vector<bool> shared;
+  /// All of it can be read and written, whether it is committed or not.
+  bool is_open = false;
+  /// It was never anything but readable and writable.
+  bool is_plain = true;
 
   bool IsCommitted(size_t page) const { return page < committed.size() && committed[page]; }
   bool IsShared(size_t page) const { return page < shared.size() && shared[page]; }
@@ -76,21 +80,28 @@ class Pages : public v8::PageAllocator {
     if (!is_heap && account && account->regions >= kRegionLimit) return nullptr;
     if (is_heap && !is_code && length > kLargeChunk && account && account->pages + length > account->Most()) return nullptr;
     void *address = nullptr;
+    bool is_open = false;
     if (is_heap && account && length <= kHeapChunk && alignment == kHeapChunk) {
+      Place place{nullptr, false};
+      bool is_plain = length == kHeapChunk && (permission == kNoAccess || permission == kReadWrite);
       {
         std::lock_guard<std::mutex> guard(mutex_);
-        address = TakePlace(account->slabs);
+        if (TakePlace(account->slabs, is_plain, &place)) address = place.start;
       }
-      if (address && permission != kNoAccess && mprotect(address, length, Protection(permission)) != 0) {
+      is_open = place.is_clean && is_plain;
+      bool is_set = is_open || !place.is_clean || MapAfresh(address, kHeapChunk);
+      if (is_set && !is_open && address && permission != kNoAccess) is_set = mprotect(address, length, Protection(permission)) == 0;
+      if (!is_set) {
+        // Nobody's for good, if it was not made to be out of reach.
         std::lock_guard<std::mutex> guard(mutex_);
-        GiveBackPlace(account->slabs, static_cast<char *>(address));
+        if (!place.is_clean) GiveBackPlace(account->slabs, place.start, false);
         return nullptr;
       }
     }
     if (!address) address = Map(hint, length, alignment, Protection(permission));
     if (!address) return nullptr;
     std::lock_guard<std::mutex> guard(mutex_);
-    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0, {}};
+    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0, {}, is_open, permission == kNoAccess || permission == kReadWrite};
     if (commits) Mark(region, 0, length / kPage, true);
     if (!is_heap && account) account->regions++;
     if (is_heap && account && length <= kHeapChunk) account->chunks.push_back(reinterpret_cast<uintptr_t>(address));
@@ -100,11 +111,15 @@ class Pages : public v8::PageAllocator {
 
   bool FreePages(void *address, size_t length) override {
     std::shared_ptr<Account> account;
+    std::vector<bool> shared;
+    bool is_kept = false;
     {
       std::lock_guard<std::mutex> guard(mutex_);
       auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
       if (found == regions_.end()) return false;
+      is_kept = IsWorthKeeping(address, found->second) && ReservePlaceInPool();
       Count(found->second, -static_cast<ptrdiff_t>(found->second.committed_count));
+      shared = std::move(found->second.shared);
       account = std::move(found->second.account);
       if (account) {
         if (!found->second.is_heap) account->regions--;
@@ -112,13 +127,17 @@ class Pages : public v8::PageAllocator {
       }
       regions_.erase(found);
     }
-    if (!Unmap(address, length)) {
+    if (is_kept && !Clean(static_cast<char *>(address), length, shared)) {
+      pool_bytes -= kHeapChunk;
+      is_kept = false;
+    }
+    if (!is_kept && !Unmap(address, length)) {
       // Without a mapping more, for V8 cannot go on when this fails. A place that could not be emptied is nobody's for good.
       return IsInSlab(address) && madvise(address, length, MADV_DONTNEED) == 0;
     }
     if (IsInSlab(address)) {
       std::lock_guard<std::mutex> guard(mutex_);
-      GiveBackPlace(account->slabs, static_cast<char *>(address));
+      GiveBackPlace(account->slabs, static_cast<char *>(address), is_kept);
     }
     return true;
   }
@@ -138,11 +157,17 @@ class Pages : public v8::PageAllocator {
   bool SetPermissions(void *address, size_t length, Permission permission) override {
     uintptr_t start = reinterpret_cast<uintptr_t>(address);
     size_t first = 0;
-    bool commits = permission != kNoAccess && permission != kNoAccessWillJitLater, is_shared = false;
+    bool commits = permission != kNoAccess && permission != kNoAccessWillJitLater, is_shared = false, is_open = false;
     {
       std::lock_guard<std::mutex> guard(mutex_);
       Region *region = Find(start, &first);
       is_shared = region && !region->shared.empty();
+      if (region) {
+        is_open = region->is_open &= permission == kReadWrite;
+        region->is_plain &= permission == kReadWrite || permission == kNoAccess;
+        // It is about to be freed.
+        if (permission == kNoAccess && length == region->size && IsWorthKeeping(address, *region)) return true;
+      }
       if (region && commits && !region->is_heap && region->account) {
         size_t more = 0;
         for (size_t page = first; page < first + length / kPage; page++) more += !region->IsCommitted(page);
@@ -153,7 +178,7 @@ class Pages : public v8::PageAllocator {
     if (!commits && is_shared) {
       if (!MapAfresh(address, length)) return false;
     } else {
-      if (mprotect(address, length, Protection(permission)) != 0) return false;
+      if (!is_open && mprotect(address, length, Protection(permission)) != 0) return false;
       if (!commits) madvise(address, length, MADV_DONTNEED);
     }
     std::lock_guard<std::mutex> guard(mutex_);
@@ -178,11 +203,39 @@ class Pages : public v8::PageAllocator {
 #endif
 
   bool DecommitPages(void *address, size_t size) override {
+    Close(address);
     if (!MapAfresh(address, size)) return false;
     std::lock_guard<std::mutex> guard(mutex_);
     size_t first = 0;
     if (Region *region = Find(reinterpret_cast<uintptr_t>(address), &first)) Mark(*region, first, size / kPage, false);
     return true;
+  }
+
+  void GiveBackUnused() {
+    std::vector<Slab> slabs;
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      slabs = TakeUnused();
+    }
+    for (const Slab &slab : slabs) {
+      if (!MapAfresh(StartOf(slab), kSlab)) continue;
+      std::lock_guard<std::mutex> guard(mutex_);
+      GiveBackSlab(slab);
+    }
+  }
+
+  void GiveBackCleanPlaces(Account *account) {
+    std::vector<char *> places;
+    {
+      std::lock_guard<std::mutex> guard(mutex_);
+      places = TakeCleanPlaces(account->slabs);
+    }
+    for (char *place : places) MapAfresh(place, kHeapChunk);
+  }
+
+  void LimitPool(size_t bytes) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    SetPoolLimit(bytes);
   }
 
   void NoteCodeRange(void *start, Account *account) {
@@ -228,6 +281,33 @@ class Pages : public v8::PageAllocator {
 
  private:
   static bool Unmap(void *address, size_t length) { return IsInSlab(address) ? MapAfresh(address, length) : munmap(address, length) == 0; }
+
+  /// A chunk of an isolate that ends can be another's when all of it is data. Under the lock.
+  static bool IsWorthKeeping(void *address, const Region &region) {
+    return region.account && region.account->is_ending && region.is_plain && !region.is_code && region.committed_count == region.size / kPage &&
+           IsInSlab(address);
+  }
+
+  /// Makes a chunk, of which V8 has kept `length` bytes, what fresh pages are. What was mapped from the memory file goes; where nothing was touched
+  /// nothing is.
+  static bool Clean(char *chunk, size_t length, const std::vector<bool> &shared) {
+    for (size_t page = 0; page < shared.size(); page++) {
+      size_t first = page;
+      while (page < shared.size() && shared[page]) page++;
+      if (page == first) continue;
+      void *start = chunk + first * kPage;
+      if (mmap(start, (page - first) * kPage, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED) return false;
+    }
+    if (length < kHeapChunk && mprotect(chunk + length, kHeapChunk - length, PROT_READ | PROT_WRITE) != 0) return false;
+    return VisitResident(chunk, length, [](char *page) { memset(page, 0, kPage); });
+  }
+
+  /// No longer all of a region can be touched.
+  void Close(void *address) {
+    std::lock_guard<std::mutex> guard(mutex_);
+    size_t first = 0;
+    if (Region *region = Find(reinterpret_cast<uintptr_t>(address), &first)) region->is_open = false;
+  }
 
   /// A fresh mapping in place: no access, zero when it is used again.
   static bool MapAfresh(void *address, size_t length) {
@@ -301,6 +381,7 @@ v8::PageAllocator *ThePageAllocator() { return pages; }
 std::vector<PageSpan> SpansOf(const Account *account) { return pages->Spans(account); }
 void NoteCodeRange(void *start, Account *account) { pages->NoteCodeRange(start, account); }
 void NoteShared(void *address, size_t length) { pages->NoteShared(address, length); }
+void GiveBackCleanPlaces(Account *account) { pages->GiveBackCleanPlaces(account); }
 
 /// Buffers this small are never refused: V8's own code relies on getting them.
 constexpr size_t kAlwaysAllowed = 64;
@@ -332,6 +413,9 @@ void BufferAllocator::Free(void *data, size_t length) {
 
 void cv8_process_memory_get(cv8_process_memory *out) {
   out->page_bytes = cv8::process_pages;
-  out->pool_bytes = 0;
+  out->pool_bytes = cv8::pool_bytes;
   out->isolate_count = cv8::isolate_count;
 }
+
+void cv8_pool_limit(size_t bytes) { cv8::pages->LimitPool(bytes); }
+void cv8_pool_give_back_unused(void) { cv8::pages->GiveBackUnused(); }

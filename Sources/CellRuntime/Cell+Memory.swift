@@ -278,11 +278,22 @@ extension Cell {
     /// for milliseconds. While as many come as go, the ones that come have what the others left.
     private static let trimmedIsolates = 16
     private static let trimIntervalNanoseconds: UInt64 = 1_000_000_000
+    /// Of isolates that are gone: three times what one with a bundle of a megabyte takes.
+    private static let freedPagesLimit = 16 << 20
+    /// In units of the interval: what nobody has wanted for so long goes back.
+    private static let intervalsUntilUnused = 10
 
     /// The main thread's work from now on: what isolates leave in the C library's heap is given back. Takes the lock.
     func giveBackFreedMemory() -> Never {
+        V8.keepFreedPages(upTo: Self.freedPagesLimit)
+        var intervals = 0
         while true {
             Clock.sleep(nanoseconds: Self.trimIntervalNanoseconds)
+            intervals += 1
+            if intervals % Self.intervalsUntilUnused == 0 {
+                V8.giveBackUnusedPages()
+                blobs.giveBackUnused()
+            }
             let isWorthwhile = lock.withLock {
                 guard hotPeak - hotCount >= Self.trimmedIsolates || hotCount == 0 && hotPeak > 0 else { return false }
                 hotPeak = hotCount

@@ -211,6 +211,63 @@ import Glibc
 /// The builtins' code and what V8's caches do not use are a good part of an isolate.
 private func sayShared(_ tenant: borrowing FixtureTenant) { sayLine("shares \(tenant.isolate.share() > 300 << 10)") }
 
+/// Isolates that come after others take up the memory that these leave, and find nothing in it.
+@Sendable func freedPages() {
+    _ = V8.takeCommonPages(of: baseSnapshot, memoryFile: memoryFile())
+    let limit = 6 << 20
+    V8.keepFreedPages(upTo: limit)
+    // Numbers whose bits are found again; they are not in the source as such.
+    let source = """
+        const number = new Float64Array(new BigUint64Array([0x5ec7e75ec7e75ec7n]).buffer)[0];
+        const kept = Array.from({ length: 40000 }, (_, i) => [number, number, number, i / 2]);
+        export const cases = [() => kept.reduce((sum, list) => sum + list[3], 0)];
+        """
+    func use(sharing: Bool) {
+        let tenant = FixtureTenant(source)
+        tenant.start()
+        tenant.call()
+        sayLine("there \(occurrences(of: 0x5ec7_e75e_c7e7_5ec7) > 100_000)")
+        // As what lies idle is before it goes.
+        if sharing {
+            tenant.isolate.trim()
+            sayShared(tenant)
+        }
+    }
+    for round in 0..<4 {
+        use(sharing: round % 2 == 1)
+        let kept = V8.processMemory.poolBytes
+        sayLine("kept \(kept > 0 && kept <= limit)")
+        sayLine("emptied \(occurrences(of: 0x5ec7_e75e_c7e7_5ec7) < 16)")
+        let next = FixtureTenant("export const cases = [() => 'next']")
+        sayLine("taken up \(V8.processMemory.poolBytes < kept)")
+        next.start()
+        next.call()
+    }
+    V8.giveBackUnusedPages()
+    sayLine("wanted \(V8.processMemory.poolBytes > 0)")
+    V8.giveBackUnusedPages()
+    sayLine("given back \(V8.processMemory.poolBytes == 0)")
+    use(sharing: false)
+}
+
+/// How many words of what this process can write have this value.
+private func occurrences(of word: UInt64) -> Int {
+    guard let maps = fopen("/proc/self/maps", "r") else { die("no list of mappings") }
+    defer { fclose(maps) }
+    var regions: [Range<UInt>] = []
+    var line = [CChar](repeating: 0, count: 4096)
+    while fgets(&line, Int32(line.count), maps) != nil {
+        let fields = line.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }.split(separator: " ")
+        let bounds = fields[0].split(separator: "-").compactMap { UInt($0, radix: 16) }
+        if fields[1].hasPrefix("rw") { regions.append(bounds[0]..<bounds[1]) }
+    }
+    return regions.reduce(0) { count, region in
+        guard let start = UnsafeRawPointer(bitPattern: region.lowerBound) else { return count }
+        let words = UnsafeRawBufferPointer(start: start, count: region.count).bindMemory(to: UInt64.self)
+        return count + words.reduce(0) { $0 + ($1 == word ? 1 : 0) }
+    }
+}
+
 private func memoryFile() -> Int32 {
     let file = clinux_memfd("pages")
     guard file >= 0 else { die("no memory file: \(errno)") }

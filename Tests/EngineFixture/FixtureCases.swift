@@ -5,7 +5,7 @@ import Glibc
 let fixtureCases: [String: @Sendable () -> Void] = [
     "isolates": isolates, "reading": reading, "throwing": throwing, "lazy": lazySources, "eval": codeFromStrings, "recursion": recursion,
     "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
-    "shared-pages": sharedPages,
+    "shared-pages": sharedPages, "freed-pages": freedPages,
     "terminate": termination, "terminate-microtasks": terminationInMicrotasks, "preempt": preemption, "late-preempt": latePreemption,
     "clock": frozenClock, "requests": requests, "event-over-quota": eventOverQuota,
     "modules": modules, "module-errors": moduleErrors, "imports": dynamicImports, "start-errors": startErrors,

@@ -51,6 +51,16 @@ import Testing
         #expect(lines.last == "unchanged true, a page or more true")
     }
 
+    @Test func whatIsolatesLeaveIsTakenUpEmptied() throws {
+        // The sum of 0, 0.5 … 19999.5.
+        let use = ["started", "399990000", "there true"]
+        let rest = ["kept true", "emptied true", "taken up true", "started", "next"]
+        try check(
+            "freed-pages",
+            use + rest + use + ["shares true"] + rest + use + rest + use + ["shares true"] + rest
+                + ["wanted true", "given back true"] + use)
+    }
+
     /// What the loop computes, the same for all.
     private static func hash(_ line: String) -> Substring? { line.hasPrefix("it is 0") ? line.split(separator: " ")[6] : nil }
 

@@ -178,11 +178,15 @@ size_t cv8_isolate_share(cv8_isolate *isolate);
 
 typedef struct cv8_process_memory {
   size_t page_bytes;       // held by all isolates and by V8 itself
-  size_t pool_bytes;       // kept for reuse
+  size_t pool_bytes;       // of isolates that are gone, zeroed, kept for others; not in page_bytes
   size_t isolate_count;
 } cv8_process_memory;
 /// Any thread.
 void cv8_process_memory_get(cv8_process_memory *out);
+/// How much of the memory of isolates that are disposed of from now on is kept for others: 0 until this is called. Any thread.
+void cv8_pool_limit(size_t bytes);
+/// Gives the kernel what nobody has wanted of that since the last call. Any thread.
+void cv8_pool_give_back_unused(void);
 /// Gives what isolates have freed of the C library's heap back to the kernel. Any thread; others that allocate wait meanwhile.
 void cv8_process_trim(void);
 
