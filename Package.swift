@@ -170,7 +170,7 @@ let package = Package(
         tests("AdminTests", ["Admin"]),
         tests("LoadHarnessTests", ["LoadHarness"]),
         target("IntegrationHarness", path: "Integration/Harness"),
-        tests("EndToEndTests", ["IntegrationHarness"], path: "Integration/EndToEnd"),
+        tests("EndToEndTests", ["IntegrationHarness", "LoadHarness"], path: "Integration/EndToEnd"),
         tests("HostileTests", ["IntegrationHarness"], path: "Integration/Hostile", exclude: ["cases"]),
         tests("FaultTests", ["IntegrationHarness"], path: "Integration/Faults"),
         fuzzing,

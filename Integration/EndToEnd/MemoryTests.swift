@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import IntegrationHarness
+import LoadHarness
 import Testing
 
 extension EndToEndTests {
@@ -32,6 +33,13 @@ extension EndToEndTests {
 
         /// Every revival is one from a snapshot, for tests of those.
         private static let fromSnapshots = "revival: snapshot\n"
+
+        @Test func startsAreMeasuredOfTheKindsTheyAreSaidToBe() async throws {
+            let daemon = TestDaemon.binaries.appendingPathComponent("cloisterd").path
+            let rows = try await StartComparison(daemon: daemon, peers: [], rounds: 1).run { _ in }
+            #expect(rows.map(\.system) == ["cloister, snapshot", "cloister, kept code", "cloister, source"])
+            #expect(rows.allSatisfy { $0.small_ms.count == 1 && $0.large_ms.count == 1 })
+        }
 
         @Test func aTenantComesBackFromItsSnapshotAsItWasAfterItsModulesWereEvaluated() throws {
             let source = """

@@ -65,8 +65,16 @@ extension Observation {
         return MemoryCounters(parsing: String(decoding: data, as: UTF8.self))
     }
 
-    /// Ends all idle isolates.
-    func evictAll() { if let adminPort { _ = AdminQuery.exchange("POST", "/v1/evict", port: adminPort, token: adminToken) } }
+    /// Snapshots are built one after the other, in the background.
+    func waitForSnapshots() async throws {
+        for _ in 0..<600 where memoryCounters.snapshotsToCome > 0 { try await Task.sleep(for: .milliseconds(500)) }
+    }
+
+    /// Ends all idle isolates, or a tenant's.
+    func evict(tenant: String? = nil) {
+        let path = "/v1/evict" + (tenant.map { "?tenant=\($0)" } ?? "")
+        if let adminPort { _ = AdminQuery.exchange("POST", path, port: adminPort, token: adminToken) }
+    }
 
     /// A tenant's mean, by state. Hot: what the kernel says of the cells, less what they keep for others; without that what they account for.
     var bytesPerTenant: LoadReport.BytesPerTenant {

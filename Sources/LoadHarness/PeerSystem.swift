@@ -38,34 +38,31 @@ public struct PeerSystem: LoadedSystem {
     public func run(_ scenario: Scenario, _ parameters: ScenarioParameters, progress: @escaping @Sendable (String) -> Void) async throws
         -> LoadReport
     {
+        let peer = try start(with: scenario.workload(parameters).tenants)
+        defer { peer.end() }
+        return try await ScenarioRun(
+            scenario: scenario, parameters: parameters,
+            target: .init(system: name, host: "127.0.0.1", port: peer.port, adminPort: nil, pid: peer.pid), progress: progress
+        ).run()
+    }
+
+    /// Starts the router; a tenant's worker or process comes with its first request.
+    func start(with tenants: [Workload.Tenant]) throws -> SpawnedPeer {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-peer-\(UUID().uuidString)")
-        defer { try? FileManager.default.removeItem(at: folder) }
-        for tenant in scenario.workload(parameters).tenants { try tenant.write(to: folder) }
+        for tenant in tenants { try tenant.write(to: folder) }
         let port = try Self.freePort()
         let process = Process()
         process.executableURL = URL(fileURLWithPath: executable)
         process.arguments =
             (runtime == "deno" ? ["run", "--allow-all", "--no-config"] : [])
             + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path]
-        let output = Pipe()
-        process.standardOutput = output
+        // Nobody reads what it says.
+        process.standardOutput = FileHandle.nullDevice
         process.standardError = FileHandle.nullDevice
         try process.run()
-        defer { Self.end(process) }
+        let peer = SpawnedPeer(process: process, folder: folder, port: port)
         try Self.waitUntilListening(port, process)
-        return try await ScenarioRun(
-            scenario: scenario, parameters: parameters,
-            target: .init(system: name, host: "127.0.0.1", port: port, adminPort: nil, pid: process.processIdentifier), progress: progress
-        ).run()
-    }
-
-    private static func end(_ process: Process) {
-        guard process.isRunning else { return }
-        process.terminate()
-        let end = Date().addingTimeInterval(5)
-        while process.isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.05) }
-        if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-        process.waitUntilExit()
+        return peer
     }
 
     private static func loopback(_ port: Int) -> sockaddr_in {
@@ -103,6 +100,39 @@ public struct PeerSystem: LoadedSystem {
             Thread.sleep(forTimeInterval: 0.05)
         }
         throw SpawnedDaemon.Failure(description: "it does not listen")
+    }
+}
+
+/// A peer that runs; ends with this object, and its folder with it.
+final class SpawnedPeer: @unchecked Sendable {
+    private let process: Process
+    private let folder: URL
+    let port: Int
+    var pid: Int32 { process.processIdentifier }
+
+    init(process: Process, folder: URL, port: Int) {
+        self.process = process
+        self.folder = folder
+        self.port = port
+    }
+
+    deinit { end() }
+
+    func end() {
+        process.end(withinSeconds: 5)
+        try? FileManager.default.removeItem(at: folder)
+    }
+}
+
+extension Process {
+    /// Asks it to end, and makes it after some seconds.
+    func end(withinSeconds seconds: Double) {
+        guard isRunning else { return }
+        terminate()
+        let end = Date().addingTimeInterval(seconds)
+        while isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.05) }
+        if isRunning { kill(processIdentifier, SIGKILL) }
+        waitUntilExit()
     }
 }
 
@@ -174,6 +204,11 @@ public struct ReportTable {
             }
             rows.append(row)
         }
+        return Self.aligned(rows)
+    }
+
+    /// Lines whose columns stand below each other, the first to the left, the others to the right.
+    static func aligned(_ rows: [[String]]) -> String {
         let widths = rows[0].indices.map { column in rows.map { $0[column].count }.max()! }
         return rows.map { row in
             zip(row, widths).enumerated().map { index, cell in

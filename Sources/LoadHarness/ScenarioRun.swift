@@ -76,7 +76,7 @@ public final class ScenarioRun: @unchecked Sendable {
                 cpuBefore = observation.cpuSeconds
                 pssBefore = observation.cellPSSBytes
                 coldBefore = observation.sum("cold_starts")
-                if scenario.isAboutMemory { try await waitForSnapshots() }
+                if scenario.isAboutMemory { try await observation.waitForSnapshots() }
                 countersBefore = observation.memoryCounters
             }
             try await client.onLoop { [self] in isMeasuring = phase.isMeasured }
@@ -102,11 +102,6 @@ public final class ScenarioRun: @unchecked Sendable {
         return report
     }
 
-    /// Snapshots are built one after the other, in the background.
-    private func waitForSnapshots() async throws {
-        for _ in 0..<600 where observation.memoryCounters.snapshotsToCome > 0 { try await Task.sleep(for: .milliseconds(500)) }
-    }
-
     private func addMemory(to report: inout LoadReport, _ results: [GroupResults], pssBefore: UInt64) async throws {
         let counters = observation.memoryCounters.since(countersBefore)
         report.evictions = UInt64(counters.evictions)
@@ -125,8 +120,8 @@ public final class ScenarioRun: @unchecked Sendable {
             report.bytes_per_tenant = bytes
         } else if scenario == .idle {
             let hot = report.pss_bytes_per_tenant
-            try await waitForSnapshots()
-            observation.evictAll()
+            try await observation.waitForSnapshots()
+            observation.evict()
             try await Task.sleep(for: .seconds(3))
             report.bytes_per_tenant = .init(
                 hot: hot, warm: (Double(observation.cellPSSBytes) - Double(pssBefore)) / Double(parameters.tenants), cold: nil)

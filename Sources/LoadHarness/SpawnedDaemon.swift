@@ -38,13 +38,7 @@ public final class SpawnedDaemon: @unchecked Sendable {
     deinit { end() }
 
     public func end() {
-        if process.isRunning {
-            process.terminate()
-            let end = Date().addingTimeInterval(5)
-            while process.isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.05) }
-            if process.isRunning { kill(process.processIdentifier, SIGKILL) }
-            process.waitUntilExit()
-        }
+        process.end(withinSeconds: 5)
         try? FileManager.default.removeItem(at: folder)
     }
 

@@ -7,7 +7,7 @@ import LoadHarness
 struct CloisterLoad: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cloister-load", abstract: "Open-loop load, measured from when each request was due.",
-        subcommands: [Run.self, Compare.self])
+        subcommands: [Run.self, Compare.self, Starts.self])
 }
 
 extension Scenario: ExpressibleByArgument {}
@@ -48,6 +48,25 @@ extension Scenario {
         case .pressure: 2_000
         case .revive: 64
         case .registered: 50_000
+        }
+    }
+}
+
+/// What Cloister is compared with.
+struct PeerOptions: ParsableArguments {
+    @Option(
+        help: "Runtimes, separated by commas, looked for in --peers-folder and in PATH; those that are not found are named and left out.")
+    var peers = "deno,node,bun"
+    @Option(name: .customLong("peers-folder"), help: "Where scripts/peers installed them.") var peersFolder = ".build-peers/bin"
+    @Option(help: "Folder with workers.js and processes.js.") var programs = "Integration/Peers"
+
+    func systems(modes: [PeerSystem.Mode]) -> [PeerSystem] {
+        peers.split(separator: ",").map(String.init).flatMap { peer -> [PeerSystem] in
+            guard let runtime = PeerSystem.find(peer, in: peersFolder) else {
+                say("\(peer): not found; scripts/peers installs it")
+                return []
+            }
+            return modes.map { PeerSystem(runtime: peer, executable: runtime, mode: $0, programs: programs) }
         }
     }
 }

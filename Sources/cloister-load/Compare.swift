@@ -7,11 +7,7 @@ struct Compare: AsyncParsableCommand {
         abstract: "Runs one scenario on Cloister, on Cloister without preemption and on peers, alternating, and prints medians and ratios.")
 
     @OptionGroup var options: ScenarioOptions
-    @Option(
-        help: "Runtimes, separated by commas, looked for in --peers-folder and in PATH; those that are not found are named and left out.")
-    var peers = "deno,node,bun"
-    @Option(name: .customLong("peers-folder"), help: "Where scripts/peers installed them.") var peersFolder = ".build-peers/bin"
-    @Option(help: "Folder with workers.js and processes.js.") var programs = "Integration/Peers"
+    @OptionGroup var peers: PeerOptions
     @Option(help: "Alternating runs.") var rounds = 5
     @Option(name: .customLong("memory-mb"), help: "Memory that each system with its children may have, by cgroup where one is writable.")
     var memory = 4_096
@@ -25,18 +21,9 @@ struct Compare: AsyncParsableCommand {
 
     func run() async throws {
         let executable = daemon ?? daemonBeside()
-        var systems: [any LoadedSystem] = [
-            CloisterSystem(executable: executable, preempts: true), CloisterSystem(executable: executable, preempts: false),
-        ]
-        for peer in peers.split(separator: ",").map(String.init) {
-            guard let runtime = PeerSystem.find(peer, in: peersFolder) else {
-                say("\(peer): not found; scripts/peers installs it")
-                continue
-            }
-            for mode in PeerSystem.Mode.allCases {
-                systems.append(PeerSystem(runtime: peer, executable: runtime, mode: mode, programs: programs))
-            }
-        }
+        let systems: [any LoadedSystem] =
+            [CloisterSystem(executable: executable, preempts: true), CloisterSystem(executable: executable, preempts: false)]
+            + peers.systems(modes: PeerSystem.Mode.allCases)
         let cap = MemoryCap(megabytes: memory)
         defer { cap.remove() }
         if let warning = cap.warning { say(warning) }

@@ -76,4 +76,11 @@ import Testing
         let rows = text.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true).map(String.init) }
         #expect(rows[2][0] == "peer" && rows[2][1] == "2" && rows[2].contains("10") && rows[2].contains("2.50"))
     }
+
+    @Test func startsAreComparedWithThoseFromTheSnapshot() {
+        let rows = [StartComparison.Row(system: "snapshot", small_ms: [2, 1, 3], large_ms: [8]), .init(system: "peer", small_ms: [30], large_ms: [])]
+        let lines = StartComparison.table(rows).split(separator: "\n").map { $0.split(separator: "  ").map { $0.trimmingCharacters(in: .whitespaces) } }
+        #expect(lines[1] == ["snapshot", "2", "1 to 3", "1", "8", "8 to 8", "1"], "\(lines)")
+        #expect(lines[2] == ["peer", "30", "30 to 30", "15", "–", "–", "–"], "\(lines)")
+    }
 }
