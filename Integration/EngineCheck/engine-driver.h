@@ -67,7 +67,7 @@ inline int32_t Resolve(void *user, const char *specifier, size_t length, int32_t
   for (size_t i = 0; i < files.size(); i++) {
     const File &file = files[i];
     if (referrer < 0 ? i == 0 : wanted == "./" + file.name) {
-      *out = {file.name.data(), file.name.size(), reinterpret_cast<const uint8_t *>(file.text.data()), file.text.size(), file.kind, true};
+      *out = {file.name.data(), file.name.size(), reinterpret_cast<const uint8_t *>(file.text.data()), file.text.size(), file.kind, true, nullptr, 0};
       return static_cast<int32_t>(i);
     }
   }

@@ -25,6 +25,22 @@ const records = Array.from({ length: 400 }, (_, i) => ({ id: i, name: words[i % 
 const text = Array.from({ length: 3000 }, (_, i) => `${words[i % 12]}-${i}@example${i % 9}.com, ${i}.${i % 100};`).join(' ');
 const a = Float64Array.from({ length: 96 * 96 }, (_, i) => i % 17);
 const b = Float64Array.from({ length: 96 * 96 }, (_, i) => i % 13);
+class Vector {
+  constructor(x, y, z) { this.x = x; this.y = y; this.z = z; }
+  plus(other) { return new Vector(this.x + other.x, this.y + other.y, this.z + other.z); }
+  times(factor) { return new Vector(this.x * factor, this.y * factor, this.z * factor); }
+  dot(other) { return this.x * other.x + this.y * other.y + this.z * other.z; }
+  get length() { return Math.sqrt(this.dot(this)); }
+  unit() { return this.times(1 / this.length); }
+}
+class Sphere {
+  constructor(center, radius) { this.center = center; this.radius = radius; }
+  distance(origin, direction) {
+    const to = origin.plus(this.center.times(-1)), half = to.dot(direction), rest = half * half - to.dot(to) + this.radius * this.radius;
+    return rest < 0 ? Infinity : -half - Math.sqrt(rest);
+  }
+}
+const spheres = Array.from({ length: 8 }, (_, i) => new Sphere(new Vector(i - 4, (i % 3) - 1, 6 + (i % 4)), 0.8));
 const node = (depth) => (depth === 0 ? null : { left: node(depth - 1), right: node(depth - 1), depth });
 const count = (tree) => (tree === null ? 0 : 1 + count(tree.left) + count(tree.right));
 
@@ -81,6 +97,18 @@ export const cases = {
       n += large.size;
     }
     return n;
+  },
+  methods: () => {
+    let hits = 0;
+    const eye = new Vector(0, 0, -2);
+    for (let y = 0; y < 96; y++)
+      for (let x = 0; x < 96; x++) {
+        const direction = new Vector(x / 48 - 1, y / 48 - 1, 2).unit();
+        let near = Infinity;
+        for (const sphere of spheres) near = Math.min(near, sphere.distance(eye, direction));
+        if (near < Infinity) hits += eye.plus(direction.times(near)).length;
+      }
+    return hits;
   },
   functional: () => {
     let n = 0;

@@ -55,6 +55,13 @@ const Configuration kSweep[] = {
     {"budget 1000, 40 ticks", "--interrupt-budget=1000 --ticks-before-optimization=40 --bytecode-size-allowance-per-tick=81"},
     {"budget 2000, 20 ticks", "--interrupt-budget=2000 --ticks-before-optimization=20 --bytecode-size-allowance-per-tick=162"},
     {"budget 4000, 10 ticks", "--interrupt-budget=4000 --ticks-before-optimization=10 --bytecode-size-allowance-per-tick=330"},
+    // Bytecode that is inlined into a function that is optimised; V8's own limit is 920.
+    {"inlining 0", "--max-inlined-bytecode-size-cumulative=0"},
+    {"inlining 100", "--max-inlined-bytecode-size-cumulative=100"},
+    {"inlining 200", "--max-inlined-bytecode-size-cumulative=200"},
+    {"inlining 400", "--max-inlined-bytecode-size-cumulative=400"},
+    {"inlining 920", "--max-inlined-bytecode-size-cumulative=920"},
+    {"no inlining", "--no-turbo-inlining"},
     {"no early optimisation", "--max-bytecode-size-for-early-opt=0"},
     {"Wasm tiering at 1800000", "--wasm-dynamic-tiering --wasm-tier-up --wasm-tiering-budget=1800000"},
     {"Wasm tiering at 180000", "--wasm-dynamic-tiering --wasm-tier-up --wasm-tiering-budget=180000"},

@@ -260,6 +260,9 @@ const char *cv8_fixed_flags(void) {
   return "--single-threaded --no-verify-snapshot-checksum --no-regexp-tier-up --stack-size=400"
          // A tenant that keeps its heap full runs into its CPU limit; V8 would end the process.
          " --no-detect-ineffective-gcs-near-heap-limit"
+         // V8 optimises on the thread that runs the tenant and looks for interrupts only afterwards: less is inlined into a function than V8's own 920
+         // bytes of bytecode (docs/decisions/0017-when-v8-looks.md).
+         " --max-inlined-bytecode-size-cumulative=200"
 #if V8_MAJOR_VERSION >= 13
          // Then only contexts that are asked for it have the constructor, and none is.
          " --enable-sharedarraybuffer-per-context"
