@@ -1,6 +1,5 @@
 // What the parts of CV8 share. Not for use outside this module.
 #pragma once
-#include <sys/mman.h>
 #include <v8.h>
 
 #include <algorithm>
@@ -19,21 +18,6 @@ namespace cv8 {
 /// V8 asks for its heap's chunks with this length and alignment; Wasm memories and buffers come with less.
 constexpr size_t kHeapChunk = size_t{256} << 10;
 
-constexpr size_t kSlab = 8 * kHeapChunk;
-
-/// Addresses for eight chunks, which of them are taken, and which of the others are clean, a bit each.
-struct Slab {
-  uint32_t number;
-  uint8_t taken;
-  uint8_t clean;
-};
-
-/// Where a chunk can lie. When it is clean it can be read and written, and is all zeros; else nothing can be touched there.
-struct Place {
-  char *start;
-  bool is_clean;
-};
-
 /// What one isolate holds, in bytes. Counted by whoever allocates, read by any thread.
 struct Account : std::enable_shared_from_this<Account> {
   std::atomic<size_t> pages{0};
@@ -42,9 +26,10 @@ struct Account : std::enable_shared_from_this<Account> {
   std::atomic<size_t> regions{0};
   /// Where the heap's chunks of ordinary size and the code range begin. Under the page allocator's lock.
   std::vector<uintptr_t> chunks;
-  std::vector<Slab> slabs;
+  /// Where it takes places for them that are not another's (slabs.cc).
+  std::vector<uint32_t> slabs;
   /// The isolate is being disposed of.
-  bool is_ending = false;
+  std::atomic<bool> is_ending{false};
   /// The number of the first of its blocks of the C++ heap, 0 for none (blocks.cc).
   uint32_t first_block = 0;
   size_t limit = SIZE_MAX;
@@ -157,26 +142,25 @@ extern bool jitless;
 extern bool operations_do_nothing;
 extern std::atomic<size_t> process_pages;
 extern std::atomic<size_t> isolate_count;
-/// Of clean places.
+/// Of places that are kept for others.
 extern std::atomic<size_t> pool_bytes;
 
 v8::PageAllocator *ThePageAllocator();
 // Under the page allocator's lock:
-/// Where a chunk can lie; false when there are no more addresses.
-bool TakePlace(std::vector<Slab> &slabs, bool wants_clean, Place *out);
-/// A place that is clean was reserved in the pool; where it is not, nothing can be touched any more.
-void GiveBackPlace(std::vector<Slab> &slabs, const char *chunk, bool is_clean);
-/// Nothing can be touched in a slab that TakeUnused gave.
-void GiveBackSlab(const Slab &slab);
-char *StartOf(const Slab &slab);
-/// How many bytes of clean places there may be.
+/// An address for a chunk, where nothing can be touched yet; null when there are no more.
+char *TakePlace(std::vector<uint32_t> &slabs);
+/// Nothing can be touched there any more.
+void GiveBackPlace(const char *place);
+/// How many bytes of places may be kept that can be read and written and are all zeros.
 void SetPoolLimit(size_t bytes);
-/// Whether one more may be kept; it is counted from now on.
-bool ReservePlaceInPool();
-/// Takes those slabs that nobody has wanted since the last call.
-std::vector<Slab> TakeUnused();
-/// The isolate will not want its clean places.
-std::vector<char *> TakeCleanPlaces(std::vector<Slab> &slabs);
+/// Whether one more may be; it is counted from now on.
+bool ReserveInPool();
+/// One that was counted is ready.
+void KeepPlace(char *place);
+/// Null without one.
+char *TakeCleanPlace();
+/// Those that nobody has wanted since the last call.
+std::vector<char *> TakeUnused();
 bool IsInSlab(const void *address);
 /// An isolate's code range lies here; before its first turn.
 void NoteCodeRange(void *start, Account *account);
@@ -199,20 +183,8 @@ std::vector<PageSpan> BlocksOf(const Account *account);
 std::vector<PageSpan> SpansOf(const Account *account);
 /// These were.
 void NoteShared(void *address, size_t length);
-/// Clean places that the isolate has not used go back to the kernel. For whoever runs the isolate.
-void GiveBackCleanPlaces(Account *account);
-/// Calls `visit` with each page of a span that the kernel holds memory for. What it does not could only be zeros, and looking would change that.
-/// False when the kernel does not say.
-template <typename Visit>
-bool VisitResident(char *start, size_t length, Visit visit) {
-  constexpr size_t kPage = 4096;
-  std::vector<unsigned char> resident(length / kPage);
-  if (mincore(start, length, resident.data()) != 0) return false;
-  for (size_t i = 0; i < resident.size(); i++) {
-    if (resident[i] & 1) visit(start + i * kPage);
-  }
-  return true;
-}
+/// Which pages the kernel holds in memory, a byte each, in its lowest bit; empty when it does not say. The others were never touched or are swapped out.
+std::vector<unsigned char> ResidentPages(char *start, size_t length);
 v8::Platform *ThePlatform();
 std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
 void ForgetTasks(v8::Isolate *isolate);

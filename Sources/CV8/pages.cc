@@ -82,19 +82,16 @@ class Pages : public v8::PageAllocator {
     void *address = nullptr;
     bool is_open = false;
     if (is_heap && account && length <= kHeapChunk && alignment == kHeapChunk) {
-      Place place{nullptr, false};
       bool is_plain = length == kHeapChunk && (permission == kNoAccess || permission == kReadWrite);
       {
         std::lock_guard<std::mutex> guard(mutex_);
-        if (TakePlace(account->slabs, is_plain, &place)) address = place.start;
+        if (is_plain) address = TakeCleanPlace();
+        is_open = address != nullptr;
+        if (!address) address = TakePlace(account->slabs);
       }
-      is_open = place.is_clean && is_plain;
-      bool is_set = is_open || !place.is_clean || MapAfresh(address, kHeapChunk);
-      if (is_set && !is_open && address && permission != kNoAccess) is_set = mprotect(address, length, Protection(permission)) == 0;
-      if (!is_set) {
-        // Nobody's for good, if it was not made to be out of reach.
+      if (address && !is_open && permission != kNoAccess && mprotect(address, length, Protection(permission)) != 0) {
         std::lock_guard<std::mutex> guard(mutex_);
-        if (!place.is_clean) GiveBackPlace(account->slabs, place.start, false);
+        GiveBackPlace(static_cast<char *>(address));
         return nullptr;
       }
     }
@@ -117,7 +114,7 @@ class Pages : public v8::PageAllocator {
       std::lock_guard<std::mutex> guard(mutex_);
       auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
       if (found == regions_.end()) return false;
-      is_kept = IsWorthKeeping(address, found->second) && ReservePlaceInPool();
+      is_kept = IsWorthKeeping(address, found->second) && ReserveInPool();
       Count(found->second, -static_cast<ptrdiff_t>(found->second.committed_count));
       shared = std::move(found->second.shared);
       account = std::move(found->second.account);
@@ -127,17 +124,24 @@ class Pages : public v8::PageAllocator {
       }
       regions_.erase(found);
     }
-    if (is_kept && !Clean(static_cast<char *>(address), length, shared)) {
+    char *place = IsInSlab(address) ? static_cast<char *>(address) : nullptr;
+    if (is_kept && !Clean(place, length, shared)) {
       pool_bytes -= kHeapChunk;
       is_kept = false;
     }
-    if (!is_kept && !Unmap(address, length)) {
+    // A place as a whole: V8 may have given back the end of a chunk, and Clean has taken it again.
+    size_t extent = place ? kHeapChunk : length;
+    if (!is_kept && !Unmap(address, extent)) {
       // Without a mapping more, for V8 cannot go on when this fails. A place that could not be emptied is nobody's for good.
-      return IsInSlab(address) && madvise(address, length, MADV_DONTNEED) == 0;
+      return place && madvise(address, extent, MADV_DONTNEED) == 0;
     }
-    if (IsInSlab(address)) {
+    if (place) {
       std::lock_guard<std::mutex> guard(mutex_);
-      GiveBackPlace(account->slabs, static_cast<char *>(address), is_kept);
+      if (is_kept) {
+        KeepPlace(place);
+      } else {
+        GiveBackPlace(place);
+      }
     }
     return true;
   }
@@ -165,8 +169,10 @@ class Pages : public v8::PageAllocator {
       if (region) {
         is_open = region->is_open &= permission == kReadWrite;
         region->is_plain &= permission == kReadWrite || permission == kNoAccess;
-        // It is about to be freed.
+#if V8_MAJOR_VERSION < 12
+        // It is about to be freed: an isolate that ends keeps no chunk for another there.
         if (permission == kNoAccess && length == region->size && IsWorthKeeping(address, *region)) return true;
+#endif
       }
       if (region && commits && !region->is_heap && region->account) {
         size_t more = 0;
@@ -212,25 +218,22 @@ class Pages : public v8::PageAllocator {
   }
 
   void GiveBackUnused() {
-    std::vector<Slab> slabs;
-    {
-      std::lock_guard<std::mutex> guard(mutex_);
-      slabs = TakeUnused();
-    }
-    for (const Slab &slab : slabs) {
-      if (!MapAfresh(StartOf(slab), kSlab)) continue;
-      std::lock_guard<std::mutex> guard(mutex_);
-      GiveBackSlab(slab);
-    }
-  }
-
-  void GiveBackCleanPlaces(Account *account) {
     std::vector<char *> places;
     {
       std::lock_guard<std::mutex> guard(mutex_);
-      places = TakeCleanPlaces(account->slabs);
+      places = TakeUnused();
     }
-    for (char *place : places) MapAfresh(place, kHeapChunk);
+    for (char *place : places) {
+      bool is_fresh = MapAfresh(place, kHeapChunk);
+      std::lock_guard<std::mutex> guard(mutex_);
+      if (is_fresh) {
+        GiveBackPlace(place);
+      } else {
+        // Without a mapping more it is still what it was.
+        pool_bytes += kHeapChunk;
+        KeepPlace(place);
+      }
+    }
   }
 
   void LimitPool(size_t bytes) {
@@ -284,12 +287,12 @@ class Pages : public v8::PageAllocator {
 
   /// A chunk of an isolate that ends can be another's when all of it is data. Under the lock.
   static bool IsWorthKeeping(void *address, const Region &region) {
-    return region.account && region.account->is_ending && region.is_plain && !region.is_code && region.committed_count == region.size / kPage &&
-           IsInSlab(address);
+    return IsInSlab(address) && region.account && region.account->is_ending && region.is_plain && !region.is_code &&
+           region.committed_count == region.size / kPage;
   }
 
-  /// Makes a chunk, of which V8 has kept `length` bytes, what fresh pages are. What was mapped from the memory file goes; where nothing was touched
-  /// nothing is.
+  /// Makes a chunk, of which V8 has kept `length` bytes, what fresh pages are. What was mapped from the memory file goes, and so does what is swapped
+  /// out.
   static bool Clean(char *chunk, size_t length, const std::vector<bool> &shared) {
     for (size_t page = 0; page < shared.size(); page++) {
       size_t first = page;
@@ -299,7 +302,20 @@ class Pages : public v8::PageAllocator {
       if (mmap(start, (page - first) * kPage, PROT_READ | PROT_WRITE, MAP_FIXED | MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0) == MAP_FAILED) return false;
     }
     if (length < kHeapChunk && mprotect(chunk + length, kHeapChunk - length, PROT_READ | PROT_WRITE) != 0) return false;
-    return VisitResident(chunk, length, [](char *page) { memset(page, 0, kPage); });
+    std::vector<unsigned char> resident = ResidentPages(chunk, length);
+    for (size_t page = 0; page < resident.size();) {
+      size_t first = page;
+      bool is_resident = resident[first] & 1;
+      while (page < resident.size() && (resident[page] & 1) == is_resident) page++;
+      char *start = chunk + first * kPage;
+      size_t bytes = (page - first) * kPage;
+      if (is_resident) {
+        memset(start, 0, bytes);
+      } else if (madvise(start, bytes, MADV_DONTNEED) != 0) {
+        return false;
+      }
+    }
+    return !resident.empty();
   }
 
   /// No longer all of a region can be touched.
@@ -377,11 +393,16 @@ __attribute__((noinline)) void SetCurrentAccount(Account *account) {
   current_account = account;
 }
 
+std::vector<unsigned char> ResidentPages(char *start, size_t length) {
+  std::vector<unsigned char> resident(length / kPage);
+  if (mincore(start, length, resident.data()) != 0) resident.clear();
+  return resident;
+}
+
 v8::PageAllocator *ThePageAllocator() { return pages; }
 std::vector<PageSpan> SpansOf(const Account *account) { return pages->Spans(account); }
 void NoteCodeRange(void *start, Account *account) { pages->NoteCodeRange(start, account); }
 void NoteShared(void *address, size_t length) { pages->NoteShared(address, length); }
-void GiveBackCleanPlaces(Account *account) { pages->GiveBackCleanPlaces(account); }
 
 /// Buffers this small are never refused: V8's own code relies on getting them.
 constexpr size_t kAlwaysAllowed = 64;

@@ -58,6 +58,15 @@ bool IsEmpty(const PageSpan &span, const char *page) {
 #endif
 }
 
+/// Calls `visit` with each page of the span that the kernel holds in memory. Others could be zeros only, or are swapped out: looking would bring them here.
+template <typename Visit>
+void VisitResident(const PageSpan &span, Visit visit) {
+  std::vector<unsigned char> resident = ResidentPages(span.start, span.length);
+  for (size_t i = 0; i < resident.size(); i++) {
+    if (resident[i] & 1) visit(span.start + i * kPage);
+  }
+}
+
 /// Whether a page of the file can be made executable as code's own pages are: not where the kernel has been told otherwise.
 bool MayExecute() {
   void *page = mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE, file, 0);
@@ -117,7 +126,7 @@ cv8_status cv8_pages_take(const uint8_t *snapshot, size_t snapshot_length, int m
   bool is_written = true;
   file = memory_file;
   for (const PageSpan &span : SpansOf(state->account.get())) {
-    VisitResident(span.start, span.length, [&](const char *page) {
+    VisitResident(span, [&](const char *page) {
       if (span.is_block || IsZero(page) || !is_written) return;
       if (!numbers->emplace(HashOf(page), count).second) return;
       is_written = pwrite(file, page, kPage, static_cast<off_t>(count) * static_cast<off_t>(kPage)) == static_cast<ssize_t>(kPage);
@@ -136,12 +145,11 @@ cv8_status cv8_pages_take(const uint8_t *snapshot, size_t snapshot_length, int m
 
 size_t cv8_isolate_share(cv8_isolate *state) {
   using namespace cv8;
-  GiveBackCleanPlaces(state->account.get());
   if (!contents) return 0;
   size_t saved = 0;
   for (const PageSpan &span : SpansOf(state->account.get())) {
     Run run;
-    VisitResident(span.start, span.length, [&](char *page) {
+    VisitResident(span, [&](char *page) {
       int64_t number = -1;
       if (!IsEmpty(span, page)) {
         auto found = numbers->find(HashOf(page));

@@ -1,4 +1,7 @@
-/// Memory that snapshots are unpacked into, kept for the next one: the kernel's work for fresh pages is a good part of a revival. Any thread.
+import Glibc
+
+/// Memory that snapshots are unpacked into, kept for the next one: the kernel's work for fresh pages is a good part of a revival. Mappings of their own,
+/// so that what is given back goes to the kernel. Any thread.
 final class BlobBuffers: @unchecked Sendable {
     /// As many as there may be revivals at once, on most machines.
     private static let keptCount = 4
@@ -6,19 +9,24 @@ final class BlobBuffers: @unchecked Sendable {
     private static let keptBytes = 16 << 20
 
     private let lock = Lock()
-    /// Who was used last is last.
+    /// Who was given back last is last.
     private var kept: [UnsafeMutableRawBufferPointer] = []
     /// The least that were kept since `giveBackUnused`.
     private var leastKept = 0
 
-    /// At least so many bytes, aligned for V8.
-    func lease(byteCount: Int) -> UnsafeMutableRawBufferPointer {
+    /// At least so many bytes.
+    /// - Returns: nil without memory.
+    func lease(byteCount: Int) -> UnsafeMutableRawBufferPointer? {
         let known = lock.withLock {
-            let index = kept.lastIndex { $0.count >= byteCount }
-            defer { leastKept = min(leastKept, kept.count) }
-            return index.map { kept.remove(at: $0) }
+            let index = kept.indices.filter { kept[$0].count >= byteCount }.min { kept[$0].count < kept[$1].count }
+            let known = index.map { kept.remove(at: $0) }
+            leastKept = min(leastKept, kept.count)
+            return known
         }
-        return known ?? .allocate(byteCount: byteCount + byteCount / 4, alignment: 16)
+        if let known { return known }
+        let count = byteCount + byteCount / 4
+        guard let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED else { return nil }
+        return UnsafeMutableRawBufferPointer(start: start, count: count)
     }
 
     func giveBack(_ buffer: UnsafeMutableRawBufferPointer) {
@@ -27,7 +35,7 @@ final class BlobBuffers: @unchecked Sendable {
             kept.append(buffer)
             return true
         }
-        if !isKept { buffer.deallocate() }
+        if !isKept { munmap(buffer.baseAddress, buffer.count) }
     }
 
     /// Frees those that nobody has wanted since the last call.
@@ -38,6 +46,6 @@ final class BlobBuffers: @unchecked Sendable {
             leastKept = kept.count
             return unused
         }
-        for buffer in unused { buffer.deallocate() }
+        for buffer in unused { munmap(buffer.baseAddress, buffer.count) }
     }
 }

@@ -117,7 +117,7 @@ public enum CellMain {
     private static func engineConfiguration(_ configuration: CellConfiguration) -> EngineConfiguration {
         let builderFlags = configuration.buildsSnapshot && !configuration.snapshot.isEmpty ? SnapshotBuild.flags : ""
         return EngineConfiguration(
-            flags: "--hash-seed=\(configuration.hashSeed)\(configuration.jit ? "" : " --jitless") \(builderFlags) \(configuration.v8Flags)",
+            flags: "--hash-seed=\(configuration.hashSeed)\(configuration.jit ? "" : " --jitless") \(builderFlags)",
             sources: WebRuntime.sources, operations: WebRuntime.operations,
             suspend: { cfiber_suspend($0) },
             fatal: { user, isOutOfMemory, location, message in

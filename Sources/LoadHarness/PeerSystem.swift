@@ -51,15 +51,10 @@ public struct PeerSystem: LoadedSystem {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-peer-\(UUID().uuidString)")
         for tenant in tenants { try tenant.write(to: folder) }
         let port = try Self.freePort()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: executable)
-        process.arguments =
+        let process = try ChildProcess(
+            executable,
             (runtime == "deno" ? ["run", "--allow-all", "--no-config"] : [])
-            + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path]
-        // Nobody reads what it says.
-        process.standardOutput = FileHandle.nullDevice
-        process.standardError = FileHandle.nullDevice
-        try process.run()
+                + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path])
         let peer = SpawnedPeer(process: process, folder: folder, port: port)
         try Self.waitUntilListening(port, process)
         return peer
@@ -87,7 +82,7 @@ public struct PeerSystem: LoadedSystem {
         return Int(in_port_t(bigEndian: address.sin_port))
     }
 
-    private static func waitUntilListening(_ port: Int, _ process: Process) throws {
+    private static func waitUntilListening(_ port: Int, _ process: ChildProcess) throws {
         let end = Date().addingTimeInterval(startSeconds)
         while Date() < end, process.isRunning {
             let descriptor = socket(AF_INET, Int32(SOCK_STREAM.rawValue), 0)
@@ -105,12 +100,12 @@ public struct PeerSystem: LoadedSystem {
 
 /// A peer that runs; ends with this object, and its folder with it.
 final class SpawnedPeer: @unchecked Sendable {
-    private let process: Process
+    private let process: ChildProcess
     private let folder: URL
     let port: Int
-    var pid: Int32 { process.processIdentifier }
+    var pid: Int32 { process.pid }
 
-    init(process: Process, folder: URL, port: Int) {
+    init(process: ChildProcess, folder: URL, port: Int) {
         self.process = process
         self.folder = folder
         self.port = port
@@ -119,20 +114,8 @@ final class SpawnedPeer: @unchecked Sendable {
     deinit { end() }
 
     func end() {
-        process.end(withinSeconds: 5)
+        process.end()
         try? FileManager.default.removeItem(at: folder)
-    }
-}
-
-extension Process {
-    /// Asks it to end, and makes it after some seconds.
-    func end(withinSeconds seconds: Double) {
-        guard isRunning else { return }
-        terminate()
-        let end = Date().addingTimeInterval(seconds)
-        while isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.05) }
-        if isRunning { kill(processIdentifier, SIGKILL) }
-        waitUntilExit()
     }
 }
 

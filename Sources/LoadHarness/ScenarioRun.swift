@@ -122,7 +122,8 @@ public final class ScenarioRun: @unchecked Sendable {
             let hot = report.pss_bytes_per_tenant
             try await observation.waitForSnapshots()
             observation.evict()
-            try await Task.sleep(for: .seconds(3))
+            // Until what cells keep of them for others has gone back, too.
+            try await Task.sleep(for: .seconds(25))
             report.bytes_per_tenant = .init(
                 hot: hot, warm: (Double(observation.cellPSSBytes) - Double(pssBefore)) / Double(parameters.tenants), cold: nil)
         }

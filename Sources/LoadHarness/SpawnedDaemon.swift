@@ -8,7 +8,7 @@ public final class SpawnedDaemon: @unchecked Sendable {
     }
 
     let folder: URL
-    private let process = Process()
+    private let process: ChildProcess
     public private(set) var port = 0
     public private(set) var adminPort = 0
 
@@ -23,22 +23,21 @@ public final class SpawnedDaemon: @unchecked Sendable {
         if !configuration.isEmpty { try Data(configuration.utf8).write(to: folder.appendingPathComponent("cloister.yaml")) }
         let log = folder.appendingPathComponent("log")
         try Data().write(to: log)
-        process.executableURL = URL(fileURLWithPath: executable)
-        process.arguments =
+        process = try ChildProcess(
+            executable,
             [
                 "run", "--policies", folder.appendingPathComponent("policies").path, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
                 "--state",
                 folder.appendingPathComponent("state").path, "--workers", "\(workers)", "--json-logs",
-            ] + (configuration.isEmpty ? [] : ["--config", folder.appendingPathComponent("cloister.yaml").path]) + arguments
-        process.standardError = try FileHandle(forWritingTo: log)
-        try process.run()
+            ] + (configuration.isEmpty ? [] : ["--config", folder.appendingPathComponent("cloister.yaml").path]) + arguments,
+            errors: log.path)
         try waitUntilReady(log)
     }
 
     deinit { end() }
 
     public func end() {
-        process.end(withinSeconds: 5)
+        process.end()
         try? FileManager.default.removeItem(at: folder)
     }
 
@@ -61,9 +60,9 @@ public final class SpawnedDaemon: @unchecked Sendable {
     private static func port(_ address: Any?) -> Int { (address as? String)?.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
 
     /// Has it read its policies again.
-    func reload() { kill(process.processIdentifier, SIGHUP) }
+    func reload() { kill(process.pid, SIGHUP) }
 
-    public var pid: Int32 { process.processIdentifier }
+    public var pid: Int32 { process.pid }
 }
 
 extension Workload.Tenant {

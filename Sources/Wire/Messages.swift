@@ -22,14 +22,12 @@ public struct CellConfiguration: Sendable {
     public var idleSeconds: Int
     /// The base snapshot; empty for a builder.
     public var snapshot: [UInt8]
-    /// Further V8 flags.
-    public var v8Flags: String
 
     public init(
         cell: String, workers: Int, jit: Bool, hashSeed: UInt32, sliceMicroseconds: Int = 1_000,
         buildsSnapshot: Bool = false, preempts: Bool = true, isolateLimit: Int = 2_000, evictsLRU: Bool = false,
         revivesFromSnapshot: Bool = false, idleSeconds: Int = 3_600,
-        snapshot: [UInt8] = [], v8Flags: String = ""
+        snapshot: [UInt8] = []
     ) {
         self.cell = cell
         self.workers = workers
@@ -43,7 +41,6 @@ public struct CellConfiguration: Sendable {
         self.revivesFromSnapshot = revivesFromSnapshot
         self.idleSeconds = idleSeconds
         self.snapshot = snapshot
-        self.v8Flags = v8Flags
     }
 
     public func encode(into sink: inout some ByteSink) {
@@ -59,7 +56,6 @@ public struct CellConfiguration: Sendable {
         sink.append(integer: UInt8(revivesFromSnapshot ? 1 : 0))
         sink.append(integer: UInt32(idleSeconds))
         sink.append(bytes: snapshot)
-        sink.append(string: v8Flags)
     }
 
     public init(from reader: inout ByteReader) throws(WireError) {
@@ -75,7 +71,6 @@ public struct CellConfiguration: Sendable {
         revivesFromSnapshot = try reader.integer(UInt8.self) != 0
         idleSeconds = Int(try reader.integer(UInt32.self))
         snapshot = [UInt8](try reader.bytes())
-        v8Flags = try reader.string()
     }
 }
 

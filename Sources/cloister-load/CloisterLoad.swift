@@ -8,6 +8,11 @@ struct CloisterLoad: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cloister-load", abstract: "Open-loop load, measured from when each request was due.",
         subcommands: [Run.self, Compare.self, Starts.self])
+
+    static func main() async {
+        ChildProcess.endWithSignals()
+        await main(nil)
+    }
 }
 
 extension Scenario: ExpressibleByArgument {}

@@ -22,7 +22,6 @@ import Testing
             #expect(got.isolateLimit == sent.isolateLimit)
             #expect(got.idleSeconds == sent.idleSeconds)
             #expect(got.snapshot == sent.snapshot)
-            #expect(got.v8Flags == sent.v8Flags)
         }
     }
 

@@ -1,0 +1,94 @@
+import Foundation
+import Synchronization
+
+/// A process that the harness starts, with those that it starts itself: all of them are in a group of their own and end with `end`. Any thread.
+///
+/// Foundation's `Process` waits until whoever has inherited a certain descriptor is gone, for ever when a peer's children outlive it.
+public final class ChildProcess: Sendable {
+    /// The processes that run, for `endAll`.
+    private static let running = Mutex<[pid_t]>([])
+
+    public let pid: pid_t
+    private let status = Mutex<Int32?>(nil)
+
+    /// - Parameters:
+    ///   - executable: a path.
+    ///   - errors: the file that standard error goes to; nil: nowhere. Standard output goes nowhere.
+    /// - Throws: when it cannot be started.
+    public init(_ executable: String, _ arguments: [String], errors: String? = nil) throws {
+        var actions = posix_spawn_file_actions_t()
+        var attributes = posix_spawnattr_t()
+        posix_spawn_file_actions_init(&actions)
+        posix_spawnattr_init(&attributes)
+        defer {
+            posix_spawn_file_actions_destroy(&actions)
+            posix_spawnattr_destroy(&attributes)
+        }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
+        posix_spawn_file_actions_addopen(&actions, 2, errors ?? "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0o644)
+        posix_spawnattr_setpgroup(&attributes, 0)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        var words: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) } + [nil]
+        defer { for word in words { free(word) } }
+        var pid: pid_t = 0
+        // Under the lock, or `endAll` could miss it.
+        let error = Self.running.withLock { running in
+            let error = posix_spawn(&pid, executable, &actions, &attributes, &words, environ)
+            if error == 0 { running.append(pid) }
+            return error
+        }
+        guard error == 0 else { throw SpawnedDaemon.Failure(description: "\(executable): \(String(cString: strerror(error)))") }
+        self.pid = pid
+    }
+
+    public var isRunning: Bool {
+        status.withLock { status in
+            guard status == nil else { return false }
+            var ended: Int32 = 0
+            guard waitpid(pid, &ended, WNOHANG) == pid else { return true }
+            status = ended
+            // What it left behind has no other name any more than the group's.
+            kill(-pid, SIGKILL)
+            Self.running.withLock { $0.removeAll { $0 == pid } }
+            return false
+        }
+    }
+
+    /// Asks it to end, and makes it after some seconds.
+    public func end(withinSeconds seconds: Double = 5) {
+        guard isRunning else { return }
+        kill(pid, SIGTERM)
+        let end = Date().addingTimeInterval(seconds)
+        while isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.02) }
+        guard isRunning else { return }
+        kill(-pid, SIGKILL)
+        while isRunning { Thread.sleep(forTimeInterval: 0.02) }
+    }
+
+    /// Ends all that run, before this process does.
+    private static func endAll() {
+        let pids = running.withLock { $0 }
+        for pid in pids { kill(pid, SIGTERM) }
+        let end = Date().addingTimeInterval(5)
+        while pids.contains(where: { waitpid($0, nil, WNOHANG) == 0 }), Date() < end { Thread.sleep(forTimeInterval: 0.02) }
+        for pid in pids { kill(-pid, SIGKILL) }
+    }
+
+    /// From now on a signal that ends this process ends what it has started first.
+    public static func endWithSignals() {
+        for number in [SIGINT, SIGTERM, SIGHUP] {
+            signal(number, SIG_IGN)
+            let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
+            source.setEventHandler {
+                endAll()
+                signal(number, SIG_DFL)
+                // To the process: this thread takes no signals.
+                kill(getpid(), number)
+            }
+            source.activate()
+            // For good.
+            _ = Unmanaged.passRetained(source as AnyObject)
+        }
+    }
+}
