@@ -25,7 +25,8 @@ final class BlobBuffers: @unchecked Sendable {
         }
         if let known { return known }
         let count = byteCount + byteCount / 4
-        guard let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), start != MAP_FAILED else { return nil }
+        let start = mmap(nil, count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let start, start != MAP_FAILED else { return nil }
         return UnsafeMutableRawBufferPointer(start: start, count: count)
     }
 

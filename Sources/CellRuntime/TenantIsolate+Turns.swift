@@ -133,7 +133,9 @@ extension TenantIsolate {
     private func revived(from snapshot: SnapshotFrame) throws -> Isolate {
         let base = cell.reserve.snapshot
         // V8 reads it while it makes isolate and context, and not afterwards.
-        guard let blob = cell.blobs.lease(byteCount: snapshot.blobBytes) else { throw SnapshotDelta.Failure(description: "there is no memory for it") }
+        guard let blob = cell.blobs.lease(byteCount: snapshot.blobBytes) else {
+            throw SnapshotDelta.Failure(description: "there is no memory for it")
+        }
         defer { cell.blobs.giveBack(blob) }
         let bytes = UnsafeMutableRawBufferPointer(rebasing: blob[..<snapshot.blobBytes])
         try snapshot.delta.withUnsafeBytes { try SnapshotDelta.decompress($0, base: base, into: bytes) }

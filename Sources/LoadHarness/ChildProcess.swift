@@ -59,19 +59,23 @@ public final class ChildProcess: Sendable {
     public func end(withinSeconds seconds: Double = 5) {
         guard isRunning else { return }
         kill(pid, SIGTERM)
+        Self.wait(seconds) { !isRunning }
+        if isRunning { kill(-pid, SIGKILL) }
+        Self.wait(seconds) { !isRunning }
+        // The memory of a hundred processes takes the kernel a while, which whoever is measured next would pay for.
+        Self.wait(seconds) { kill(-pid, 0) != 0 }
+    }
+
+    private static func wait(_ seconds: Double, until isOver: () -> Bool) {
         let end = Date().addingTimeInterval(seconds)
-        while isRunning, Date() < end { Thread.sleep(forTimeInterval: 0.02) }
-        guard isRunning else { return }
-        kill(-pid, SIGKILL)
-        while isRunning { Thread.sleep(forTimeInterval: 0.02) }
+        while !isOver(), Date() < end { Thread.sleep(forTimeInterval: 0.02) }
     }
 
     /// Ends all that run, before this process does.
     private static func endAll() {
         let pids = running.withLock { $0 }
         for pid in pids { kill(pid, SIGTERM) }
-        let end = Date().addingTimeInterval(5)
-        while pids.contains(where: { waitpid($0, nil, WNOHANG) == 0 }), Date() < end { Thread.sleep(forTimeInterval: 0.02) }
+        wait(5) { !pids.contains { waitpid($0, nil, WNOHANG) == 0 } }
         for pid in pids { kill(-pid, SIGKILL) }
     }
 

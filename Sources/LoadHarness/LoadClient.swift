@@ -46,6 +46,7 @@ final class LoadClient: @unchecked Sendable {
     private var start = NIODeadline.now()
     private var end = NIODeadline.now()
     private var done: EventLoopPromise<Void>?
+    private var isStopped = false
 
     /// - Parameters:
     ///   - tenants: names by number.
@@ -94,6 +95,16 @@ final class LoadClient: @unchecked Sendable {
         try await promise.futureResult.get()
     }
 
+    /// Ends loops, connections and its thread; for good. Without it, loops would go on asking for what is not there any more, before all other threads.
+    func stop() async throws {
+        try await onLoop { [self] in
+            isStopped = true
+            waiting.removeAll()
+            for channel in idle { channel.close(promise: nil) }
+        }
+        try await group.shutdownGracefully()
+    }
+
     private func schedule() {
         let now = NIODeadline.now()
         while next < phase.arrivals.count {
@@ -118,6 +129,7 @@ final class LoadClient: @unchecked Sendable {
     }
 
     private func send(_ job: Job) {
+        guard !isStopped else { return }
         guard outstanding < Self.outstandingLimit else { return record(job, 0, "client_overload") }
         outstanding += 1
         if job.loop == nil { outstandingArrivals += 1 }

@@ -62,10 +62,26 @@ public final class ScenarioRun: @unchecked Sendable {
     }
 
     public func run() async throws -> LoadReport {
-        let client = LoadClient(host: target.host, port: target.port, tenants: workload.tenants.map(\.name), seed: parameters.seed) {
+        let client = client()
+        let report: LoadReport
+        do {
+            report = try await run(with: client)
+        } catch {
+            try? await client.stop()
+            throw error
+        }
+        try await client.stop()
+        return report
+    }
+
+    private func client() -> LoadClient {
+        LoadClient(host: target.host, port: target.port, tenants: workload.tenants.map(\.name), seed: parameters.seed) {
             [self] job, latency, error in
             take(job, latency, error)
         }
+    }
+
+    private func run(with client: LoadClient) async throws -> LoadReport {
         if workload.needsCalibration { client.roundsPerMicrosecond = try await calibrate(client) }
         let startsAt = workload.phases.firstIndex { $0.isMeasured } ?? 0
         var cpuBefore = 0.0

@@ -86,13 +86,15 @@ public struct StartComparison: Sendable {
             }
             progress("round \(round + 1) of \(rounds)")
         }
+        for caller in [caller] + callers { try await caller.stop() }
         // Cells report once a second.
         try await Task.sleep(for: .milliseconds(1_500))
         let since = observation.memoryCounters.since(before)
         // Each tenant with a snapshot was called twice, the first time as one that was evicted, too; the others as well.
         let expected = Double(rounds * Bundle.allCases.count * 2)
         guard since.revivals == expected, since.coldStarts == expected else {
-            throw Failure(description: "\(since.revivals) starts from snapshots and \(since.coldStarts) others where \(expected) were expected of each")
+            throw Failure(
+                description: "\(since.revivals) starts from snapshots and \(since.coldStarts) others, not \(expected) of each as was meant")
         }
         return rows
     }
@@ -112,13 +114,10 @@ public struct StartComparison: Sendable {
     /// Medians and extremes, and how many times as long as the first row each takes.
     public static func table(_ rows: [Row]) -> String {
         func cells(_ values: [Double], base: [Double]) -> [String] {
-            guard let least = values.min(), let most = values.max(), let first = base.first.map({ _ in ReportTable.median(base) }) else {
-                return ["–", "–", "–"]
-            }
+            guard let least = values.min(), let most = values.max(), !base.isEmpty else { return ["–", "–", "–"] }
             let median = ReportTable.median(values)
-            return [
-                ReportTable.number(median), "\(ReportTable.number(least)) to \(ReportTable.number(most))", ReportTable.number(median / first),
-            ]
+            let ratio = median / ReportTable.median(base)
+            return [ReportTable.number(median), "\(ReportTable.number(least)) to \(ReportTable.number(most))", ReportTable.number(ratio)]
         }
         let header = ["first answer", "small ms", "range", "ratio", "1 MB ms", "range", "ratio"]
         return ReportTable.aligned(
@@ -146,6 +145,8 @@ public struct StartComparison: Sendable {
                 last.result.withLock { $0 = (nanoseconds, error) }
             }
         }
+
+        func stop() async throws { try await client.stop() }
 
         /// - Returns: milliseconds from the request to the end of its answer.
         func call(_ tenant: String) async throws -> Double {

@@ -57,6 +57,7 @@ import Testing
             if let error { tally.errors.withLock { $0.append(error) } } else { tally.latencies.withLock { $0.append(latency) } }
         }
         try await client.run(phase)
+        try await client.stop()
         try await server.close()
         return tally
     }
@@ -83,5 +84,13 @@ import Testing
         let tally = try await run(["slow"], .init(seconds: 0.5, loops: [.init(tenants: [0], group: 0, count: 2)]))
         #expect(tally.latencies.withLock { $0.count } >= 2)
         #expect(tally.open.withLock { $0.most } == 2)
+    }
+
+    @Test func loopsEndWithTheirClient() async throws {
+        let tally = try await run(["good"], .init(seconds: 0.1, loops: [.init(tenants: [0], group: 0, count: 2)]))
+        func over() -> Int { tally.latencies.withLock { $0.count } + tally.errors.withLock { $0.count } }
+        let before = over()
+        try await Task.sleep(for: .milliseconds(200))
+        #expect(before > 0 && over() == before)
     }
 }

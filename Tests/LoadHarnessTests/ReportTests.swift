@@ -78,8 +78,13 @@ import Testing
     }
 
     @Test func startsAreComparedWithThoseFromTheSnapshot() {
-        let rows = [StartComparison.Row(system: "snapshot", small_ms: [2, 1, 3], large_ms: [8]), .init(system: "peer", small_ms: [30], large_ms: [])]
-        let lines = StartComparison.table(rows).split(separator: "\n").map { $0.split(separator: "  ").map { $0.trimmingCharacters(in: .whitespaces) } }
+        let rows = [
+            StartComparison.Row(system: "snapshot", small_ms: [2, 1, 3], large_ms: [8]),
+            .init(system: "peer", small_ms: [30], large_ms: []),
+        ]
+        let lines = StartComparison.table(rows).split(separator: "\n").map { line in
+            line.split(separator: "  ").map { $0.trimmingCharacters(in: .whitespaces) }
+        }
         #expect(lines[1] == ["snapshot", "2", "1 to 3", "1", "8", "8 to 8", "1"], "\(lines)")
         #expect(lines[2] == ["peer", "30", "30 to 30", "15", "–", "–", "–"], "\(lines)")
     }
