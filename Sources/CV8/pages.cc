@@ -110,11 +110,13 @@ class Pages : public v8::PageAllocator {
     std::shared_ptr<Account> account;
     std::vector<bool> shared;
     bool is_kept = false;
+    size_t committed = 0;
     {
       std::lock_guard<std::mutex> guard(mutex_);
       auto found = regions_.find(reinterpret_cast<uintptr_t>(address));
       if (found == regions_.end()) return false;
       is_kept = IsWorthKeeping(address, found->second) && ReserveInPool();
+      committed = found->second.committed_count * kPage;
       Count(found->second, -static_cast<ptrdiff_t>(found->second.committed_count));
       shared = std::move(found->second.shared);
       account = std::move(found->second.account);
@@ -125,7 +127,7 @@ class Pages : public v8::PageAllocator {
       regions_.erase(found);
     }
     char *place = IsInSlab(address) ? static_cast<char *>(address) : nullptr;
-    if (is_kept && !Clean(place, length, shared)) {
+    if (is_kept && !Clean(place, committed, shared)) {
       pool_bytes -= kHeapChunk;
       is_kept = false;
     }
@@ -291,7 +293,7 @@ class Pages : public v8::PageAllocator {
            region.committed_count == region.size / kPage;
   }
 
-  /// Makes a chunk, of which V8 has kept `length` bytes, what fresh pages are. What was mapped from the memory file goes, and so does what is swapped
+  /// Makes a chunk, whose first `length` bytes are committed, what fresh pages are. What was mapped from the memory file goes, and so does what is swapped
   /// out.
   static bool Clean(char *chunk, size_t length, const std::vector<bool> &shared) {
     for (size_t page = 0; page < shared.size(); page++) {

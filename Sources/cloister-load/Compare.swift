@@ -14,6 +14,8 @@ struct Compare: AsyncParsableCommand {
     @Option(help: "cloisterd, where it does not lie beside this one.") var daemon: String?
     @Option(help: "Write all reports there as JSON.") var json: String?
 
+    private static let pause = Duration.seconds(2)
+
     func validate() throws {
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100") }
         guard memory >= 64 else { throw ValidationError("--memory-mb must be at least 64") }
@@ -29,7 +31,10 @@ struct Compare: AsyncParsableCommand {
         if let warning = cap.warning { say(warning) }
         var reports: [String: [LoadReport]] = [:]
         for round in 1...rounds {
-            for system in systems {
+            // Nobody always comes after the same one, whose processes the kernel may still be taking apart.
+            let first = (round - 1) % systems.count
+            for system in systems[first...] + systems[..<first] {
+                try await Task.sleep(for: Self.pause)
                 do {
                     try cap.join()
                     defer { cap.leave() }
