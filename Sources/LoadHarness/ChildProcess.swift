@@ -8,6 +8,8 @@ public final class ChildProcess: Sendable {
     /// The processes that run, for `endAll`.
     private static let running = Mutex<[pid_t]>([])
 
+    private static let endingSignals = [SIGINT, SIGTERM, SIGHUP]
+
     public let pid: pid_t
     private let status = Mutex<Int32?>(nil)
 
@@ -28,7 +30,14 @@ public final class ChildProcess: Sendable {
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         posix_spawn_file_actions_addopen(&actions, 2, errors ?? "/dev/null", O_WRONLY | O_CREAT | O_APPEND, 0o644)
         posix_spawnattr_setpgroup(&attributes, 0)
-        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
+        // What is ignored here (`endWithSignals`) or held back by the calling thread is not there.
+        var (handled, blocked) = (sigset_t(), sigset_t())
+        sigemptyset(&blocked)
+        sigemptyset(&handled)
+        for number in Self.endingSignals { sigaddset(&handled, number) }
+        posix_spawnattr_setsigdefault(&attributes, &handled)
+        posix_spawnattr_setsigmask(&attributes, &blocked)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
         var words: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var pid: pid_t = 0
@@ -62,8 +71,9 @@ public final class ChildProcess: Sendable {
         Self.wait(seconds) { !isRunning }
         if isRunning { kill(-pid, SIGKILL) }
         Self.wait(seconds) { !isRunning }
-        // The memory of a hundred processes takes the kernel a while, which whoever is measured next would pay for.
-        Self.wait(seconds) { kill(-pid, 0) != 0 }
+        // The memory of a hundred processes takes the kernel a while, which whoever is measured next would pay for. No longer: a group is there for as long
+        // as nobody has asked for its last member's status.
+        Self.wait(1) { kill(-pid, 0) != 0 }
     }
 
     private static func wait(_ seconds: Double, until isOver: () -> Bool) {
@@ -81,7 +91,7 @@ public final class ChildProcess: Sendable {
 
     /// From now on a signal that ends this process ends what it has started first.
     public static func endWithSignals() {
-        for number in [SIGINT, SIGTERM, SIGHUP] {
+        for number in endingSignals {
             signal(number, SIG_IGN)
             let source = DispatchSource.makeSignalSource(signal: number, queue: .global())
             source.setEventHandler {
