@@ -132,11 +132,12 @@ import Wire
 
     @Test func aBodyIsNotTimedWhileTheGatewayDoesNotWantIt() async throws {
         var limits = GatewayLimits()
-        limits.bodyTimeoutMilliseconds = 50
+        // Long enough for a client that has to wait for a processor once the body is wanted again.
+        limits.bodyTimeoutMilliseconds = 3_000
         let size = 2 * FrameHeader.windowBytes
         try await TestGateway.run(limits) { request in
             request.grantsCredit = false
-            request.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(400)) {
+            request.eventLoop.assumeIsolated().scheduleTask(in: .milliseconds(6_000)) {
                 request.grantsCredit = true
                 request.exchange.requestBodyCredit(FrameHeader.windowBytes)
             }
