@@ -1,4 +1,5 @@
-// Large blocks that V8 takes from the C++ heap for an isolate while it is made (three caches of 60 KiB): pages of their own, counted for the isolate, so that what it does not use of them can be given back. Replaces the C++ library's operators, for V8's library, too.
+// Large blocks that V8 takes from the C++ heap for an isolate while it is made (three caches of 60 KiB): pages of their own, counted for the isolate,
+// so that what it does not use of them can be given back. Replaces the C++ library's operators, for V8's library, too.
 #include <sys/mman.h>
 
 #include <cstdlib>

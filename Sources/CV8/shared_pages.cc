@@ -35,9 +35,9 @@ uint64_t HashOf(const char *page) {
 bool IsZero(const char *page) { return memcmp(page, kZeros, kPage) == 0; }
 
 /// V8 has two caches an isolate of handlers for megamorphic code, 2,048 + 512 entries of three words (key, handler, map) and the isolate's address.
-/// V8 marks an unused entry by the empty string as its key, a handler that is never called, and zero for the map. Zeros throughout mean the same to
-/// V8 10.2 (src/ic/stub-cache.cc) and its builtins: they take an entry only when its key is the name that is looked for and its map the object's, and
-/// replace one whose map is zero without a look at the rest.
+/// V8 marks an unused entry by the empty string as its key, a handler that is never called, and zero for the map. Zeros throughout mean the same to V8
+/// 10.2 (src/ic/stub-cache.cc) and its builtins. They take an entry only when both its key and its map are what is looked for. One whose map is zero
+/// they replace without a look at the rest.
 constexpr size_t kHandlerCacheLength = ((2048 + 512) * 3 + 1) * sizeof(uint64_t);
 
 /// Whether a page of a block holds nothing.
@@ -58,7 +58,7 @@ bool IsEmpty(const PageSpan &span, const char *page) {
 #endif
 }
 
-/// Calls `visit` with each page of the span that the kernel holds in memory. Others could be zeros only, or are swapped out: looking would bring them here.
+/// Calls `visit` with each page of the span that the kernel holds in memory. Others were never touched or are swapped out: looking would bring them in.
 template <typename Visit>
 void VisitResident(const PageSpan &span, Visit visit) {
   std::vector<unsigned char> resident = ResidentPages(span.start, span.length);

@@ -1,7 +1,7 @@
 import Foundation
 import Synchronization
 
-/// How long the first answer of a tenant takes, by what it starts from: Cloister's snapshot, kept code and source beside peers' workers and processes,
+/// How long the first answer of a tenant takes, by what it starts from: Cloister's snapshot, kept code and source beside peers' workers,
 /// for a small bundle and for one of a megabyte. Who starts takes turns; nothing else runs meanwhile.
 public struct StartComparison: Sendable {
     /// What one kind of start took.
