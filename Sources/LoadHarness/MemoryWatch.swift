@@ -5,6 +5,8 @@ import Scheduling
 struct MemoryCounters {
     var evictions = 0.0
     var revivals = 0.0
+    /// Of these, those that were not made from the source after all.
+    var fromSnapshot = 0.0
     var coldStarts = 0.0
     /// Snapshots that are not there yet, but will be.
     var snapshotsToCome = 0.0
@@ -22,6 +24,8 @@ struct MemoryCounters {
                 evictions += value
             } else if name == "cloister_revival_duration_seconds_count" {
                 revivals = value
+            } else if name == "cloister_revivals_total{from=\"snapshot\"}" {
+                fromSnapshot = value
             } else if name == "cloister_cold_start_duration_seconds_count" {
                 coldStarts = value
             } else if name == "cloister_snapshot_builds_waiting" {
@@ -38,6 +42,7 @@ struct MemoryCounters {
         var difference = self
         difference.evictions = max(evictions - earlier.evictions, 0)
         difference.revivals -= earlier.revivals
+        difference.fromSnapshot -= earlier.fromSnapshot
         difference.coldStarts -= earlier.coldStarts
         let before = Dictionary(earlier.revivalBuckets.map { ($0.bound, $0.count) }, uniquingKeysWith: { first, _ in first })
         difference.revivalBuckets = revivalBuckets.map { ($0.bound, $0.count - (before[$0.bound] ?? 0)) }

@@ -92,9 +92,9 @@ public struct StartComparison: Sendable {
         let since = observation.memoryCounters.since(before)
         // Each tenant with a snapshot was called twice, the first time as one that was evicted, too; the others as well.
         let expected = Double(rounds * Bundle.allCases.count * 2)
-        guard since.revivals == expected, since.coldStarts == expected else {
+        guard since.fromSnapshot == expected, since.coldStarts == expected else {
             throw Failure(
-                description: "\(since.revivals) starts from snapshots and \(since.coldStarts) others, not \(expected) of each as was meant")
+                description: "\(since.fromSnapshot) starts from snapshots, \(since.coldStarts) others, not \(expected) of each as was meant")
         }
         return rows
     }
