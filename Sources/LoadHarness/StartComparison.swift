@@ -94,7 +94,7 @@ public struct StartComparison: Sendable {
         let expected = Double(rounds * Bundle.allCases.count * 2)
         guard since.fromSnapshot == expected, since.coldStarts == expected else {
             throw Failure(
-                description: "\(since.fromSnapshot) starts from snapshots, \(since.coldStarts) others, not \(expected) of each as was meant")
+                description: "\(since.fromSnapshot) starts from snapshots, \(since.coldStarts) others, not \(expected) of each")
         }
         return rows
     }
