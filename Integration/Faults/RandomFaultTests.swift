@@ -39,9 +39,7 @@ extension FaultTests {
             load.end()
             print("faults: \(injector.injected.map { "\($0.key) \($0.value)" }.sorted().joined(separator: ", "))")
             print("requests: \(load.tally.description); the longest time from a fault to \(Self.answersBetween) answers: \(slowest) s")
-            if problem != nil || !load.wrongs.isEmpty {
-                for line in daemon.logLines.suffix(200) where ["error", "warning"].contains(line["level"]) { print(line) }
-            }
+            if problem != nil || !load.wrongs.isEmpty { daemon.printProblems() }
             #expect(problem == nil && load.wrongs.isEmpty, "seed \(Self.seed): \(String(describing: problem)) \(load.wrongs)")
             #expect(load.unaccounted == 0 && load.tally["ok"] > Self.faults)
             guard problem == nil else { return }

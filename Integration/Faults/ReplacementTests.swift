@@ -26,6 +26,12 @@ extension FaultTests {
             return output
         }
 
+        private func expectNothingLost(_ load: FaultLoad, _ daemon: TestDaemon) {
+            let isNothingLost = load.wrongs.isEmpty && load.tally["ok"] == load.tally["sent"]
+            #expect(isNothingLost, "\(load.wrongs) \(load.tally.description)")
+            if !isNothingLost { daemon.printProblems() }
+        }
+
         @Test func replacingAllCellsUnderLoadLosesNoRequest() throws {
             let daemon = try TestDaemon(FaultLoad.tenants, configuration: FaultTests.patient, workers: 2)
             defer { daemon.end() }
@@ -52,7 +58,7 @@ extension FaultTests {
             }
             load.end()
             print("replaced \(pids.count) cells 4 times in \(seconds) s; requests: \(load.tally.description)")
-            #expect(load.wrongs.isEmpty && load.tally["ok"] == load.tally["sent"], "\(load.wrongs) \(load.tally.description)")
+            expectNothingLost(load, daemon)
         }
 
         /// An update of V8 or of the cell, as a package manager makes it: another file in the place of the old one.
@@ -84,7 +90,7 @@ extension FaultTests {
             for tenant in FaultLoad.tenants { #expect(try daemon.get(tenant.name, "/quick/0").status == 200) }
             load.end()
             print("an updated executable reached all cells after \(seconds) s; requests: \(load.tally.description)")
-            #expect(load.wrongs.isEmpty && load.tally["ok"] == load.tally["sent"], "\(load.wrongs) \(load.tally.description)")
+            expectNothingLost(load, daemon)
             // Tenants' snapshots are made anew, too, and fit.
             #expect(!daemon.logLines.contains { $0["reason"]?.contains("a cell cannot use it") == true })
         }

@@ -129,6 +129,11 @@ package final class TestDaemon: @unchecked Sendable {
         }
     }
 
+    /// Prints the warnings and errors of the log's last 200 lines, for a test that failed because of what happened to the daemon.
+    package func printProblems() {
+        for line in logLines.suffix(200) where ["error", "warning"].contains(line["level"]) { print(line) }
+    }
+
     /// Waits for a log line that `isRight` accepts.
     package func waitForLog(seconds: Double = 20, _ isRight: ([String: String]) -> Bool) throws -> [String: String] {
         try eventually(seconds: seconds, "a log line") { self.logLines.first(where: isRight) }
