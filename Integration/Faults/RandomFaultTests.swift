@@ -39,6 +39,11 @@ extension FaultTests {
             load.end()
             print("faults: \(injector.injected.map { "\($0.key) \($0.value)" }.sorted().joined(separator: ", "))")
             print("requests: \(load.tally.description); the longest time from a fault to \(Self.answersBetween) answers: \(slowest) s")
+            // A cell that was starved of memory ends as it may; no other ends by itself.
+            let ends = daemon.logLines.filter { $0["message"] == "cell ended" }.compactMap { $0["status"] }
+            let ownEnds = ends.filter { !$0.hasPrefix("signal \(SIGKILL) ") }
+            print("cells ended: \(ends.count); not killed: \(ownEnds.joined(separator: ", "))")
+            #expect(ownEnds.count <= injector.injected[.starveCellOfMemory, default: 0])
             if problem != nil || !load.wrongs.isEmpty { daemon.printProblems() }
             #expect(problem == nil && load.wrongs.isEmpty, "seed \(Self.seed): \(String(describing: problem)) \(load.wrongs)")
             #expect(load.unaccounted == 0 && load.tally["ok"] > Self.faults)

@@ -102,6 +102,16 @@ private func idle(ends: Bool = true) {
     if ends { exit(0) }
 }
 
+/// A global that one thread makes while another comes to it, which waits for the first by a lock of Swift's runtime.
+private enum Lazy {
+    nonisolated(unsafe) static var isBeingMade = false
+    static let value: Int = {
+        isBeingMade = true
+        usleep(100_000)
+        return 52
+    }()
+}
+
 /// A little of each call that the steady filter is there for.
 private func work() {
     var byte: UInt8 = 0x52
@@ -123,6 +133,10 @@ private func work() {
     var generator = SystemRandomNumberGenerator()
     _ = generator.next()
     guard open("/proc/self/maps", O_RDONLY) == -1, errno == ENOENT else { exit(5) }
+    elsewhere = { _ = Lazy.value }
+    mayRun = true
+    while !Lazy.isBeingMade { usleep(1000) }
+    guard Lazy.value == 52 else { exit(6) }
     complain("worked")
     exit(0)
 }
