@@ -135,13 +135,10 @@ public enum Scenario: String, CaseIterable, Sendable {
                 // Long enough that V8 optimises each tenant's loop.
                 Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 5),
                 // And that it has done so for the handlers at the mix that is measured: all tenants' reach that at the same time.
-                .init(seconds: Self.warmUpSeconds, arrivals: plan(Self.warmUpSeconds), isMeasured: false),
+                .init(seconds: parameters.warmUpSeconds, arrivals: plan(parameters.warmUpSeconds), isMeasured: false),
                 .init(seconds: parameters.seconds, arrivals: plan(parameters.seconds)),
             ], offeredRate: rate, needsCalibration: true)
     }
-
-    /// Load before what is measured of `timed` scenarios.
-    private static let warmUpSeconds = 3.0
 
     private func hogs(_ parameters: ScenarioParameters) -> Workload {
         var random = SplitMix64(seed: parameters.seed)

@@ -77,14 +77,19 @@ public struct ScenarioParameters: Sendable {
     /// The part of the workers' CPU time that the offered requests take, for scenarios whose requests take some.
     public var load: Double
     public var seconds: Double
+    /// Load of the same kind before what is measured, for scenarios whose requests take CPU time.
+    public var warmUpSeconds: Double
     public var seed: UInt64
     public var workers: Int
 
-    public init(tenants: Int, rate: Double?, load: Double, seconds: Double, seed: UInt64, workers: Int) {
+    public init(
+        tenants: Int, rate: Double?, load: Double, seconds: Double, warmUpSeconds: Double, seed: UInt64, workers: Int
+    ) {
         self.tenants = tenants
         self.rate = rate
         self.load = load
         self.seconds = seconds
+        self.warmUpSeconds = warmUpSeconds
         self.seed = seed
         self.workers = workers
     }

@@ -5,7 +5,7 @@ import Testing
 
 @Suite struct ScenarioTests {
     private static func parameters(tenants: Int = 10, rate: Double? = nil, seconds: Double = 20, seed: UInt64 = 7) -> ScenarioParameters {
-        ScenarioParameters(tenants: tenants, rate: rate, load: 0.8, seconds: seconds, seed: seed, workers: 1)
+        ScenarioParameters(tenants: tenants, rate: rate, load: 0.8, seconds: seconds, warmUpSeconds: 3, seed: seed, workers: 1)
     }
 
     private func measured(_ workload: Workload) -> [Workload.Arrival] { workload.phases.filter(\.isMeasured).flatMap(\.arrivals) }
