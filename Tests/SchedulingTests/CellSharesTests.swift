@@ -66,4 +66,29 @@ import Testing
         let alone = run([0, 2_300], bias: [1, 1], steps: 100, from: cells)
         #expect(alone.map { CellShares.workers($0, of: 4, processors: 2) } == [4, 4])
     }
+
+    /// A kernel that leaves three cells on two processors where they are until it would be out of balance without one: of two that share a processor the
+    /// heavier moves when what is left behind weighs more than what it comes to, by a tenth of its own weight.
+    @Test func noCellHasAProcessorToItselfForLong() {
+        var cells = [100.0, 100, 100].map { CellShares.Cell(weight: $0) }
+        var alone = 0
+        var lowest = 1.0
+        for _ in 0..<20 {
+            var second = [0.0, 0, 0]
+            for _ in 0..<10 {
+                CellShares.step(&cells)
+                let pair = cells.indices.filter { $0 != alone }.sorted { cells[$0].share < cells[$1].share }
+                let sum = pair.reduce(0) { $0 + cells[$1].share }
+                for index in cells.indices {
+                    let given = index == alone ? 1 : cells[index].share / sum
+                    second[index] += given
+                    cells[index].usedMicroseconds += UInt64(given * 100_000)
+                }
+                if sum - cells[alone].share > cells[pair[1]].share * 1.1 { alone = pair[0] }
+            }
+            let total = second.reduce(0, +)
+            lowest = min(lowest, total * total / (3 * second.reduce(0) { $0 + $1 * $1 }))
+        }
+        #expect(lowest > 0.98, "\(lowest)")
+    }
 }
