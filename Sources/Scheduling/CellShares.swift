@@ -66,8 +66,8 @@ public struct CellShares: Sendable {
     /// A cell that cannot use its part (fewer workers than that would take) must not drive the others' to nothing.
     private static let largestCorrection = 4.0
     private static func limited(_ factor: Double) -> Double { min(max(factor, 1 / largestCorrection), largestCorrection) }
-    /// What is left of a deficit after a step, and how strongly it is made up for: 2 to 6 in five to eight runs of three cells gave the same, 10 and a
-    /// memory of 0.8 less (docs/benchmarks.md).
+    /// What is left of a deficit after a step, and how strongly it is made up for: 2 to 6 gave the same in three or four runs of three cells each, 10 with
+    /// a memory of 0.8 no more (docs/benchmarks.md).
     private static let deficitMemory = 0.9
     private static let repaymentGain = 4.0
     /// How fast a correction is forgotten while a cell has nothing to do.
