@@ -55,6 +55,12 @@ const Configuration kSweep[] = {
     {"budget 1000, 40 ticks", "--interrupt-budget=1000 --ticks-before-optimization=40 --bytecode-size-allowance-per-tick=81"},
     {"budget 2000, 20 ticks", "--interrupt-budget=2000 --ticks-before-optimization=20 --bytecode-size-allowance-per-tick=162"},
     {"budget 4000, 10 ticks", "--interrupt-budget=4000 --ticks-before-optimization=10 --bytecode-size-allowance-per-tick=330"},
+    // When a function is optimised with the same budget: after how many of them, small ones after the first.
+    {"ticks 3, small 1", "--ticks-before-optimization=3 --bytecode-size-allowance-per-tick=1100 --max-bytecode-size-for-early-opt=81"},
+    {"ticks 3", "--ticks-before-optimization=3 --bytecode-size-allowance-per-tick=1100 --max-bytecode-size-for-early-opt=0"},
+    {"ticks 10", "--ticks-before-optimization=10 --bytecode-size-allowance-per-tick=330 --max-bytecode-size-for-early-opt=0"},
+    {"ticks 20", "--ticks-before-optimization=20 --bytecode-size-allowance-per-tick=162 --max-bytecode-size-for-early-opt=0"},
+    {"ticks 40", "--ticks-before-optimization=40 --bytecode-size-allowance-per-tick=81 --max-bytecode-size-for-early-opt=0"},
     // Bytecode that is inlined into a function that is optimised; V8's own limit is 920.
     {"inlining 0", "--max-inlined-bytecode-size-cumulative=0"},
     {"inlining 100", "--max-inlined-bytecode-size-cumulative=100"},

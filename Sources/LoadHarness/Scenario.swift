@@ -129,15 +129,16 @@ public enum Scenario: String, CaseIterable, Sendable {
                 return (kind == 0 ? long + tenant % (parameters.tenants - long) : tenant % long, kind, service)
             }
         }
+        // Long enough that V8 optimises each tenant's loop.
+        var phases = [Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 5)]
+        if parameters.warmUpSeconds > 0 {
+            // And that it has done so for the handlers at the mix that is measured: all tenants' reach that at the same time.
+            phases.append(.init(seconds: parameters.warmUpSeconds, arrivals: plan(parameters.warmUpSeconds), isMeasured: false))
+        }
+        phases.append(.init(seconds: parameters.seconds, arrivals: plan(parameters.seconds)))
         return Workload(
-            tenants: tenants(parameters.tenants, Self.spinSource), groups: times.kinds.map(\.group),
-            phases: [
-                // Long enough that V8 optimises each tenant's loop.
-                Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 5),
-                // And that it has done so for the handlers at the mix that is measured: all tenants' reach that at the same time.
-                .init(seconds: parameters.warmUpSeconds, arrivals: plan(parameters.warmUpSeconds), isMeasured: false),
-                .init(seconds: parameters.seconds, arrivals: plan(parameters.seconds)),
-            ], offeredRate: rate, needsCalibration: true)
+            tenants: tenants(parameters.tenants, Self.spinSource), groups: times.kinds.map(\.group), phases: phases, offeredRate: rate,
+            needsCalibration: true)
     }
 
     private func hogs(_ parameters: ScenarioParameters) -> Workload {
@@ -189,7 +190,7 @@ public enum Scenario: String, CaseIterable, Sendable {
         return Workload(
             tenants: tenants(parameters.tenants, Self.helloSource), groups: ["all"],
             phases: [
-                Self.visit(parameters.tenants, rate: 200), .init(seconds: 1, loops: [loop], isMeasured: false),
+                Self.visit(parameters.tenants, rate: 200), .init(seconds: parameters.warmUpSeconds, loops: [loop], isMeasured: false),
                 .init(seconds: parameters.seconds, loops: [loop]),
             ], offeredRate: 0)
     }

@@ -24,7 +24,7 @@ struct ScenarioOptions: ParsableArguments {
     @Option(help: "Requests a second; without it, as --load says where requests take CPU time.") var rate: Double?
     @Option(help: "The part of the workers that bimodal, tpcc, exponential, azure and soak keep busy.") var load = Scenario.defaultLoad
     @Option(help: "Seconds that are measured.") var duration = 5.0
-    @Option(help: "Seconds of the same load before, in which V8 optimises handlers, where requests take CPU time.") var warmUp = 3.0
+    @Option(help: "Seconds of the same load first, in which V8 optimises: of zipf, and where requests take CPU time.") var warmUp = 3.0
     @Option(help: "Seed of arrivals and service times.") var seed: UInt64 = 1
     @Option(help: "Worker threads a cell.") var workers = 1
 

@@ -4,8 +4,10 @@ import Testing
 @testable import LoadHarness
 
 @Suite struct ScenarioTests {
-    private static func parameters(tenants: Int = 10, rate: Double? = nil, seconds: Double = 20, seed: UInt64 = 7) -> ScenarioParameters {
-        ScenarioParameters(tenants: tenants, rate: rate, load: 0.8, seconds: seconds, warmUpSeconds: 3, seed: seed, workers: 1)
+    private static func parameters(
+        tenants: Int = 10, rate: Double? = nil, seconds: Double = 20, warmUpSeconds: Double = 3, seed: UInt64 = 7
+    ) -> ScenarioParameters {
+        ScenarioParameters(tenants: tenants, rate: rate, load: 0.8, seconds: seconds, warmUpSeconds: warmUpSeconds, seed: seed, workers: 1)
     }
 
     private func measured(_ workload: Workload) -> [Workload.Arrival] { workload.phases.filter(\.isMeasured).flatMap(\.arrivals) }
@@ -34,6 +36,13 @@ import Testing
         let workload = scenario.workload(Self.parameters(seconds: 400))
         let work = measured(workload).reduce(0.0) { $0 + Double($1.serviceNanoseconds) } / 400e9
         #expect(abs(work - 0.8) < 0.06, "\(work)")
+    }
+
+    @Test(arguments: [Scenario.bimodal, .tpcc, .exponential, .azure, .soak, .zipf]) func theWarmUpIsAsLongAsAskedFor(_ scenario: Scenario) {
+        func total(_ warmUpSeconds: Double) -> Double {
+            scenario.workload(Self.parameters(warmUpSeconds: warmUpSeconds)).phases.filter { !$0.isMeasured }.reduce(0) { $0 + $1.seconds }
+        }
+        #expect(abs(total(9) - total(0) - 9) < 1e-9)
     }
 
     @Test func arrivalsAreAPoissonProcessAtTheRate() {
