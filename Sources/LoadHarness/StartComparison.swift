@@ -2,7 +2,7 @@ import Foundation
 import Synchronization
 
 /// How long the first answer of a tenant takes, by what it starts from: Cloister's snapshot, kept code and source beside peers' workers,
-/// for a small bundle and for one of a megabyte. Who starts takes turns; nothing else runs meanwhile.
+/// for a small bundle and for a large one. Who starts takes turns; nothing else runs meanwhile.
 public struct StartComparison: Sendable {
     /// What one kind of start took.
     public struct Row: Codable, Sendable {
@@ -25,14 +25,17 @@ public struct StartComparison: Sendable {
     private let daemon: String
     private let peers: [PeerSystem]
     private let rounds: Int
+    private let largeSource: String
 
     /// - Parameters:
     ///   - daemon: `cloisterd`.
     ///   - rounds: starts of each kind.
-    public init(daemon: String, peers: [PeerSystem], rounds: Int) {
+    ///   - largeSource: the module that is the large bundle; without one a router of a megabyte.
+    public init(daemon: String, peers: [PeerSystem], rounds: Int, largeSource: String? = nil) {
         self.daemon = daemon
         self.peers = peers
         self.rounds = rounds
+        self.largeSource = largeSource ?? Scenario.routerSource
     }
 
     /// - Throws: when the daemon or a peer does not start, or a request is not answered.
@@ -107,7 +110,7 @@ public struct StartComparison: Sendable {
 
     private func tenant(_ kind: String, _ bundle: Bundle, _ round: Int, policy: String) -> Workload.Tenant {
         let name = name(kind, bundle, round)
-        let source = bundle == .small ? Scenario.smallSource(round) : Scenario.routerSource
+        let source = bundle == .small ? Scenario.smallSource(round) : largeSource
         return Workload.Tenant(name, "// \(name)\n\(source)", policy: policy)
     }
 
@@ -119,7 +122,7 @@ public struct StartComparison: Sendable {
             let ratio = median / ReportTable.median(base)
             return [ReportTable.number(median), "\(ReportTable.number(least)) to \(ReportTable.number(most))", ReportTable.number(ratio)]
         }
-        let header = ["first answer", "small ms", "range", "ratio", "1 MB ms", "range", "ratio"]
+        let header = ["first answer", "small ms", "range", "ratio", "large ms", "range", "ratio"]
         return ReportTable.aligned(
             [header] + rows.map { [$0.system] + cells($0.small_ms, base: rows[0].small_ms) + cells($0.large_ms, base: rows[0].large_ms) })
     }
