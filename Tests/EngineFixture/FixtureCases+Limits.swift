@@ -136,6 +136,26 @@ import Glibc
     sayLine("suspended \(suspensions) times")
 }
 
+/// Functions are optimised after forty budgets of bytecode, and not after three, or one where they are small: a call of these takes 200 and 1,000 bytes.
+@Sendable func optimising() {
+    let tenant = FixtureTenant(
+        """
+        const optimised = 1 << 4;
+        const calls = (f) => { let n = 0; while (!(%GetOptimizationStatus(f) & optimised) && n < 20000) f(n++); return n; };
+        const said = (n) => n < 250 ? 'early' : n < 20000 ? 'later' : 'never';
+        const small = (x) => { let s = x; for (let i = 0; i < 10; i++) s += i; return s; };
+        const large = (x) => {
+          let s = x;
+          for (let i = 0; i < 10; i++) { s = (s * 3 + i) % 1009; s ^= i; s -= 7; s = (s * 5 + i) % 1013; s ^= i; s -= 9; s = (s * 7 + i) % 1019; s ^= x; s += 3; }
+          return s;
+        };
+        export const cases = [() => said(calls(small)), () => said(calls(large))];
+        """)
+    tenant.start()
+    tenant.call(0)
+    tenant.call(1)
+}
+
 @Sendable func frozenClock() {
     let tenant = FixtureTenant(
         "export const cases = [({ ops }) => { const first = Date.now(); for (let i = 0; i < 3e6; i++); return [first, Date.now(), +new Date(), ops.clock()].join(); }];"

@@ -7,6 +7,7 @@ let fixtureCases: [String: @Sendable () -> Void] = [
     "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
     "shared-pages": sharedPages, "freed-pages": freedPages,
     "terminate": termination, "terminate-microtasks": terminationInMicrotasks, "preempt": preemption, "late-preempt": latePreemption,
+    "optimising": optimising,
     "clock": frozenClock, "requests": requests, "event-over-quota": eventOverQuota,
     "modules": modules, "module-errors": moduleErrors, "imports": dynamicImports, "start-errors": startErrors,
     "code": compiledCode,

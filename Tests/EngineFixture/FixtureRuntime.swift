@@ -96,7 +96,7 @@ func startV8(sources: [RuntimeSource]) {
     do throws(EngineError) {
         try V8.start(
             EngineConfiguration(
-                flags: "--hash-seed=20", sources: sources, operations: operations, suspend: { cfiber_suspend($0) },
+                flags: "--hash-seed=20 --allow-natives-syntax", sources: sources, operations: operations, suspend: { cfiber_suspend($0) },
                 fatal: { _, isOutOfMemory, location, message in
                     die("V8 gave up\(isOutOfMemory ? " (memory)" : ""): \(String(cString: location!)): \(String(cString: message!))", 3)
                 }))

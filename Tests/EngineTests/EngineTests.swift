@@ -62,6 +62,8 @@ import Testing
         try check("late-preempt", ["started", "499999500000", "suspended 0 times"])
     }
 
+    @Test func functionsAreOptimisedWhenThatIsWorthIt() throws { try check("optimising", ["started", "later", "later"]) }
+
     @Test func theClockStandsStillForATurn() throws {
         try check("clock", ["started", "1000000,1000000,1000000,1000000", "2000000,2000000,2000000,2000000.5"])
     }
