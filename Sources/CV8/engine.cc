@@ -275,8 +275,8 @@ const char *cv8_fixed_flags(void) {
 #endif
 #if V8_MAJOR_VERSION < 12
          " --interrupt-budget=10000"
-         // A function is optimised after as much bytecode as by V8's own flags (3 budgets of 135,168 bytes), small ones, too: what is called now and then
-         // is not worth the milliseconds (docs/decisions/0017-when-v8-looks.md).
+         // A function is optimised after as much bytecode as by V8's own flags (3 budgets of 135,168 bytes), small ones, too. Who is rarely
+         // called gains by it, who is busy loses some (docs/decisions/0017-when-v8-looks.md).
          " --ticks-before-optimization=40 --bytecode-size-allowance-per-tick=81 --max-bytecode-size-for-early-opt=0"
          // A loop of WebAssembly looks for interrupts each time round, and not only when V8 counts for tiering up (docs/decisions/0017-when-v8-looks.md).
          " --no-wasm-dynamic-tiering --no-wasm-tier-up"
