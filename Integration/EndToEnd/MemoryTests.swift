@@ -103,6 +103,33 @@ extension EndToEndTests {
             #expect(try count("cloister_cold_start_duration_seconds_count", of: daemon) == 4)
         }
 
+        @Test func answersThatWaitForTheirClientsCountAsTheTenantsMemory() throws {
+            let source = """
+                let calls = 0;
+                const text = 'x'.repeat(16 << 20);
+                export default { fetch(request) {
+                  calls += 1;
+                  return new Response(request.url.endsWith('large') ? text : `${calls}`);
+                } };
+                """
+            let daemon = try TestDaemon([TestTenant("large", source, policy: "limits: { memory_mb: 64, wall_ms: 600000 }")])
+            defer { daemon.end() }
+            var clients = try (0..<8).map { _ in try daemon.connect() }
+            var answers: [Int: Int] = [:]
+            for client in clients {
+                client.setReceiveBuffer(8192)
+                try client.request("large.localhost", "/large")
+                let head = try client.readHead()
+                answers[head.status, default: 0] += 1
+                if head.status == 503 { #expect(head.headers["cloister-error"] == "memory_limit") }
+            }
+            #expect(answers[200] ?? 0 >= 1 && answers[503] ?? 0 >= 3 && answers.values.reduce(0, +) == 8, "\(answers)")
+            // The isolate goes on, and has the room again when they have left.
+            #expect(try daemon.get("large").text == "9")
+            clients = []
+            _ = try eventually("room for another") { try daemon.get("large", "/large").status == 200 ? true : nil }
+        }
+
         @Test func anIsolateThatIsBusyIsEvictedWhenItsRequestsAreOver() throws {
             let source = """
                 let calls = 0;

@@ -144,6 +144,43 @@ extension EndToEndTests {
             #expect(refusal.text.contains(id), "the offender is the one that looped: \(line), \(refusal.text)")
         }
 
+        /// What belongs to no request would be charged to none.
+        @Test func noTimerOutlivesTheRequestThatPaysForIt() throws {
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "ticks",
+                    """
+                    let ticks = 0, go;
+                    new Promise((resolve) => { go = resolve; }).then(() => setInterval(() => { ticks += 1; }, 1));
+                    export default { async fetch(request) {
+                      if (request.url.endsWith('go')) {
+                        go();
+                        while (ticks < 3) await new Promise((done) => setTimeout(done, 5));
+                      }
+                      return new Response(`${ticks}`);
+                    } };
+                    """)
+            ])
+            defer { daemon.end() }
+            #expect(try daemon.get("ticks").text == "0")
+            let last = try daemon.get("ticks", "/go").text
+            usleep(100_000)
+            #expect(try daemon.get("ticks").text == last)
+        }
+
+        @Test(arguments: ["for (;;) {}", "while (work() < 3e7) {}"])
+        func whatStartUpTakesIsTheTenants(_ code: String) throws {
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "heavy",
+                    "let n = 0; const work = () => { for (let i = 0; i < 1e6; i++) n += i % 3 ? 1 : 0; return n; };\n\(code)\n"
+                        + "export default { fetch: () => new Response('up') };", policy: "limits: { startup_cpu_ms: 400 }")
+            ])
+            defer { daemon.end() }
+            _ = try daemon.get("heavy")
+            #expect(try eventually("the charge") { try cpuSeconds(daemon)["heavy"].flatMap { $0 > 0.02 ? $0 : nil } } < 1)
+        }
+
         @Test func theCPULimitIsKeptWithinASlice() throws {
             let daemon = try TestDaemon([
                 TestTenant(
@@ -152,7 +189,7 @@ extension EndToEndTests {
             defer { daemon.end() }
             #expect(try daemon.get("loop").code == "cpu_limit")
             let used = try eventually("the charge") { try cpuSeconds(daemon)["loop"].flatMap { $0 > 0 ? $0 : nil } }
-            // CPU time, not time on the clock: a slice is two milliseconds, and V8 takes a while to look.
+            // CPU time, not time on the clock: the start-up is in it, a slice is a few milliseconds, and V8 takes a while to look.
             #expect(used >= 0.06 && used < 0.09, "\(used)")
         }
     }

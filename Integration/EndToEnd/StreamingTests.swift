@@ -71,6 +71,34 @@ extension EndToEndTests {
             #expect(try connection.readChunk() == nil)
         }
 
+        /// Larger than what may be under way to a client.
+        private static let large = """
+            const text = 'x'.repeat(4 << 20), bytes = new Uint8Array(4 << 20);
+            export default { fetch(request) {
+              const { pathname } = new URL(request.url);
+              if (pathname === '/text') return new Response(text);
+              if (pathname === '/piece') return new Response(new ReadableStream({ start(c) { c.enqueue(bytes); c.close(); } }));
+              return new Response('small');
+            } };
+            """
+
+        /// The rest of an answer that nobody takes is dropped, and its request's place is free again.
+        @Test(arguments: ["/text", "/piece"]) func aClientThatLeavesDuringALargeAnswerFreesItsPlace(_ path: String) throws {
+            let daemon = try TestDaemon([TestTenant("large", Self.large, policy: "limits: { concurrency: 2, wall_ms: 600000 }")])
+            defer { daemon.end() }
+            for _ in 0..<2 {
+                let client = try daemon.connect()
+                client.setReceiveBuffer(8192)
+                try client.request("large.localhost", path)
+                #expect(try client.readHead().status == 200)
+                client.endWithReset()
+            }
+            _ = try eventually("the places to be free") {
+                try daemon.list("/v1/tenants").first?["in_flight"] as? Int == 0 ? true : nil
+            }
+            #expect(try daemon.get("large").text == "small")
+        }
+
         @Test func aSlowReaderHoldsMemoryFlat() throws {
             let daemon = try TestDaemon([TestTenant("endless", Self.endless, policy: "limits: { cpu_ms: 60000 }"), .plain("good")])
             defer { daemon.end() }

@@ -135,18 +135,29 @@ extension Cell {
 
     /// An isolate has nothing to do for now.
     func noteUse(of isolate: TenantIsolate, now: UInt64) {
-        guard isolate.isHot, now &- isolate.notedNanoseconds > Self.useNanoseconds else { return }
+        guard isolate.isHot, !eviction.isResident(isolate.evictionSlot) || now &- isolate.notedNanoseconds > Self.useNanoseconds else {
+            return
+        }
         isolate.notedNanoseconds = now
         isolate.isTrimmed = false
         isolate.bytes = isolate.measuredBytes
+        let bytes = isolate.bytes + isolate.waitingBytes
         if eviction.isResident(isolate.evictionSlot) {
-            eviction.use(isolate.evictionSlot, bytes: isolate.bytes, now: now)
+            eviction.use(isolate.evictionSlot, bytes: bytes, now: now)
         } else {
             // It was chosen to go, and a request came first.
-            eviction.admit(isolate.evictionSlot, bytes: isolate.bytes, costNanoseconds: isolate.reviveNanoseconds, now: now)
+            eviction.admit(isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.reviveNanoseconds, now: now)
         }
         // Now that it is idle it may itself be the one to go.
         keepWithinBudget(now: now)
+    }
+
+    /// More or less of an isolate's responses waits for its clients.
+    func waitingBytes(of isolate: TenantIsolate, changedBy count: Int) {
+        isolate.waitingBytes += count
+        // The warm-up's isolate is nobody's.
+        guard isolate.evictionSlot >= 0 else { return }
+        eviction.update(isolate.evictionSlot, bytes: isolate.bytes + isolate.waitingBytes)
     }
 
     // MARK: Eviction
@@ -250,6 +261,7 @@ extension Cell {
     /// Tenants that are called regularly (timers, mostly) are brought back shortly before their next call. Where memory is full others make room for
     /// them as they would for the call.
     private func prewarm(now: UInt64) {
+        guard !configuration.evictsLRU else { return }
         var count = 0
         for slot in eviction.expected(now: now) where count < Self.prewarmLimit {
             guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired, isolate.version.snapshot != nil,

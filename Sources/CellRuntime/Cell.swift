@@ -171,7 +171,7 @@ final class Cell: @unchecked Sendable {
             takeCredit(bytes, for: header.id)
         case .abort:
             guard let route = routes[header.id] else { return }
-            deliver(.abort(header.id, reason: header.extra), to: route.isolate)
+            takeAbort(of: route.request, in: route.isolate, reason: header.extra)
         case .tenant:
             var reader = ByteReader(payload)
             let bundle = try TenantBundle(from: &reader)
@@ -228,9 +228,21 @@ final class Cell: @unchecked Sendable {
                 hasBody: header.flags.contains(.hasBody)), to: isolate)
     }
 
+    /// Nobody takes the rest of a request's body: no credit will come for it.
+    private func takeAbort(of request: RequestState, in isolate: TenantIsolate, reason: UInt16) {
+        if request.outgoing.pending != nil { isolate.breakBody(request, "the request was aborted") }
+        if request.outgoing.finishesAfterPending {
+            conclude(request, of: isolate)
+        } else {
+            deliver(.abort(request.id, reason: reason), to: isolate)
+        }
+    }
+
     private func takeCredit(_ bytes: Int, for id: UInt64) {
         guard let route = routes[id] else { return }
+        let held = route.request.outgoing.pendingBytes
         let opens = route.request.outgoing.credit(bytes, request: id, to: socket)
+        if held > 0, route.request.outgoing.pendingBytes == 0 { waitingBytes(of: route.isolate, changedBy: -held) }
         if route.request.outgoing.finishesAfterPending {
             if route.request.outgoing.pending == nil { conclude(route.request, of: route.isolate) }
         } else if opens {
@@ -241,7 +253,7 @@ final class Cell: @unchecked Sendable {
     /// Reports a request as over and forgets it. Under the lock.
     func conclude(_ request: RequestState, of isolate: TenantIsolate) {
         socket.send(FrameHeader(.finished, length: 8, id: request.id)) {
-            $0.append(integer: request.cpuNanoseconds / 1000)
+            $0.append(integer: (request.cpuNanoseconds &+ request.startupCPUNanoseconds) / 1000)
         }
         routes[request.id] = nil
         isolate.openRequests -= 1

@@ -6,6 +6,8 @@ final class RequestState {
 
     // Owned by whoever runs the isolate.
     var cpuNanoseconds: UInt64 = 0
+    /// What the start-up took that began with it: reported, and not part of what the request may use.
+    var startupCPUNanoseconds: UInt64 = 0
     /// The handler has been called.
     var isDelivered = false
     /// A head, or a failure, was sent.
@@ -35,6 +37,9 @@ struct OutgoingBody {
     /// JavaScript waits for the window to open.
     var wantsCredit = false
     var isEnded = false
+
+    /// What is held in memory for it.
+    var pendingBytes: Int { pending?.bytes.count ?? 0 }
 
     /// Sends what the window allows of `bytes` in frames of at most `bodyBytesLimit`; the last carries `end` when all was sent.
     /// - Returns: how many bytes were sent.

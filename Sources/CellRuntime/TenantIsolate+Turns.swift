@@ -276,13 +276,25 @@ extension TenantIsolate {
         failHeld(.startupFailed, startFailure)
     }
 
+    /// The request that the start-up was for tells the supervisor what it took.
+    private func noteStartupCPU() {
+        for case .request(let request, _, _, _) in held {
+            // The turn in which it succeeded belonged to no request.
+            request.startupCPUNanoseconds = startupCPUNanoseconds &+ orphanCPUNanoseconds
+            startupCPUNanoseconds = 0
+            return
+        }
+    }
+
     private func releaseHeld() {
+        noteStartupCPU()
         cell.lock.withLock { inbox.prepend(contentsOf: held) }
         held.removeAll()
     }
 
     /// Fails every request that waits for the start-up.
     private func failHeld(_ code: ErrorCode, _ message: String) {
+        noteStartupCPU()
         let events = held
         held.removeAll()
         for case .request(let request, _, _, _) in events {
@@ -308,7 +320,7 @@ extension TenantIsolate {
         log(level: 4, request: offender?.id ?? 0, message: "isolate ended, \(code.code): \(message)")
         disposeOfIsolate()
         for request in requests.values where request.isDelivered {
-            fail(request, code, message)
+            fail(request, code, request === offender ? message : "with the isolate of another request: \(message)")
             finished(request.id)
         }
         if wasStarting { failHeld(code == .cpuLimit ? .startupFailed : code, message) }

@@ -58,6 +58,8 @@ final class TenantIsolate: RuntimeHost {
     /// What it held when its last slice ended.
     var bytes = 0
     var arrayBufferBytes = 0
+    /// Bodies of responses that wait for their clients.
+    var waitingBytes = 0
     /// When the eviction order last heard of its use.
     var notedNanoseconds: UInt64 = 0
     /// Tells the timers of this V8 isolate from those of one before it.
@@ -139,8 +141,13 @@ final class TenantIsolate: RuntimeHost {
         _ id: UInt64, status: Int, headers: TextArgument, body: BodyArgument, state: ResponseState
     ) {
         guard let request = request(id), !request.isAnswered else { return }
-        request.isAnswered = true
         let fits = body.count <= FrameHeader.bodyBytesLimit
+        guard fits || hasRoom(forWaiting: body.count) else {
+            fail(request, .memoryLimit, waitingBodiesMessage)
+            if state == .finished { finished(id) }
+            return
+        }
+        request.isAnswered = true
         let inlineCount = fits ? body.count : 0
         let isComplete = state != .streams
         cell.socket.send(
@@ -166,17 +173,37 @@ final class TenantIsolate: RuntimeHost {
     /// Sends what the window allows, keeps the rest. Under the cell's lock.
     private func sendBody(_ bytes: FrameBytes, of request: RequestState, end: Bool) {
         let sent = request.outgoing.send(bytes.bytes, request: request.id, end: end, to: cell.socket)
-        if sent < bytes.bytes.count {
-            request.outgoing.pending = bytes
-            request.outgoing.pendingStart = sent
-            request.outgoing.endsAfterPending = end
-        }
+        if sent < bytes.bytes.count { hold(bytes, from: sent, of: request, end: end) }
+    }
+
+    /// Keeps what went over the window. Under the cell's lock.
+    private func hold(_ bytes: FrameBytes, from start: Int, of request: RequestState, end: Bool) {
+        request.outgoing.pending = bytes
+        request.outgoing.pendingStart = start
+        request.outgoing.endsAfterPending = end
+        cell.waitingBytes(of: self, changedBy: bytes.bytes.count)
+    }
+
+    /// Whether the isolate may have so many more bytes of bodies wait for their clients.
+    private func hasRoom(forWaiting count: Int) -> Bool {
+        guard let memory = isolate?.memory else { return false }
+        let waiting = cell.lock.withLock { waitingBytes }
+        return memory.pageBytes + memory.arrayBufferBytes + waiting + count <= memory.limitBytes + Ticker.memorySlackBytes
+    }
+
+    private var waitingBodiesMessage: String {
+        "with the bodies that wait for their clients the isolate takes more than \(version.limits.memoryBytes >> 20) MiB of memory"
     }
 
     override func bodyWrite(_ id: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let request = request(id), request.isAnswered else { return true }
+        let mayWait = bytes.count <= FrameHeader.windowBytes || hasRoom(forWaiting: bytes.count)
         return cell.lock.withLock {
             guard !request.outgoing.isEnded else { return true }
+            guard mayWait else {
+                breakBody(request, waitingBodiesMessage)
+                return true
+            }
             // JavaScript waits while the window is full; a writer that does not gets its bytes dropped with its request.
             guard request.outgoing.pending == nil else {
                 breakBody(request, "the body was written past a full window")
@@ -184,9 +211,7 @@ final class TenantIsolate: RuntimeHost {
             }
             let sent = request.outgoing.send(bytes, request: id, end: false, to: cell.socket)
             if sent < bytes.count {
-                request.outgoing.pending = FrameBytes.copy(UnsafeRawBufferPointer(rebasing: bytes[sent...]))
-                request.outgoing.pendingStart = 0
-                request.outgoing.endsAfterPending = false
+                hold(FrameBytes.copy(UnsafeRawBufferPointer(rebasing: bytes[sent...])), from: 0, of: request, end: false)
             }
             request.outgoing.wantsCredit = request.outgoing.windowBytes <= 0
             return !request.outgoing.wantsCredit
@@ -216,7 +241,9 @@ final class TenantIsolate: RuntimeHost {
     func breakBody(_ request: RequestState, _ message: String) {
         guard !request.outgoing.isEnded else { return }
         request.outgoing.isEnded = true
+        let held = request.outgoing.pendingBytes
         request.outgoing.pending = nil
+        if held > 0 { cell.waitingBytes(of: self, changedBy: -held) }
         cell.socket.send(.responseBroken, id: request.id, payload: Array(message.utf8.prefix(Self.logLineBytesLimit)))
     }
 
@@ -255,6 +282,9 @@ final class TenantIsolate: RuntimeHost {
 
     override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> Bool {
         guard timers.count < Self.timerLimit else { return false }
+        // What start-up left behind is woken by a request: whoever woke it pays for it, and it ends with that request.
+        let request = request == 0 ? turnRequest?.id ?? 0 : request
+        guard request != 0 else { return false }
         let milliseconds = delayMilliseconds.isFinite ? min(max(delayMilliseconds, 0), 2_147_483_647) : 0
         let delay = UInt64(milliseconds * 1_000_000)
         timers[timer] = IsolateTimer(

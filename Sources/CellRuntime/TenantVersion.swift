@@ -123,7 +123,8 @@ final class TenantVersion: ModuleSource {
         case .failure(let error): throw ModuleError("\(error.message), imported by \(names[referrer])")
         }
         guard let index = indices[name] else {
-            throw ModuleError("the bundle has no module '\(name)' (import '\(specifier.prefix(200))' in \(names[referrer]))")
+            let hint = indices[name + ".js"] == nil ? "" : "; there is '\(name).js', and extensions are not added"
+            throw ModuleError("the bundle has no module '\(name)' (import '\(specifier.prefix(200))' in \(names[referrer]))\(hint)")
         }
         return index
     }

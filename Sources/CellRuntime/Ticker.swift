@@ -178,7 +178,7 @@ final class Ticker: @unchecked Sendable {
     }
 
     /// What V8 holds besides a tenant's own objects: the runtime's heap, code pages, half-empty pages.
-    private static let memorySlackBytes = 16 << 20
+    static let memorySlackBytes = 16 << 20
 
     /// With the worker's lock held.
     private func giveUp(_ worker: Worker) {
