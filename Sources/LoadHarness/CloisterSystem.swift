@@ -13,7 +13,6 @@ public struct CloisterSystem: LoadedSystem {
     private let executable: String
     private let preempts: Bool
     private let configuration: String
-    /// A command with its arguments that runs what follows it, such as one that limits memory.
     public var name: String { preempts ? "cloister" : "cloister-run-to-completion" }
 
     /// - Parameters:
@@ -33,19 +32,12 @@ public struct CloisterSystem: LoadedSystem {
             executable: executable, tenants: tenants + [Workload.Tenant("warm", Scenario.helloSource)], workers: parameters.workers,
             configuration: configuration, arguments: preempts ? [] : ["--no-preemption"])
         defer { daemon.end() }
-        let folder = daemon.folder
-        // Each step one tenant comes, called or not, and the one of five steps before goes.
-        let churn: @Sendable (Int) -> Void = { step in
-            try? Workload.Tenant("passer-by-\(step)", Scenario.helloSource).write(to: folder)
-            try? Workload.Tenant("passer-by-\(step - 5)", "").remove(from: folder)
-            daemon.reload()
-        }
         return try await ScenarioRun(
             scenario: scenario, parameters: parameters,
             target: .init(
                 system: name, host: "127.0.0.1", port: daemon.port, adminPort: daemon.adminPort,
-                state: folder.appendingPathComponent("state").path, pid: daemon.pid),
-            progress: progress, churn: scenario == .churn ? churn : nil
+                state: daemon.folder.appendingPathComponent("state").path, pid: daemon.pid),
+            progress: progress, churn: scenario == .churn ? TenantChurn(of: daemon) : nil
         ).run()
     }
 }

@@ -19,6 +19,8 @@ final class LoadClient: @unchecked Sendable {
         var group: Int
         var serviceNanoseconds: UInt64
         var due: NIODeadline
+        /// The second of its phase in which the plan has it; nil for what no plan has.
+        var second: Int?
         /// The client that sends its next one when this is answered.
         var loop: Int?
     }
@@ -32,13 +34,16 @@ final class LoadClient: @unchecked Sendable {
     var roundsPerMicrosecond = 0.0
     private let record: (Job, _ latencyNanoseconds: UInt64, _ error: String?) -> Void
     private var random: SplitMix64
+    private let graceSeconds: Int64
 
+    /// Those that are open, by their handlers, which know what they wait for.
+    private var connections: [ObjectIdentifier: (handler: AnswerHandler, channel: Channel)] = [:]
     private var idle: [Channel] = []
     private var open = 0
     private var waiting = CircularBuffer<Job>()
     private var outstanding = 0
     /// Of these, those that no loop sent.
-    private(set) var outstandingArrivals = 0
+    private var outstandingArrivals = 0
     private var phaseNumber = 0
     private var phase = Workload.Phase(seconds: 0)
     private var popularity: [[Double]] = []
@@ -50,9 +55,10 @@ final class LoadClient: @unchecked Sendable {
 
     /// - Parameters:
     ///   - tenants: names by number.
-    ///   - record: told of each request that is over, on the client's event loop.
+    ///   - record: told of each request that is over, on the client's event loop. One that is given up is `unanswered`, and its latency the age that
+    ///     it has reached.
     init(
-        host: String, port: Int, tenants: [String], seed: UInt64,
+        host: String, port: Int, tenants: [String], seed: UInt64, graceSeconds: Int64 = LoadClient.graceSeconds,
         record: @escaping (Job, _ latencyNanoseconds: UInt64, _ error: String?) -> Void
     ) {
         eventLoop = group.next()
@@ -65,6 +71,7 @@ final class LoadClient: @unchecked Sendable {
         self.host = host
         self.port = port
         self.tenants = tenants
+        self.graceSeconds = graceSeconds
         self.record = record
         random = SplitMix64(seed: seed)
     }
@@ -90,10 +97,22 @@ final class LoadClient: @unchecked Sendable {
             }
             schedule()
             eventLoop.scheduleTask(deadline: end) { [self] in if number == phaseNumber { finishIfDone() } }
-            eventLoop.scheduleTask(deadline: end + .seconds(Self.graceSeconds)) { [self] in if number == phaseNumber { finish() } }
+            eventLoop.scheduleTask(deadline: end + .seconds(graceSeconds)) { [self] in if number == phaseNumber { giveUp() } }
         }
         try await promise.futureResult.get()
     }
+
+    /// One request now, besides what the phase plans.
+    func call(_ tenant: Int, group: Int) {
+        eventLoop.execute { [self] in send(Job(tenant: tenant, group: group, serviceNanoseconds: 0, due: .now())) }
+    }
+
+    /// What loops wait for, and for how many nanoseconds. On the client's event loop.
+    var openLoopRequests: [(job: Job, age: UInt64)] { openJobs.filter { $0.loop != nil }.map { ($0, Self.age($0)) } }
+
+    private var openJobs: [Job] { connections.values.compactMap(\.handler.job) + waiting }
+
+    private static func age(_ job: Job) -> UInt64 { UInt64(max(0, (NIODeadline.now() - job.due).nanoseconds)) }
 
     /// Ends loops, connections and its thread; for good. Without it, loops would go on asking for what is not there any more, before all other threads.
     func stop() async throws {
@@ -111,12 +130,18 @@ final class LoadClient: @unchecked Sendable {
             let arrival = phase.arrivals[next]
             let due = start + .nanoseconds(Int64(arrival.nanoseconds))
             guard due <= now else { break }
-            send(Job(tenant: arrival.tenant, group: arrival.group, serviceNanoseconds: arrival.serviceNanoseconds, due: due))
+            send(job(arrival, due: due))
             next += 1
         }
         guard next < phase.arrivals.count else { return finishIfDone() }
         let due = start + .nanoseconds(Int64(phase.arrivals[next].nanoseconds))
         eventLoop.scheduleTask(deadline: due) { [self] in schedule() }
+    }
+
+    private func job(_ arrival: Workload.Arrival, due: NIODeadline) -> Job {
+        Job(
+            tenant: arrival.tenant, group: arrival.group, serviceNanoseconds: arrival.serviceNanoseconds, due: due,
+            second: Int(arrival.nanoseconds / 1_000_000_000))
     }
 
     private func sendNext(ofLoop index: Int) {
@@ -178,7 +203,7 @@ final class LoadClient: @unchecked Sendable {
     }
 
     fileprivate func ended(_ job: Job, error: String?) {
-        record(job, UInt64(max(0, (NIODeadline.now() - job.due).nanoseconds)), error)
+        record(job, Self.age(job), error)
         outstanding -= 1
         if let loop = job.loop {
             // Not at once, where it was refused at once.
@@ -193,7 +218,10 @@ final class LoadClient: @unchecked Sendable {
         }
     }
 
-    fileprivate func closed(_ channel: Channel) {
+    fileprivate func opened(_ handler: AnswerHandler, _ channel: Channel) { connections[ObjectIdentifier(handler)] = (handler, channel) }
+
+    fileprivate func closed(_ handler: AnswerHandler, _ channel: Channel) {
+        connections[ObjectIdentifier(handler)] = nil
         idle.removeAll { $0 === channel }
         open -= 1
         if !waiting.isEmpty, open < Self.connectionLimit { connect() }
@@ -201,6 +229,24 @@ final class LoadClient: @unchecked Sendable {
 
     private func finishIfDone() {
         guard next >= phase.arrivals.count, outstandingArrivals == 0, NIODeadline.now() >= end else { return }
+        finish()
+    }
+
+    /// Waits no longer for what the phase planned: nothing of it is left that could count for the next phase.
+    private func giveUp() {
+        for arrival in phase.arrivals[next...] { record(job(arrival, due: .now()), 0, "client_overload") }
+        next = phase.arrivals.count
+        let lost = openJobs.filter { $0.loop == nil }
+        waiting.removeAll { $0.loop == nil }
+        for (handler, channel) in connections.values where handler.job.map({ $0.loop == nil }) ?? false {
+            handler.job = nil
+            channel.close(promise: nil)
+        }
+        for job in lost {
+            outstanding -= 1
+            outstandingArrivals -= 1
+            record(job, Self.age(job), "unanswered")
+        }
         finish()
     }
 
@@ -220,6 +266,8 @@ private final class AnswerHandler: ChannelInboundHandler {
 
     init(client: LoadClient) { self.client = client }
 
+    func channelActive(context: ChannelHandlerContext) { client.opened(self, context.channel) }
+
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         switch unwrapInboundIn(data) {
         case .head(let head): error = head.status.code < 400 ? nil : head.headers.first(name: "cloister-error") ?? "\(head.status.code)"
@@ -233,7 +281,7 @@ private final class AnswerHandler: ChannelInboundHandler {
     }
 
     func channelInactive(context: ChannelHandlerContext) {
-        client.closed(context.channel)
+        client.closed(self, context.channel)
         guard let job else { return }
         self.job = nil
         client.ended(job, error: "broken")

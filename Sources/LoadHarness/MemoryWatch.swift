@@ -84,7 +84,7 @@ extension Observation {
     /// A tenant's mean, by state. Hot: what the kernel says of the cells, less what they keep for others; without that what they account for.
     var bytesPerTenant: LoadReport.BytesPerTenant {
         var sums: [String: (bytes: Double, count: Double)] = [:]
-        for isolate in list("/v1/isolates") {
+        for isolate in list("/v1/isolates") ?? [] {
             func bytes(_ field: String) -> Double { Double(isolate[field] as? Int ?? 0) }
             let kept = bytes("bundle_bytes") + bytes("code_bytes") + bytes("snapshot_bytes")
             var state = isolate["state"] as? String ?? ""
@@ -96,13 +96,10 @@ extension Observation {
         func mean(_ state: String) -> Double? { sums[state].map { $0.bytes / $0.count } }
         var result = LoadReport.BytesPerTenant(hot: mean("hot"), warm: mean("warm"), cold: nil)
         let others = sums.filter { $0.key != "hot" }.reduce(0) { $0 + $1.value.bytes }
-        let measured = Double(cellPSSBytes)
+        let measured = Double(cellPSSBytes ?? 0)
         if measured > others, let hot = sums["hot"] { result.hot = (measured - others) / hot.count }
         return result
     }
-
-    /// The daemon's own proportional set size.
-    var daemonPSSBytes: UInt64 { pid.map { Self.field("Pss:", of: $0) } ?? 0 }
 }
 
 /// How many isolates would have had to be made with foresight.

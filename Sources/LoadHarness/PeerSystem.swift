@@ -49,15 +49,20 @@ public struct PeerSystem: LoadedSystem {
     /// Starts the router; a tenant's worker or process comes with its first request.
     func start(with tenants: [Workload.Tenant]) throws -> SpawnedPeer {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-peer-\(UUID().uuidString)")
-        for tenant in tenants { try tenant.write(to: folder) }
-        let port = try Self.freePort()
-        let process = try ChildProcess(
-            executable,
-            (runtime == "deno" ? ["run", "--allow-all", "--no-config"] : [])
-                + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path])
-        let peer = SpawnedPeer(process: process, folder: folder, port: port)
-        try Self.waitUntilListening(port, process)
-        return peer
+        do {
+            for tenant in tenants { try tenant.write(to: folder) }
+            let port = try Self.freePort()
+            let process = try ChildProcess(
+                executable,
+                (runtime == "deno" ? ["run", "--allow-all", "--no-config"] : [])
+                    + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path])
+            let peer = SpawnedPeer(process: process, folder: folder, port: port)
+            try Self.waitUntilListening(port, process)
+            return peer
+        } catch {
+            try? FileManager.default.removeItem(at: folder)
+            throw error
+        }
     }
 
     private static func loopback(_ port: Int) -> sockaddr_in {
@@ -163,6 +168,8 @@ public struct ReportTable {
     }
 
     public static func number(_ value: Double) -> String { ReportPage.number(value) }
+    /// A number, or a dash for what was not measured.
+    public static func text(_ value: Double?) -> String { value.map(number) ?? "–" }
 
     static func median(_ values: [Double]) -> Double {
         let sorted = values.sorted()
@@ -171,19 +178,22 @@ public struct ReportTable {
     }
 
     public var text: String {
-        let columns: [(String, (LoadReport) -> Double)] = [
-            ("requests/s", \.throughput_rps), ("p50 ms", \.latency_ms.p50), ("p99 ms", \.latency_ms.p99), ("p99.9 ms", \.latency_ms.p99_9),
-            ("errors", { Double($0.errors.values.reduce(0, +)) }), ("CPU us/request", \.cpu_us_per_request),
-            ("RSS MiB", { Double($0.rss_bytes) / 1_048_576 }),
+        let columns: [(String, (LoadReport) -> Double?)] = [
+            ("requests/s", { $0.throughput_rps }), ("p50 ms", \.latency_ms?.p50), ("p99 ms", \.latency_ms?.p99),
+            ("p99.9 ms", \.latency_ms?.p99_9), ("errors", { Double($0.errors.values.reduce(0, +)) }),
+            ("CPU us/request", \.cpu_us_per_request), ("RSS MiB", { $0.rss_bytes.map { Double($0) / 1_048_576 } }),
         ]
         var rows = [["system", "runs"] + columns.flatMap { [$0.0, "ratio"] }]
-        let base = columns.map { column in Self.median(reports[names[0], default: []].map(column.1)) }
+        func median(_ name: String, _ value: (LoadReport) -> Double?) -> Double? {
+            let values = reports[name, default: []].compactMap(value)
+            return values.isEmpty ? nil : Self.median(values)
+        }
         for name in names {
-            let runs = reports[name, default: []]
-            var row = [name, "\(runs.count)"]
-            for (index, column) in columns.enumerated() {
-                let value = Self.median(runs.map(column.1))
-                row += [runs.isEmpty ? "–" : Self.number(value), runs.isEmpty || base[index] == 0 ? "–" : Self.number(value / base[index])]
+            var row = [name, "\(reports[name, default: []].count)"]
+            for (_, column) in columns {
+                let value = median(name, column)
+                let base = median(names[0], column).flatMap { $0 == 0 ? nil : $0 }
+                row += [Self.text(value), Self.text(value.flatMap { value in base.map { value / $0 } })]
             }
             rows.append(row)
         }

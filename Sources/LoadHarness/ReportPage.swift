@@ -24,18 +24,17 @@ public struct ReportPage {
             .key i { display: inline-block; width: .8em; height: .8em; margin-right: .35em }
             </style></head><body>
             <h1>\(Self.escape(report.scenario)) on \(Self.escape(report.system))</h1>
-            <p>\(report.tenants) tenants, \(report.workers) workers a cell, \(report.cells) cells, \(Self.number(report.duration_s)) s,
+            <p>\(report.tenants) tenants, \(report.workers) workers a cell, \(report.cells.map { "\($0) cells" } ?? "cells not counted"), \(Self.number(report.duration_s)) s,
             \(report.offered_rps > 0 ? "\(Self.number(report.offered_rps)) requests/s offered" : "as many requests as were answered"), seed \(report.seed).</p>
-            <table><tr><th>group</th><th>answered</th><th>errors</th><th>requests/s</th><th>p50 ms</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th><th>slowdown p99.9</th></tr>
+            <table><tr><th>group</th><th>answered</th><th>errors</th><th>open</th><th>requests/s</th><th>p50 ms</th><th>p90</th><th>p99</th><th>p99.9</th><th>max</th><th>slowdown p99.9</th></tr>
 
             """
         for (name, group) in groups {
-            let latency = group.latency_ms
-            let cells =
-                [Self.escape(name), "\(group.completed)", "\(group.errors.values.reduce(0, +))", Self.number(group.throughput_rps)]
-                + [latency.p50, latency.p90, latency.p99, latency.p99_9, latency.max].map(Self.number) + [
-                    group.slowdown.map { Self.number($0.p99_9) } ?? "–"
-                ]
+            let latency = group.completed > 0 ? group.latency_ms : nil
+            let slowdown = group.completed > 0 ? group.slowdown : nil
+            let counts = [group.completed, group.errors.values.reduce(0, +), group.open].map { "\($0)" }
+            let times = [latency?.p50, latency?.p90, latency?.p99, latency?.p99_9, latency?.max, slowdown?.p99_9]
+            let cells = [Self.escape(name)] + counts + [Self.number(group.throughput_rps)] + times.map(ReportTable.text)
             page += "<tr>" + cells.map { "<td>\($0)</td>" }.joined() + "</tr>\n"
         }
         page += "</table>\n"
@@ -44,19 +43,22 @@ public struct ReportPage {
             page += "<p>Errors: \(errors.joined(separator: ", ")).</p>\n"
         }
         page += """
-            <p>CPU \(Self.number(report.cpu_us_per_request)) µs a request; \(report.preemptions) preemptions, \(report.handoffs) hand-offs,
-            \(report.cold_starts) cold starts; resident memory \(Self.number(Double(report.rss_bytes) / 1_048_576)) MiB; Jain's index
-            \(Self.number(report.fairness.jain)), largest share error \(Self.number(report.fairness.max_share_error * 100)) %.</p>
+            <p>Open: requests of clients that send one after the other, neither answered nor refused at the end. CPU a request:
+            \(Self.measured(report.cpu_us_per_request, " µs")); preemptions: \(Self.measured(report.preemptions)); hand-offs:
+            \(Self.measured(report.handoffs)); cold starts: \(Self.measured(report.cold_starts)); resident memory:
+            \(Self.measured(report.rss_bytes.map { Double($0) / 1_048_576 }, " MiB")); Jain's index, the lowest of all seconds:
+            \(Self.measured(report.fairness?.jain)); largest share error: \(Self.measured(report.fairness?.max_share_error.map { $0 * 100 }, " %")).</p>
 
             """
-        page += latencyPlot(groups)
-        let names = groups.map(\.key)
+        let answered = groups.filter { $0.value.completed > 0 }
+        page += latencyPlot(answered)
+        let names = answered.map(\.key)
         page += plot(
             title: "Throughput over time", unit: "requests/s",
             lines: names.map { name in (name, report.series.map { (Double($0.second), Double($0.completed[name] ?? 0)) }) })
         if report.series.contains(where: { $0.jain != nil }) {
             page += plot(
-                title: "Fairness among equals over time", unit: "Jain's index",
+                title: "Fairness over time", unit: "Jain's index",
                 lines: [("Jain's index", report.series.compactMap { second in second.jain.map { (Double(second.second), $0) } })])
         }
         if report.series.contains(where: { $0.rss_bytes != nil }) {
@@ -77,8 +79,10 @@ public struct ReportPage {
         let steps: [(String, KeyPath<LoadReport.Latency, Double>)] = [
             ("50 %", \.p50), ("90 %", \.p90), ("99 %", \.p99), ("99.9 %", \.p99_9), ("max", \.max),
         ]
-        let lines = groups.map { group in
-            (group.key, steps.indices.map { (Double($0), log10(max(group.value.latency_ms[keyPath: steps[$0].1], 0.01))) })
+        let lines = groups.compactMap { group in
+            group.value.latency_ms.map { latency in
+                (group.key, steps.indices.map { (Double($0), log10(max(latency[keyPath: steps[$0].1], 0.01))) })
+            }
         }
         return plot(
             title: "Latency by percentile", unit: "ms", lines: lines, xLabels: steps.map(\.0), yLabel: { Self.number(pow(10, $0)) },
@@ -138,6 +142,9 @@ public struct ReportPage {
     }
 
     private static func place(_ value: Double) -> String { String(format: "%.1f", value) }
+
+    private static func measured(_ value: Double?, _ unit: String = "") -> String { value.map { number($0) + unit } ?? "not measured" }
+    private static func measured(_ value: UInt64?) -> String { value.map { "\($0)" } ?? "not measured" }
 
     /// Three digits that matter.
     static func number(_ value: Double) -> String {

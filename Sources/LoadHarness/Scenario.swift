@@ -83,7 +83,7 @@ public enum Scenario: String, CaseIterable, Sendable {
         case .hogs: hogs(parameters)
         case .weights: weights(parameters)
         case .zipf: zipf(parameters)
-        case .churn: open(parameters, source: Self.helloSource, rate: parameters.rate ?? 300, group: "stayers")
+        case .churn: churn(parameters)
         case .coldstart, .idle: once(parameters, sparse: false)
         case .resident: once(parameters, sparse: true)
         case .pressure: pressure(parameters)
@@ -112,6 +112,14 @@ public enum Scenario: String, CaseIterable, Sendable {
         return Workload(
             tenants: tenants(parameters.tenants, source), groups: [group],
             phases: [Self.visit(parameters.tenants, rate: 200), .init(seconds: parameters.seconds, arrivals: plan)], offeredRate: rate)
+    }
+
+    /// Those who come and go are called besides, once they are there.
+    private func churn(_ parameters: ScenarioParameters) -> Workload {
+        var workload = open(parameters, source: Self.helloSource, rate: parameters.rate ?? 300, group: "stayers")
+        workload.groups.append("passers_by")
+        workload.reportedGroups.append(1)
+        return workload
     }
 
     private func timed(_ parameters: ScenarioParameters, _ times: ServiceTimes, popularity: [Double]? = nil) -> Workload {
@@ -153,13 +161,15 @@ public enum Scenario: String, CaseIterable, Sendable {
             Workload.Tenant("hog-\($0.0)", $0.1, policy: Self.freePolicy.replacing(" }", with: ", startup_cpu_ms: 5000 }"))
         }
         let loops = hogs.indices.map { Workload.Loop(tenants: [parameters.tenants + $0], group: 2) }
-        return Workload(
+        var workload = Workload(
             tenants: tenants(parameters.tenants, Self.helloSource) + hogs, groups: ["victims", "victims_alone", "hogs"],
             phases: [
                 Self.visit(parameters.tenants, rate: 200), .init(seconds: parameters.seconds, arrivals: victims(1)),
                 // The hogs begin before it counts.
                 .init(seconds: 1, loops: loops, isMeasured: false), .init(seconds: parameters.seconds, arrivals: victims(0), loops: loops),
             ], offeredRate: rate)
+        workload.reportedGroups = [0]
+        return workload
     }
 
     /// Weights that tenants of `weights` have, in turn.
@@ -172,12 +182,14 @@ public enum Scenario: String, CaseIterable, Sendable {
         }
         // Enough for as long as the kernel may hold up the clients: who runs out of requests is not always busy.
         let loops = tenants.indices.map { Workload.Loop(tenants: [$0], group: 0, serviceNanoseconds: 2_000_000, count: 4) }
-        return Workload(
+        var workload = Workload(
             tenants: tenants, groups: ["all"],
             phases: [
                 Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 2), .init(seconds: 1, loops: loops, isMeasured: false),
                 .init(seconds: parameters.seconds, loops: loops),
             ], offeredRate: 0, needsCalibration: true)
+        for number in tenants.indices { workload.weights[number] = Double(Self.weightSteps[number % Self.weightSteps.count]) }
+        return workload
     }
 
     /// Clients at once in `zipf`.

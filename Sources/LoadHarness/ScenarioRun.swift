@@ -12,7 +12,7 @@ public final class ScenarioRun: @unchecked Sendable {
         public var adminPort: Int?
         /// The state folder of that daemon, which has the token for it.
         public var state: String?
-        /// The process whose CPU time and memory are measured.
+        /// The process whose CPU time and memory are measured, with its children; nil: of a Cloister daemon the parent of its cells.
         public var pid: Int32?
 
         public init(system: String, host: String, port: Int, adminPort: Int?, state: String? = nil, pid: Int32?) {
@@ -25,6 +25,9 @@ public final class ScenarioRun: @unchecked Sendable {
         }
     }
 
+    /// The run cannot show what it should.
+    public struct Failure: Error, CustomStringConvertible { public var description: String }
+
     private let scenario: Scenario
     private let parameters: ScenarioParameters
     private let workload: Workload
@@ -33,31 +36,45 @@ public final class ScenarioRun: @unchecked Sendable {
     /// Told once a second how it goes.
     private let progress: @Sendable (String) -> Void
     /// Adds and removes tenants while it runs; scenario `churn`.
-    private let churn: (@Sendable (_ step: Int) -> Void)?
+    private let churn: TenantChurn?
+    /// Tenants that always have something to do.
+    private let busy: [Int]
 
     // On the client's event loop.
     private var groups: [GroupResults]
     private var isMeasuring = false
+    private var lastError: String?
+    /// The phase's seconds, of all that are measured.
+    private var seconds = 0..<1
     private var second = LoadReport.Second(second: 0, completed: [:], errors: 0)
+    private var unanswered = UnansweredRequests()
+    /// Answers that loops got, by tenant.
+    private var loopAnswers: [Int: Int] = [:]
 
     // By `run` only.
     private var series: [LoadReport.Second] = []
-    private var measuredSeconds = 0.0
-    private var cpuByTenant: [[Double]] = []
+    /// The measured phases and their seconds.
+    private var plans: [(seconds: Range<Int>, phase: Workload.Phase)] = []
+    /// What each of `busy` had got when a second ended.
+    private var served: [[Double]] = []
+    private var roundsPerMicrosecond: Double?
+    private var usageBefore = Usage()
+    private var pssBefore: UInt64?
     private var countersBefore = MemoryCounters()
 
+    /// - Throws: when the target's admin API does not answer or refuses.
     public init(
         scenario: Scenario, parameters: ScenarioParameters, target: Target, progress: @escaping @Sendable (String) -> Void = { _ in },
-        churn: (@Sendable (_ step: Int) -> Void)? = nil
-    ) {
+        churn: TenantChurn? = nil
+    ) throws {
         self.scenario = scenario
         self.parameters = parameters
         self.target = target
         self.progress = progress
         self.churn = churn
         workload = scenario.workload(parameters)
-        observation = Observation(
-            adminPort: target.adminPort, adminToken: target.state.flatMap { AdminQuery.token(state: $0) }, pid: target.pid)
+        busy = workload.weights.keys.sorted()
+        observation = try Observation(adminPort: target.adminPort, state: target.state, pid: target.pid)
         groups = workload.groups.map { _ in GroupResults() }
     }
 
@@ -75,64 +92,97 @@ public final class ScenarioRun: @unchecked Sendable {
     }
 
     private func client() -> LoadClient {
-        LoadClient(host: target.host, port: target.port, tenants: workload.tenants.map(\.name), seed: parameters.seed) {
-            [self] job, latency, error in
+        var tenants = workload.tenants.map(\.name)
+        if churn != nil { tenants += (0..<TenantChurn.steps(inSeconds: parameters.seconds)).map { TenantChurn.tenant($0).name } }
+        return LoadClient(host: target.host, port: target.port, tenants: tenants, seed: parameters.seed) { [self] job, latency, error in
             take(job, latency, error)
         }
     }
 
     private func run(with client: LoadClient) async throws -> LoadReport {
-        if workload.needsCalibration { client.roundsPerMicrosecond = try await calibrate(client) }
+        if workload.needsCalibration {
+            let rounds = if let known = parameters.roundsPerMicrosecond { known } else { try await calibrate(client) }
+            client.roundsPerMicrosecond = rounds
+            roundsPerMicrosecond = rounds
+        }
         let startsAt = workload.phases.firstIndex { $0.isMeasured } ?? 0
-        var cpuBefore = 0.0
-        var pssBefore: UInt64 = 0
-        var coldBefore: UInt64 = 0
         for (index, phase) in workload.phases.enumerated() {
             if index == startsAt {
-                cpuBefore = observation.cpuSeconds
+                usageBefore = observation.usage
                 pssBefore = observation.cellPSSBytes
-                coldBefore = observation.sum("cold_starts")
                 if scenario.isAboutMemory { try await observation.waitForSnapshots() }
                 countersBefore = observation.memoryCounters
             }
-            try await client.onLoop { [self] in isMeasuring = phase.isMeasured }
-            let watcher = phase.isMeasured ? Task { await watch(client, seconds: phase.seconds) } : nil
-            try await client.run(phase)
-            await watcher?.value
-            try await client.onLoop { [self] in
-                isMeasuring = false
-                if phase.isMeasured, client.outstandingArrivals > 0 {
-                    groups[0].record(error: "unanswered", count: client.outstandingArrivals)
-                }
-            }
-            if phase.isMeasured { measuredSeconds = phase.seconds }
+            if phase.isMeasured { try await measure(phase, client) } else { try await client.run(phase) }
         }
-        let cpu = observation.cpuSeconds - cpuBefore
-        if target.adminPort != nil {
-            // Cells report once a second.
+        var usage = observation.usage
+        // Cells report once a second. What loops are given is not over, and their load was the same a second before it was measured.
+        if target.adminPort != nil, workload.phases.last?.loops.isEmpty ?? true {
             try await Task.sleep(for: .milliseconds(1_500))
+            usage.counters = observation.usage.counters
         }
         let results = try await client.onLoop { [self] in groups }
-        var report = report(results, cpu: cpu, pssBefore: pssBefore, coldBefore: coldBefore)
-        if target.adminPort != nil { try await addMemory(to: &report, results, pssBefore: pssBefore) }
+        var report = report(results, usage)
+        if target.adminPort != nil { try await addMemory(to: &report, results) }
         return report
     }
 
-    private func addMemory(to report: inout LoadReport, _ results: [GroupResults], pssBefore: UInt64) async throws {
+    /// Runs a phase whose requests count, to the last answer.
+    private func measure(_ phase: Workload.Phase, _ client: LoadClient) async throws {
+        let seconds = series.count..<series.count + max(1, Int(phase.seconds.rounded()))
+        plans.append((seconds, phase))
+        try await client.onLoop { [self] in
+            isMeasuring = true
+            self.seconds = seconds
+        }
+        let watcher = Task { await watch(client, phase) }
+        let newcomers = Task { try await callNewcomers(client, seconds: phase.seconds) }
+        try await client.run(phase)
+        try await newcomers.value
+        // Until those are answered, too, that came late.
+        if churn != nil { try await client.run(.init(seconds: 0.001)) }
+        await watcher.value
+        let rest = try await client.onLoop { [self] in
+            isMeasuring = false
+            for (job, age) in client.openLoopRequests {
+                groups[job.group].record(openNanoseconds: age, serviceNanoseconds: job.serviceNanoseconds)
+            }
+            return takeSecond()
+        }
+        // What came after the last second counts in that.
+        guard var last = series.popLast() else { return }
+        last.completed.merge(rest.completed, uniquingKeysWith: +)
+        last.errors += rest.errors
+        series.append(last)
+    }
+
+    /// Has tenants come and go, and calls those that have come.
+    private func callNewcomers(_ client: LoadClient, seconds: Double) async throws {
+        guard let churn else { return }
+        let start = ContinuousClock.now
+        for step in 0..<TenantChurn.steps(inSeconds: seconds) {
+            try await Task.sleep(until: start + .milliseconds(step * 1000 / TenantChurn.stepsPerSecond))
+            try churn.step(step)
+            for called in TenantChurn.called(in: step) { client.call(workload.tenants.count + called, group: 1) }
+        }
+    }
+
+    private func addMemory(to report: inout LoadReport, _ results: [GroupResults]) async throws {
         let counters = observation.memoryCounters.since(countersBefore)
         report.evictions = UInt64(counters.evictions)
         report.revivals = UInt64(max(counters.revivals, 0))
         report.cold_starts = UInt64(max(counters.coldStarts, 0))
-        if scenario == .revive {
-            report.revive_ms = .init(p50: results[0].milliseconds(atPercentile: 50), p99: results[0].milliseconds(atPercentile: 99))
+        if scenario == .revive, let p50 = results[0].milliseconds(atPercentile: 50), let p99 = results[0].milliseconds(atPercentile: 99) {
+            report.revive_ms = .init(p50: p50, p99: p99)
         } else if let p50 = counters.revivalMilliseconds(at: 0.5), let p99 = counters.revivalMilliseconds(at: 0.99) {
             report.revive_ms = .init(p50: p50, p99: p99)
         }
         if scenario.isAboutMemory, let phase = workload.phases.last {
-            let best = BeladyBound.misses(phase.arrivals, tenants: workload.tenants.count, isolates: Int(observation.sum("isolates")))
+            let isolates = observation.cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } ?? 0
+            let best = BeladyBound.misses(phase.arrivals, tenants: workload.tenants.count, isolates: isolates)
             report.belady_ratio = (counters.revivals + counters.coldStarts) / Double(max(best, 1))
             var bytes = observation.bytesPerTenant
-            bytes.cold = Double(observation.daemonPSSBytes) / Double(workload.tenants.count)
+            bytes.cold = observation.daemonPSSBytes.map { Double($0) / Double(workload.tenants.count) }
             report.bytes_per_tenant = bytes
         } else if scenario == .idle {
             let hot = report.pss_bytes_per_tenant
@@ -140,21 +190,35 @@ public final class ScenarioRun: @unchecked Sendable {
             observation.evict()
             // Until what cells keep of them for others has gone back, too.
             try await Task.sleep(for: .seconds(25))
-            report.bytes_per_tenant = .init(
-                hot: hot, warm: (Double(observation.cellPSSBytes) - Double(pssBefore)) / Double(parameters.tenants), cold: nil)
+            report.bytes_per_tenant = .init(hot: hot, warm: pssPerTenant, cold: nil)
         }
     }
 
+    /// What the tenants have added to the cells' proportional set size, each.
+    private var pssPerTenant: Double? {
+        guard let now = observation.cellPSSBytes, let pssBefore else { return nil }
+        return (Double(now) - Double(pssBefore)) / Double(parameters.tenants)
+    }
+
     private func take(_ job: LoadClient.Job, _ latency: UInt64, _ error: String?) {
-        guard isMeasuring else { return }
-        if let error {
-            groups[job.group].record(error: error)
-            second.errors += 1
-        } else {
+        guard isMeasuring else { return lastError = error }
+        guard let error else {
             groups[job.group].record(latencyNanoseconds: latency, serviceNanoseconds: job.serviceNanoseconds)
             second.completed[workload.groups[job.group], default: 0] += 1
+            if job.loop != nil { loopAnswers[job.tenant, default: 0] += 1 }
+            return
         }
+        if error == "unanswered" {
+            groups[job.group].record(unansweredNanoseconds: latency, serviceNanoseconds: job.serviceNanoseconds)
+        } else {
+            groups[job.group].record(error: error)
+        }
+        second.errors += 1
+        if let due = job.second { unanswered.add(second: Self.place(due, in: seconds), tenant: job.tenant) }
     }
+
+    /// A phase's last second is as long as its last part.
+    private static func place(_ second: Int, in seconds: Range<Int>) -> Int { min(seconds.lowerBound + second, seconds.upperBound - 1) }
 
     /// How many rounds of the tenants' loop take a microsecond: of three long runs after V8 has optimised it, the fastest.
     private func calibrate(_ client: LoadClient) async throws -> Double {
@@ -165,7 +229,11 @@ public final class ScenarioRun: @unchecked Sendable {
             try await client.run(
                 .init(
                     seconds: 0.001, arrivals: [.init(nanoseconds: 0, tenant: 0, group: 0, serviceNanoseconds: UInt64(milliseconds * 1e6))]))
-            return Double((ContinuousClock.now - start).components.attoseconds) / 1e12
+            let taken = ContinuousClock.now - start
+            if let error = try await client.onLoop({ [self] in lastError }) {
+                throw Failure(description: "no request of \(workload.tenants[0].name) could be timed: \(error)")
+            }
+            return taken / .microseconds(1)
         }
         var best = Double.infinity
         for _ in 0..<6 { best = min(best, try await visit()) }
@@ -173,31 +241,24 @@ public final class ScenarioRun: @unchecked Sendable {
     }
 
     /// Once a second of a measured phase: what was answered, how fairly, and what memory is held.
-    private func watch(_ client: LoadClient, seconds: Double) async {
+    private func watch(_ client: LoadClient, _ phase: Workload.Phase) async {
         let start = ContinuousClock.now
-        let names = workload.tenants.map(\.name)
-        var before = scenario == .weights ? observation.cpuSecondsByTenant : [:]
-        if scenario == .weights { cpuByTenant.append(names.map { before[$0] ?? 0 }) }
-        let steps = churn == nil ? 1 : 5
-        for number in 0..<max(1, Int(seconds.rounded())) {
-            for step in 0..<steps {
-                let wake = start + .milliseconds(number * 1000 + (step + 1) * 1000 / steps)
-                try? await Task.sleep(until: wake)
-                churn?(number * steps + step)
-            }
+        let comparesBusy = !busy.isEmpty && !phase.loops.isEmpty
+        if comparesBusy, let before = await busyServed(client) { served.append(before) }
+        for number in 1...max(1, Int(phase.seconds.rounded())) {
+            try? await Task.sleep(until: start + .seconds(number))
             guard var ended = try? await client.onLoop({ [self] in takeSecond() }) else { return }
             ended.second = series.count
-            if scenario == .weights {
-                let after = observation.cpuSecondsByTenant
-                let used = names.map { (after[$0] ?? 0) - (before[$0] ?? 0) }
-                cpuByTenant.append(names.map { after[$0] ?? 0 })
-                ended.jain = FairnessMeasure.jainAmongEquals(used, weights: weights)
-                before = after
+            if comparesBusy, let after = await busyServed(client) {
+                if let before = served.last {
+                    ended.jain = FairnessMeasure.jainAmongEquals(zip(after, before).map(-), weights: busyWeights)
+                }
+                served.append(after)
             }
             if scenario == .soak || scenario == .churn { ended.rss_bytes = observation.rssBytes }
             series.append(ended)
             let answered = ended.completed.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
-            progress("\(number + 1) s: \(answered.isEmpty ? "nothing" : answered) answered, \(ended.errors) errors")
+            progress("\(number) s: \(answered.isEmpty ? "nothing" : answered) answered, \(ended.errors) errors")
         }
     }
 
@@ -206,33 +267,58 @@ public final class ScenarioRun: @unchecked Sendable {
         return second
     }
 
-    private var weights: [Double] { workload.tenants.indices.map { Double(Scenario.weightSteps[$0 % Scenario.weightSteps.count]) } }
+    // MARK: Fairness
 
-    private var fairness: LoadReport.Fairness {
-        guard scenario == .weights, let first = cpuByTenant.first, let last = cpuByTenant.last else {
-            return .init(jain: 1, max_share_error: 0)
+    private var busyWeights: [Double] { busy.map { workload.weights[$0]! } }
+
+    /// What each of `busy` has got so far: CPU time, or answers, of which each takes the same, where no admin API tells.
+    private func busyServed(_ client: LoadClient) async -> [Double]? {
+        guard target.adminPort != nil else {
+            return try? await client.onLoop { [self] in busy.map { Double(loopAnswers[$0] ?? 0) } }
         }
-        let used = zip(last, first).map(-)
-        return .init(
-            jain: series.compactMap(\.jain).min() ?? 1, max_share_error: FairnessMeasure.largestShareError(of: used, weights: weights))
+        guard let seconds = observation.cpuSecondsByTenant else { return nil }
+        return busy.map { seconds[workload.tenants[$0].name] ?? 0 }
     }
 
-    private func report(_ results: [GroupResults], cpu: Double, pssBefore: UInt64, coldBefore: UInt64) -> LoadReport {
-        let groups = results.map { $0.report(seconds: measuredSeconds) }
-        let main = groups[0]
+    /// Of CPU time among those who always have something to do, else of answers; nil where nobody could be compared.
+    private func fairness() -> LoadReport.Fairness? {
+        var shareError: Double?
+        if busy.isEmpty {
+            let asked = plans.lazy.flatMap { plan in
+                plan.phase.arrivals.lazy.map {
+                    (second: Self.place(Int($0.nanoseconds / 1_000_000_000), in: plan.seconds), tenant: $0.tenant)
+                }
+            }
+            let measured = unanswered.fairness(of: asked)
+            for (second, jain) in measured.jain where series.indices.contains(second) { series[second].jain = jain }
+            shareError = measured.shareError
+        } else if let first = served.first, let last = served.last {
+            shareError = FairnessMeasure.largestShareError(of: zip(last, first).map(-), weights: busyWeights)
+        }
+        let jain = series.compactMap(\.jain).min()
+        return jain == nil && shareError == nil ? nil : .init(jain: jain, max_share_error: shareError)
+    }
+
+    // MARK: Report
+
+    private func report(_ results: [GroupResults], _ usage: Usage) -> LoadReport {
+        let groups = results.indices.map { results[$0].report(seconds: workload.measuredSeconds(of: [$0])) }
+        var all = GroupResults()
+        for group in workload.reportedGroups { all.add(results[group]) }
+        let seconds = workload.measuredSeconds(of: workload.reportedGroups)
+        let own = all.report(seconds: seconds)
         let completed = groups.reduce(0) { $0 + $1.completed }
-        let cells = observation.cells
-        let perTenant = scenario == .idle || scenario == .resident
+        let cpu = completed == 0 ? nil : usage.cpuSeconds(since: usageBefore).map { $0 * 1e6 / Double(completed) }
+        let fairness = fairness()
         return LoadReport(
             scenario: scenario.rawValue, system: target.system, tenants: parameters.tenants, workers: parameters.workers,
-            cells: cells.count,
-            duration_s: measuredSeconds, offered_rps: workload.offeredRate, seed: parameters.seed, completed: completed,
-            errors: groups.reduce(into: [:]) { $0.merge($1.errors, uniquingKeysWith: +) }, throughput_rps: main.throughput_rps,
-            latency_ms: main.latency_ms, groups: Dictionary(uniqueKeysWithValues: zip(workload.groups, groups)), fairness: fairness,
-            preemptions: observation.sum("preemptions"), handoffs: observation.sum("handoffs"),
-            cpu_us_per_request: cpu * 1e6 / Double(max(completed, 1)), rss_bytes: observation.rssBytes,
-            cold_starts: observation.sum("cold_starts") - min(coldBefore, observation.sum("cold_starts")),
-            pss_bytes_per_tenant: perTenant
-                ? (Double(observation.cellPSSBytes) - Double(pssBefore)) / Double(parameters.tenants) : nil, series: series)
+            cells: observation.cells?.count, duration_s: seconds, offered_rps: workload.offeredRate, seed: parameters.seed,
+            completed: completed, errors: groups.reduce(into: [:]) { $0.merge($1.errors, uniquingKeysWith: +) },
+            throughput_rps: own.throughput_rps, latency_ms: own.latency_ms,
+            groups: Dictionary(uniqueKeysWithValues: zip(workload.groups, groups)), fairness: fairness,
+            preemptions: usage.count("preemptions", since: usageBefore), handoffs: usage.count("handoffs", since: usageBefore),
+            cpu_us_per_request: cpu, rss_bytes: observation.rssBytes, cold_starts: usage.count("cold_starts", since: usageBefore),
+            pss_bytes_per_tenant: scenario == .idle || scenario == .resident ? pssPerTenant : nil, rounds_per_us: roundsPerMicrosecond,
+            series: series)
     }
 }

@@ -17,21 +17,30 @@ public final class SpawnedDaemon: @unchecked Sendable {
     ///   - configuration: of its own, as YAML.
     ///   - arguments: further ones for `cloisterd run`.
     public init(executable: String, tenants: [Workload.Tenant], workers: Int, configuration: String = "", arguments: [String]) throws {
-        folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-load-\(UUID().uuidString)")
-        try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        for tenant in tenants { try tenant.write(to: folder) }
-        if !configuration.isEmpty { try Data(configuration.utf8).write(to: folder.appendingPathComponent("cloister.yaml")) }
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-load-\(UUID().uuidString)")
+        self.folder = folder
         let log = folder.appendingPathComponent("log")
-        try Data().write(to: log)
-        process = try ChildProcess(
-            executable,
-            [
-                "run", "--policies", folder.appendingPathComponent("policies").path, "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0",
-                "--state",
-                folder.appendingPathComponent("state").path, "--workers", "\(workers)", "--json-logs",
-            ] + (configuration.isEmpty ? [] : ["--config", folder.appendingPathComponent("cloister.yaml").path]) + arguments,
-            errors: log.path)
-        try waitUntilReady(log)
+        do {
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            for tenant in tenants { try tenant.write(to: folder) }
+            if !configuration.isEmpty { try Data(configuration.utf8).write(to: folder.appendingPathComponent("cloister.yaml")) }
+            try Data().write(to: log)
+            process = try ChildProcess(
+                executable,
+                [
+                    "run", "--policies", folder.appendingPathComponent("policies").path, "--listen", "127.0.0.1:0", "--admin",
+                    "127.0.0.1:0", "--state", folder.appendingPathComponent("state").path, "--workers", "\(workers)", "--json-logs",
+                ] + (configuration.isEmpty ? [] : ["--config", folder.appendingPathComponent("cloister.yaml").path]) + arguments,
+                errors: log.path)
+        } catch {
+            // Nothing ends that has not begun.
+            try? FileManager.default.removeItem(at: folder)
+            throw error
+        }
+        do { try waitUntilReady(log) } catch {
+            end()
+            throw error
+        }
     }
 
     deinit { end() }
@@ -58,9 +67,6 @@ public final class SpawnedDaemon: @unchecked Sendable {
     }
 
     private static func port(_ address: Any?) -> Int { (address as? String)?.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
-
-    /// Has it read its policies again.
-    func reload() { kill(process.pid, SIGHUP) }
 
     public var pid: Int32 { process.pid }
 }

@@ -51,9 +51,8 @@ public struct StartComparison: Sendable {
         }
         let cloister = try SpawnedDaemon(executable: daemon, tenants: own, workers: 1, configuration: Self.configuration, arguments: [])
         defer { cloister.end() }
-        let observation = Observation(
-            adminPort: cloister.adminPort, adminToken: AdminQuery.token(state: cloister.folder.appendingPathComponent("state").path),
-            pid: cloister.pid)
+        let observation = try Observation(
+            adminPort: cloister.adminPort, state: cloister.folder.appendingPathComponent("state").path, pid: cloister.pid)
         let caller = Caller(port: cloister.port, tenants: own.map(\.name))
         for tenant in own where tenant.name.hasPrefix("snapshot") { _ = try await caller.call(tenant.name) }
         try await observation.waitForSnapshots()

@@ -52,20 +52,35 @@ public struct Workload: Sendable {
     }
 
     public var tenants: [Tenant]
-    /// Names, in the order in which reports list them; the first one's latency is the report's.
+    /// Names, in the order in which reports list them.
     public var groups: [String]
+    /// Those whose latency and throughput, taken together, are the report's; by their places in `groups`.
+    public var reportedGroups: [Int]
     public var phases: [Phase]
     /// Requests a second that the plan offers while it is measured; 0: as many as are answered.
     public var offeredRate: Double
     /// Each tenant's handler takes CPU time by its path.
     public var needsCalibration = false
+    /// The weights of tenants that always have something to do, by their places in `tenants`: fairness is about how they share CPU time, which the
+    /// daemon tells when a request is over. Empty: it is about the part of its requests that each tenant gets answered.
+    public var weights: [Int: Double] = [:]
 
     public init(tenants: [Tenant], groups: [String], phases: [Phase], offeredRate: Double, needsCalibration: Bool = false) {
         self.tenants = tenants
         self.groups = groups
+        reportedGroups = Array(groups.indices)
         self.phases = phases
         self.offeredRate = offeredRate
         self.needsCalibration = needsCalibration
+    }
+
+    /// For how long requests of these groups were measured: the phases that have any, all of them where none does.
+    func measuredSeconds(of groups: [Int]) -> Double {
+        let measured = phases.filter(\.isMeasured)
+        let own = measured.filter { phase in
+            phase.arrivals.contains { groups.contains($0.group) } || phase.loops.contains { groups.contains($0.group) }
+        }
+        return (own.isEmpty ? measured : own).reduce(0) { $0 + $1.seconds }
     }
 }
 
@@ -81,9 +96,13 @@ public struct ScenarioParameters: Sendable {
     public var warmUpSeconds: Double
     public var seed: UInt64
     public var workers: Int
+    /// Rounds of the tenants' loop that are taken for a microsecond; nil: as many as the system under load makes. For systems that are compared
+    /// the same, or a slower one would be given less to do.
+    public var roundsPerMicrosecond: Double?
 
     public init(
-        tenants: Int, rate: Double?, load: Double, seconds: Double, warmUpSeconds: Double, seed: UInt64, workers: Int
+        tenants: Int, rate: Double?, load: Double, seconds: Double, warmUpSeconds: Double, seed: UInt64, workers: Int,
+        roundsPerMicrosecond: Double? = nil
     ) {
         self.tenants = tenants
         self.rate = rate
@@ -92,5 +111,6 @@ public struct ScenarioParameters: Sendable {
         self.warmUpSeconds = warmUpSeconds
         self.seed = seed
         self.workers = workers
+        self.roundsPerMicrosecond = roundsPerMicrosecond
     }
 }

@@ -17,6 +17,7 @@ struct Compare: AsyncParsableCommand {
     private static let pause = Duration.seconds(2)
 
     func validate() throws {
+        guard options.scenario != .churn else { throw ValidationError("churn changes policies, which peers do not have") }
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100") }
         guard memory >= 64 else { throw ValidationError("--memory-mb must be at least 64") }
     }
@@ -30,6 +31,7 @@ struct Compare: AsyncParsableCommand {
         defer { cap.remove() }
         if let warning = cap.warning { say(warning) }
         var reports: [String: [LoadReport]] = [:]
+        var parameters = options.parameters
         for round in 1...rounds {
             // Nobody always comes after the same one, whose processes the kernel may still be taking apart.
             let first = (round - 1) % systems.count
@@ -38,12 +40,16 @@ struct Compare: AsyncParsableCommand {
                 do {
                     try cap.join()
                     defer { cap.leave() }
-                    let report = try await system.run(options.scenario, options.parameters) { _ in }
+                    let report = try await system.run(options.scenario, parameters) { _ in }
+                    // The first one's for all: who runs JavaScript more slowly has the same to do.
+                    parameters.roundsPerMicrosecond = parameters.roundsPerMicrosecond ?? report.rounds_per_us
                     reports[system.name, default: []].append(report)
                     say(
-                        "round \(round), \(system.name): p99 \(ReportTable.number(report.latency_ms.p99)) ms, \(ReportTable.number(report.throughput_rps)) requests/s"
+                        "round \(round), \(system.name): p99 \(ReportTable.text(report.latency_ms?.p99)) ms, \(ReportTable.number(report.throughput_rps)) requests/s"
                     )
                 } catch {
+                    // The first of all runs: what the others are compared with.
+                    if reports.isEmpty { throw RunFailure(system: system.name, reason: error) }
                     say("round \(round), \(system.name): \(error)")
                 }
             }
@@ -51,4 +57,11 @@ struct Compare: AsyncParsableCommand {
         print(ReportTable(names: systems.map(\.name), reports: reports).text, terminator: "")
         if let json { try encode(reports).write(to: URL(fileURLWithPath: json)) }
     }
+}
+
+/// There is nothing to compare with.
+private struct RunFailure: Error, CustomStringConvertible {
+    var system: String
+    var reason: any Error
+    var description: String { "\(system) did not run: \(reason)" }
 }

@@ -5,7 +5,7 @@ import LoadHarness
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Runs one scenario on a daemon that it starts with tenants of its own, or on one that runs.",
-        discussion: "Exit status 1 when a threshold is missed.")
+        discussion: "Exit status 1 when a threshold is missed or was not measured.")
 
     @OptionGroup var options: ScenarioOptions
     @Flag(help: "Start cloisterd with generated tenants (the default).") var spawn = false
@@ -20,7 +20,7 @@ struct Run: AsyncParsableCommand {
     @Option(name: .customLong("config"), help: "Configuration file of the daemon that is started.") var config: String?
     @Option(help: "Write the report there as JSON, else on standard output.") var json: String?
     @Option(help: "Write the report there as a page.") var report: String?
-    @Option(name: .customLong("max-p50-ms"), help: "Exit 1 when the median is above.") var maxP50: Double?
+    @Option(name: .customLong("max-p50-ms"), help: "Exit 1 when the median is above, or nothing was answered.") var maxP50: Double?
     @Option(name: .customLong("max-p99-ms"), help: "Exit 1 when the 99th percentile is above.") var maxP99: Double?
     @Option(name: .customLong("max-p999-ms"), help: "Exit 1 when the 99.9th percentile is above.") var maxP999: Double?
     @Option(name: .customLong("max-errors"), help: "Exit 1 when there are more errors.") var maxErrors: Int?
@@ -34,6 +34,9 @@ struct Run: AsyncParsableCommand {
         if spawn, target != nil { throw ValidationError("--spawn and --target exclude each other") }
         if let target, Self.address(target) == nil { throw ValidationError("--target must be HOST:PORT") }
         if target != nil, options.scenario == .churn { throw ValidationError("churn changes policies: it needs a daemon of its own") }
+        if target == nil, admin != nil || state != nil { throw ValidationError("--admin and --state need --target") }
+        if admin == nil, state != nil { throw ValidationError("--state is for the admin API: it needs --admin") }
+        if let problem = thresholds.problem { throw ValidationError(problem) }
     }
 
     private static func address(_ text: String) -> (host: String, port: Int)? {

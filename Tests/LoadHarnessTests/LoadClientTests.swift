@@ -22,6 +22,7 @@ import Testing
             case .body: break
             case .end:
                 if uri.hasPrefix("close") { return context.close(promise: nil) }
+                if uri.hasPrefix("silent") { return }
                 let isRefused = uri.hasPrefix("refuse")
                 var headers: HTTPHeaders = ["content-length": "0"]
                 if isRefused { headers.add(name: "cloister-error", value: "tenant_busy") }
@@ -40,11 +41,13 @@ import Testing
     private final class Tally: Sendable {
         let latencies = Mutex<[UInt64]>([])
         let errors = Mutex<[String]>([])
+        /// Ages of loops' requests at the end.
+        nonisolated(unsafe) var loops: [UInt64] = []
         /// Requests that the server has and has not answered.
         let open = Mutex((now: 0, most: 0))
     }
 
-    private func run(_ tenants: [String], _ phase: Workload.Phase) async throws -> Tally {
+    private func run(_ tenants: [String], _ phases: Workload.Phase...) async throws -> Tally {
         let tally = Tally()
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
@@ -53,10 +56,13 @@ import Testing
                 }
             }
             .bind(host: "127.0.0.1", port: 0).get()
-        let client = LoadClient(host: "127.0.0.1", port: server.localAddress!.port!, tenants: tenants, seed: 1) { _, latency, error in
-            if let error { tally.errors.withLock { $0.append(error) } } else { tally.latencies.withLock { $0.append(latency) } }
+        let client = LoadClient(host: "127.0.0.1", port: server.localAddress!.port!, tenants: tenants, seed: 1, graceSeconds: 1) {
+            _, latency, error in
+            if let error { tally.errors.withLock { $0.append(error) } }
+            if error == nil || error == "unanswered" { tally.latencies.withLock { $0.append(latency) } }
         }
-        try await client.run(phase)
+        for phase in phases { try await client.run(phase) }
+        tally.loops = try await client.onLoop { client.openLoopRequests.map(\.age) }
         try await client.stop()
         try await server.close()
         return tally
@@ -78,6 +84,21 @@ import Testing
         let tally = try await run(
             ["slow"], .init(seconds: 0.01, arrivals: (0..<40).map { _ in .init(nanoseconds: 0, tenant: 0, group: 0) }))
         #expect(tally.latencies.withLock { $0 }.allSatisfy { $0 >= 49_000_000 })
+    }
+
+    @Test func whatIsGivenUpHasWaitedForSoLongAndCountsOnce() async throws {
+        // The second phase is answered, and nothing of the first counts in it.
+        let silent = Workload.Phase(seconds: 0.1, arrivals: arrivals(20))
+        let good = Workload.Phase(seconds: 0.1, arrivals: arrivals(20).map { .init(nanoseconds: $0.nanoseconds, tenant: 1, group: 0) })
+        let tally = try await run(["silent", "good"], silent, good)
+        #expect(tally.errors.withLock { $0 } == Array(repeating: "unanswered", count: 20))
+        let latencies = tally.latencies.withLock { $0 }
+        #expect(latencies.count == 40 && latencies.count { $0 >= 1_000_000_000 } == 20)
+    }
+
+    @Test func loopsThatGetNoAnswerAreSeen() async throws {
+        let tally = try await run(["silent"], .init(seconds: 0.3, loops: [.init(tenants: [0], group: 0, count: 3)]))
+        #expect(tally.loops.count == 3 && tally.loops.allSatisfy { $0 > 200_000_000 })
     }
 
     @Test func aLoopHasOneRequestAtATime() async throws {

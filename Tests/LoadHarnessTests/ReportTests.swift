@@ -7,7 +7,7 @@ import Testing
 @Suite struct ReportTests {
     static func report(p99: Double = 5, errors: [String: Int] = [:], jain: Double = 1, share: Double = 0) -> LoadReport {
         let latency = LoadReport.Latency(p50: 1, p90: 2, p99: p99, p99_9: 9, max: 12)
-        let group = LoadReport.Group(completed: 100, errors: errors, throughput_rps: 50, latency_ms: latency, slowdown: latency)
+        let group = LoadReport.Group(completed: 100, open: 0, errors: errors, throughput_rps: 50, latency_ms: latency, slowdown: latency)
         return LoadReport(
             scenario: "hogs", system: "cloister", tenants: 3, workers: 1, cells: 1, duration_s: 2, offered_rps: 50, seed: 1, completed: 100,
             errors: errors, throughput_rps: 50, latency_ms: latency, groups: ["a<b": group, "victims": group],
@@ -16,14 +16,96 @@ import Testing
             series: (0..<3).map { .init(second: $0, completed: ["victims": 30 + $0], errors: 0, jain: 0.99, rss_bytes: 1 << 20) })
     }
 
-    @Test func resultsKeepPercentilesAndErrorsApart() {
+    @Test func resultsKeepPercentilesAndErrorsApart() throws {
         var results = GroupResults()
         for milliseconds in 1...100 { results.record(latencyNanoseconds: UInt64(milliseconds) * 1_000_000, serviceNanoseconds: 500_000) }
         results.record(error: "cpu_limit")
         let report = results.report(seconds: 10)
         #expect(report.completed == 100 && report.errors == ["cpu_limit": 1] && report.throughput_rps == 10)
-        #expect(abs(report.latency_ms.p50 - 50) < 0.1 && abs(report.latency_ms.p99 - 99) < 0.1 && abs(report.latency_ms.max - 100) < 0.1)
+        let latency = try #require(report.latency_ms)
+        #expect(abs(latency.p50 - 50) < 0.1 && abs(latency.p99 - 99) < 0.1 && abs(latency.max - 100) < 0.1)
         #expect(abs(report.slowdown!.p50 - 100) < 1)
+    }
+
+    /// A report of a run in which nothing was measured.
+    static var nothing: LoadReport {
+        var report = report()
+        report.completed = 0
+        report.throughput_rps = 0
+        report.latency_ms = nil
+        for name in report.groups.keys { report.groups[name] = GroupResults().report(seconds: 2) }
+        report.fairness = nil
+        (report.cells, report.preemptions, report.handoffs, report.cold_starts) = (nil, nil, nil, nil)
+        (report.cpu_us_per_request, report.rss_bytes) = (nil, nil)
+        report.series = []
+        return report
+    }
+
+    @Test func whatWasNeverAnsweredIsNoQuickAnswer() throws {
+        var results = GroupResults()
+        #expect(results.report(seconds: 1).latency_ms == nil && results.milliseconds(atPercentile: 50) == nil)
+        results.record(error: "broken")
+        #expect(results.report(seconds: 1).latency_ms == nil)
+        for _ in 0..<60 { results.record(latencyNanoseconds: 1_000_000, serviceNanoseconds: 1_000_000) }
+        for _ in 0..<30 { results.record(unansweredNanoseconds: 60_000_000_000, serviceNanoseconds: 1_000_000) }
+        for _ in 0..<10 { results.record(openNanoseconds: 5_000_000_000) }
+        let report = results.report(seconds: 10)
+        #expect(report.completed == 60 && report.open == 10 && report.errors == ["broken": 1, "unanswered": 30])
+        let latency = try #require(report.latency_ms)
+        #expect(latency.p50 < 1.1 && latency.p90 > 59_000 && latency.max > 59_000)
+        #expect(try #require(report.slowdown).p99 > 59_000)
+    }
+
+    @Test func groupsAddUp() throws {
+        var first = GroupResults()
+        var second = GroupResults()
+        for _ in 0..<90 { first.record(latencyNanoseconds: 1_000_000) }
+        for _ in 0..<10 { second.record(latencyNanoseconds: 100_000_000) }
+        second.record(error: "cpu_limit")
+        first.add(second)
+        let report = first.report(seconds: 2)
+        #expect(report.completed == 100 && report.errors == ["cpu_limit": 1] && report.throughput_rps == 50)
+        let latency = try #require(report.latency_ms)
+        #expect(latency.p50 < 1.1 && latency.p99 > 99)
+    }
+
+    @Test func aThresholdOfWhatWasNotMeasuredIsMissed() {
+        var thresholds = Thresholds()
+        thresholds.maxP50Milliseconds = 1e6
+        thresholds.maxP99Milliseconds = 1e6
+        thresholds.maxP999Milliseconds = 1e6
+        thresholds.minJain = 0
+        thresholds.maxShareError = 1e6
+        thresholds.maxSlowdownP999 = 1e6
+        let missed = thresholds.missed(by: Self.nothing)
+        #expect(missed.count == 6 && missed.allSatisfy { $0.contains("not measured") }, "\(missed)")
+        // Nor is the age of what was given up a latency.
+        var results = GroupResults()
+        results.record(unansweredNanoseconds: 60_000_000_000)
+        var stalled = Self.nothing
+        stalled.latency_ms = results.report(seconds: 1).latency_ms
+        #expect(stalled.latency_ms != nil && thresholds.missed(by: stalled) == missed)
+    }
+
+    @Test(arguments: [Double.nan, -1, .infinity, -.infinity]) func aThresholdIsANumberOfAtLeastNothing(_ value: Double) {
+        let limits: [(String, WritableKeyPath<Thresholds, Double?>)] = [
+            ("--max-p50-ms", \.maxP50Milliseconds), ("--max-p99-ms", \.maxP99Milliseconds), ("--max-p999-ms", \.maxP999Milliseconds),
+            ("--min-throughput", \.minThroughput), ("--min-jain", \.minJain), ("--max-share-error", \.maxShareError),
+            ("--max-slowdown-p999", \.maxSlowdownP999),
+        ]
+        for (name, limit) in limits {
+            var thresholds = Thresholds()
+            thresholds[keyPath: limit] = 0.5
+            #expect(thresholds.problem == nil)
+            thresholds[keyPath: limit] = value
+            #expect(thresholds.problem?.contains(name) == true)
+        }
+        var thresholds = Thresholds()
+        thresholds.maxErrors = -1
+        #expect(thresholds.problem?.contains("--max-errors") == true)
+        thresholds.maxErrors = 0
+        thresholds.minJain = 1.1
+        #expect(thresholds.problem?.contains("--min-jain") == true)
     }
 
     @Test func theNamesInJSONAreTheDocumentedOnes() throws {
@@ -33,6 +115,11 @@ import Testing
             "fairness",
             "preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts",
         ] { #expect(object[name] != nil, "\(name)") }
+        let empty = try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(Self.nothing)) as? [String: Any])
+        for name in ["latency_ms", "fairness", "preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "cells"] {
+            #expect(empty[name] is NSNull, "\(name) is null, not 0, where it was not measured")
+        }
+        #expect(try JSONDecoder().decode(LoadReport.self, from: JSONEncoder().encode(Self.nothing)).rss_bytes == nil)
         #expect(Set((object["latency_ms"] as? [String: Any] ?? [:]).keys) == ["p50", "p90", "p99", "p99_9", "max"])
         #expect(Set((object["fairness"] as? [String: Any] ?? [:]).keys) == ["jain", "max_share_error"])
     }
@@ -52,11 +139,27 @@ import Testing
 
     @Test func fairnessIsMeasuredAsPublished() {
         #expect(FairnessMeasure.jain([1, 1, 1]) == 1)
+        #expect(FairnessMeasure.jain([0, 0]) == nil)
         // One of four has all: 1 / 4.
         #expect(FairnessMeasure.jain([1, 0, 0, 0]) == 0.25)
-        #expect(abs(FairnessMeasure.largestShareError(of: [11, 20], weights: [1, 2]) - (11.0 / 31 - 1.0 / 3) * 3) < 1e-12)
-        #expect(FairnessMeasure.largestShareError(of: [10, 20], weights: [1, 2]) < 1e-12)
+        #expect(abs(FairnessMeasure.largestShareError(of: [11, 20], weights: [1, 2])! - (11.0 / 31 - 1.0 / 3) * 3) < 1e-12)
+        #expect(FairnessMeasure.largestShareError(of: [10, 20], weights: [1, 2])! < 1e-12)
+        #expect(FairnessMeasure.largestShareError(of: [0, 0], weights: [1, 2]) == nil)
+        #expect(FairnessMeasure.largestShareError(of: [1], weights: [1]) == nil)
         #expect(FairnessMeasure.jainAmongEquals([1, 5, 1, 5], weights: [1, 2, 1, 2]) == 1)
+        #expect(FairnessMeasure.jainAmongEquals([1, 5], weights: [1, 2]) == nil, "they are no equals")
+    }
+
+    @Test func fairnessOfAPlanIsAboutTheAnsweredParts() {
+        // In second 0 one of two tenants gets nothing, in second 1 both get half, in second 2 one asks alone, in second 3 nobody gets anything.
+        let asked = [(0, 0), (0, 1), (0, 1), (1, 0), (1, 0), (1, 1), (1, 1), (2, 0), (3, 0), (3, 1)].map { (second: $0.0, tenant: $0.1) }
+        var unanswered = UnansweredRequests()
+        for (second, tenant) in [(0, 1), (0, 1), (1, 0), (1, 1), (3, 0), (3, 1)] { unanswered.add(second: second, tenant: tenant) }
+        let fairness = unanswered.fairness(of: asked)
+        #expect(fairness.jain == [0: 0.5, 1: 1])
+        // Tenant 0 has 3 of 4 answers for 5 of 10 requests.
+        #expect(abs(fairness.shareError! - 0.5) < 1e-12)
+        #expect(UnansweredRequests().fairness(of: asked).shareError == 0)
     }
 
     @Test func thePageIsWellFormedAndNeedsNothingElse() throws {
@@ -67,6 +170,21 @@ import Testing
         #expect(parser.parse(), "\(parser.parserError.map { "\($0)" } ?? "") at line \(parser.lineNumber)")
         #expect(!html.contains("http") && !html.contains("a<b"))
         #expect(html.components(separatedBy: "<svg").count == 5)
+        #expect(!html.contains("not measured"))
+    }
+
+    @Test func thePageInventsNothing() {
+        var report = Self.report()
+        report.groups["hogs"] = GroupResults().report(seconds: 2)
+        report.groups["hogs"]?.open = 8
+        report.fairness = nil
+        for index in report.series.indices { report.series[index].jain = nil }
+        let html = ReportPage(report).html
+        #expect(html.contains("<td>hogs</td><td>0</td><td>0</td><td>8</td>"))
+        #expect(!html.contains("</i>hogs"), "no line of a group without answers")
+        #expect(html.contains("all seconds:\nnot measured") && !html.contains("Fairness over time"))
+        let nothing = ReportPage(Self.nothing).html
+        #expect(nothing.components(separatedBy: "not measured").count == 8, "\(nothing)")
     }
 
     @Test func mediansAreComparedWithTheFirst() {
@@ -75,6 +193,12 @@ import Testing
         ).text
         let rows = text.split(separator: "\n").map { $0.split(separator: " ", omittingEmptySubsequences: true).map(String.init) }
         #expect(rows[2][0] == "peer" && rows[2][1] == "2" && rows[2].contains("10") && rows[2].contains("2.50"))
+    }
+
+    @Test func whatWasNotMeasuredIsNotCompared() {
+        let text = ReportTable(names: ["cloister", "peer"], reports: ["cloister": [Self.report()], "peer": [Self.nothing]]).text
+        let row = text.split(separator: "\n")[2].split(separator: " ", omittingEmptySubsequences: true)
+        #expect(row == ["peer", "1", "0", "0", "–", "–", "–", "–", "–", "–", "0", "–", "–", "–", "–", "–"])
     }
 
     @Test func startsAreComparedWithThoseFromTheSnapshot() {

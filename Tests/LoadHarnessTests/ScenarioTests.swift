@@ -70,6 +70,32 @@ import Testing
         #expect(Set(measured[0].arrivals.map(\.group)) == [1] && Set(measured[1].arrivals.map(\.group)) == [0])
     }
 
+    @Test func ofHogsTheVictimsAreReported() {
+        let workload = Scenario.hogs.workload(Self.parameters(tenants: 10))
+        #expect(workload.reportedGroups.map { workload.groups[$0] } == ["victims"])
+    }
+
+    @Test(arguments: Scenario.allCases.filter { $0 != .hogs }) func allGroupsAreReported(_ scenario: Scenario) {
+        let workload = scenario.workload(Self.parameters())
+        #expect(workload.reportedGroups == Array(workload.groups.indices))
+    }
+
+    @Test func ratesAreOverTheSecondsOfTheirOwnPhases() {
+        // 10 tenants at 100/s, each once, then all of them for 20 s.
+        let resident = Scenario.resident.workload(Self.parameters(tenants: 10, rate: 100))
+        #expect(abs(resident.measuredSeconds(of: [0]) - 0.1) < 1e-9 && resident.measuredSeconds(of: [1]) == 20)
+        #expect(abs(resident.measuredSeconds(of: [0, 1]) - 20.1) < 1e-9)
+        let hogs = Scenario.hogs.workload(Self.parameters())
+        #expect(hogs.measuredSeconds(of: [0]) == 20 && hogs.measuredSeconds(of: [2]) == 20)
+        // No plan has those who come and go.
+        #expect(Scenario.churn.workload(Self.parameters()).measuredSeconds(of: [1]) == 20)
+    }
+
+    @Test func whoComesIsCalledInThreeSteps() {
+        let calls = (0..<10).flatMap { TenantChurn.called(in: $0) }
+        #expect(calls.count { $0 == 0 } == 3 && calls.count { $0 == 5 } == 3 && calls.max() == 9)
+    }
+
     @Test func zipfFavoursTheFirst() {
         let shares = Popularity.zipf(1_000, exponent: 1.1)
         var random = SplitMix64(seed: 1)

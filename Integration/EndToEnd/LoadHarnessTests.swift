@@ -1,0 +1,160 @@
+import Foundation
+import IntegrationHarness
+import LoadHarness
+import Testing
+
+extension EndToEndTests {
+    /// The load generator against the daemon: what a report says adds up, whatever the times are.
+    @Suite(.serialized) struct LoadHarnessTests {
+        private static let daemon = TestDaemon.binaries.appendingPathComponent("cloisterd").path
+        private static let load = TestDaemon.binaries.appendingPathComponent("cloister-load").path
+
+        private static func parameters(_ scenario: Scenario, seconds: Double = 1) -> ScenarioParameters {
+            // Low rates: debug builds on two cores keep up with them.
+            let tenants = scenario == .weights ? 8 : 5
+            return ScenarioParameters(
+                tenants: tenants, rate: scenario == .bimodal ? 20 : 50, load: 0.8, seconds: seconds, warmUpSeconds: 0, seed: 3, workers: 1,
+                roundsPerMicrosecond: 1)
+        }
+
+        private func object(_ report: LoadReport) throws -> [String: Any] {
+            try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any])
+        }
+
+        private func pssBytes(of pid: Int32) -> UInt64? {
+            let text = try? String(contentsOfFile: "/proc/\(pid)/smaps_rollup", encoding: .utf8)
+            let line = text?.split(separator: "\n").first { $0.hasPrefix("Pss:") }
+            return line?.split(separator: " ").dropFirst().first.flatMap { UInt64($0) }.map { $0 << 10 }
+        }
+
+        /// The folders of daemons that the harness has started.
+        private func folders() throws -> Set<String> {
+            Set(try FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory()).filter { $0.hasPrefix("cloister-load-") })
+        }
+
+        /// So many at once: they wait most of the time, and no time decides.
+        private static let width = 6
+
+        /// All but `idle`, which waits for memory to come back.
+        @Test func everyScenarioAddsUp() async throws {
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                // The longest are the last ones: they begin.
+                for (index, scenario) in Scenario.allCases.filter({ $0 != .idle }).reversed().enumerated() {
+                    if index >= Self.width { try await group.next() }
+                    group.addTask { try await self.check(scenario) }
+                }
+                try await group.waitForAll()
+            }
+        }
+
+        private func check(_ scenario: Scenario) async throws {
+            let parameters = Self.parameters(scenario)
+            let report = try await CloisterSystem(executable: Self.daemon, preempts: true, configuration: scenario.usualConfiguration)
+                .run(scenario, parameters) { _ in }
+            let workload = scenario.workload(parameters)
+            func expect(_ holds: Bool, _ what: String, line: Int = #line) {
+                #expect(holds, "\(scenario), \(what) (line \(line)): \(report)")
+            }
+            let errors = report.errors.values.reduce(0, +)
+            expect(report.completed > 0 && report.throughput_rps > 0 && report.latency_ms != nil, "something is answered")
+            expect(report.errors.isEmpty, "nothing fails")
+            expect(Set(report.groups.keys) == Set(workload.groups), "all groups are there")
+            expect(report.completed == report.groups.values.reduce(0) { $0 + $1.completed }, "groups add up")
+            expect(errors == report.groups.values.reduce(0) { $0 + $1.errors.values.reduce(0, +) }, "their errors add up")
+            expect(report.completed == report.series.reduce(0) { $0 + $1.completed.values.reduce(0, +) }, "seconds add up")
+            let measured = workload.phases.filter(\.isMeasured)
+            let loops = measured.flatMap(\.loops).reduce(0) { $0 + $1.count }
+            expect(report.groups.values.reduce(0) { $0 + $1.open } <= loops, "a loop has one request at a time")
+            let sent = measured.flatMap(\.arrivals)
+            switch scenario {
+            case .churn:
+                expect(report.groups["stayers"]?.completed == sent.count, "who stays is answered")
+                // Each newcomer in its own step and the two after it: 1, 2, 3, 3 and 3 calls.
+                expect(report.groups["passers_by"]?.completed == 12, "who comes is answered")
+                expect(report.cold_starts ?? 0 > 0, "who comes has never run")
+            case .hogs:
+                expect(report.completed == sent.count, "every victim is answered")
+                expect(report.groups["hogs"]?.completed == 0 && report.groups["hogs"]?.open == loops, "no hog ever ends")
+                expect(report.groups["victims"]?.throughput_rps == report.throughput_rps && report.duration_s == 1, "it is about victims")
+            case .resident:
+                // Five tenants at 50/s, then a second.
+                expect(abs(report.duration_s - 1.1) < 1e-9 && abs(report.groups["first"]!.throughput_rps - 50) < 1e-6, "own seconds count")
+            case .weights, .zipf: expect(sent.isEmpty, "only loops")
+            default: expect(report.completed == sent.count, "every request is answered")
+            }
+            // Clients that wait for each answer ask for no more than they get, and one tenant alone is compared with nobody.
+            expect((report.fairness == nil) == (workload.weights.isEmpty && Set(sent.map(\.tenant)).count < 2), "what is fair is measured")
+            let written = try object(report)
+            for name in ["preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "cells", "evictions", "revivals"] {
+                expect(written[name] is NSNumber, "\(name) is measured")
+            }
+        }
+
+        @Test func aRunningDaemonIsMeasuredFromWhereTheRunBegins() async throws {
+            let parameters = Self.parameters(.hello, seconds: 0.5)
+            let workload = Scenario.hello.workload(parameters)
+            let daemon = try TestDaemon(workload.tenants.map { TestTenant($0.name, $0.source, policy: $0.policy) })
+            defer { daemon.end() }
+            let state = daemon.folder.appendingPathComponent("state").path
+            func run(admin: Int?, state: String?) async throws -> LoadReport {
+                try await ScenarioRun(
+                    scenario: .hello, parameters: parameters,
+                    target: .init(system: "cloister", host: "127.0.0.1", port: daemon.port, adminPort: admin, state: state, pid: nil)
+                ).run()
+            }
+            let first = try await run(admin: daemon.adminPort, state: state)
+            let second = try await run(admin: daemon.adminPort, state: state)
+            #expect(first.completed == second.completed && first.completed > 0)
+            // All tenants had come before what was measured.
+            #expect(second.cold_starts == 0)
+            // The daemon is found, and counts with its cells.
+            let cells = try daemon.cells().reduce(0) { $0 + (pssBytes(of: $1) ?? 0) }
+            let own = try #require(pssBytes(of: daemon.process.processIdentifier))
+            #expect(try #require(second.rss_bytes) > cells + own / 2)
+            let without = try await run(admin: nil, state: nil)
+            #expect(without.completed == first.completed && without.fairness != nil)
+            let written = try object(without)
+            for name in ["preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "cells"] {
+                #expect(written[name] is NSNull, "\(name)")
+            }
+            await #expect(throws: (any Error).self) { _ = try await run(admin: daemon.adminPort, state: nil) }
+            // The command says so, too, before it sends anything.
+            let refused = try IntegrationHarness.run(
+                Self.load,
+                ["run", "--scenario", "weights", "--target", "127.0.0.1:\(daemon.port)", "--admin", "\(daemon.adminPort)"])
+            #expect(refused.status != 0 && refused.errors.contains("refuses with 401") && refused.errors.contains("--state"), "\(refused)")
+        }
+
+        @Test func thresholdsDecideTheExitStatus() throws {
+            func hello(_ arguments: String...) throws -> CommandResult {
+                try run(Self.load, ["run", "--scenario", "hello", "--rate", "50"] + arguments)
+            }
+            let page = FileManager.default.temporaryDirectory.appendingPathComponent("report-\(UUID().uuidString).html")
+            defer { try? FileManager.default.removeItem(at: page) }
+            let met = try hello(
+                "--tenants", "2", "--duration", "1.5", "--max-p99-ms", "60000", "--max-errors", "0", "--min-jain", "0.9", "--report",
+                page.path)
+            #expect(met.status == 0, "\(met.errors)")
+            #expect(try String(contentsOf: page, encoding: .utf8).contains("Fairness"))
+            let missed = try hello("--duration", "0.5", "--max-p50-ms", "0", "--min-throughput", "1000000", "--min-jain", "0.9")
+            #expect(missed.status == 1 && missed.errors.contains("p50") && missed.errors.contains("throughput"), "\(missed.errors)")
+            #expect(missed.errors.contains("Jain's index was not measured"), "of one tenant: \(missed.errors)")
+            let nobody = try hello("--duration", "0.5", "--target", "127.0.0.1:1", "--max-p50-ms", "5", "--min-jain", "0.99")
+            #expect(nobody.status == 1 && nobody.errors.contains("p50 in ms was not measured"), "\(nobody.errors)")
+            #expect(try hello("--target", "127.0.0.1:1", "--max-p99-ms", "nan").status == 64)
+            let weights = try run(
+                Self.load, ["run", "--scenario", "weights", "--duration", "1", "--target", "127.0.0.1:1", "--min-jain", "0.99"])
+            #expect(weights.status != 0 && weights.errors.contains("broken"), "\(weights.errors)")
+        }
+
+        @Test func aComparisonWithoutItsFirstSystemFails() throws {
+            let before = try folders()
+            for daemon in ["/nonexistent/cloisterd", "/bin/false"] {
+                let result = try run(
+                    Self.load, ["compare", "--scenario", "hello", "--rounds", "1", "--peers", "", "--daemon", daemon])
+                #expect(result.status != 0 && result.errors.contains("cloister did not run") && result.output.isEmpty, "\(result)")
+            }
+            #expect(try folders().subtracting(before).isEmpty)
+        }
+    }
+}
