@@ -48,6 +48,12 @@ extension GatewayConnection {
         }
     }
 
+    /// `OPTIONS *`: what tenants may be asked with. Which of it one of them takes, it says itself.
+    func answerForServer(_ exchange: Exchange) {
+        let headers = ByteBuffer(string: "allow\nGET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\n")
+        respond(exchange, status: 204, headers: headers, body: nil, isComplete: true)
+    }
+
     private func decideKeepAlive(_ exchange: Exchange, isComplete: Bool) {
         if core.isDraining || exchange.owesContinue { exchange.keepsAlive = false }
         if isComplete, !exchange.body.isComplete, let left = exchange.body.bytesLeft, left > core.limits.discardedBodyBytes {
@@ -118,12 +124,19 @@ extension GatewayConnection {
         if framing == .untilClose {
             _ = (context?.channel as? any SocketOptionProvider)?.setSoLinger(linger(l_onoff: 1, l_linger: 0))
         }
+        // It was not the client that went.
+        let dispatched = exchange.dispatched
+        exchange.dispatched = nil
+        exchange.response = .complete
+        dispatched?.clientGone()
         abandon()
     }
 
     func respondFailed(_ exchange: Exchange, _ code: ErrorCode, message: String, retryAfterSeconds: Int?) {
         guard exchange === self.exchange, exchange.response == .awaited, phase == .open else { return }
         decideKeepAlive(exchange, isComplete: true)
+        // The daemon ends: the next request belongs to another one, which a new connection may reach.
+        if code == .draining { exchange.keepsAlive = false }
         write(
             RefusalAnswer(code, message: message, requestID: exchange.id, retryAfterSeconds: retryAfterSeconds), code,
             isForHead: exchange.isHead, isForOld: exchange.isOld, id: exchange.id, keepsAlive: &exchange.keepsAlive)

@@ -246,6 +246,7 @@ final class GatewayConnection: ChannelDuplexHandler {
             throw .bad("the request does not begin with a method")
         }
         skippedEmptyLine = true
+        scanner.reset()
         input.moveReaderIndex(forwardBy: 2)
         return true
     }
@@ -283,6 +284,10 @@ final class GatewayConnection: ChannelDuplexHandler {
         exchange.owesContinue = head.expectsContinue && reader.readBytes == 0 && !reader.isComplete
         self.exchange = exchange
         if inputEnded { watch(.halfClosed, core.limits.halfClosedMilliseconds) } else { watch(.nothing, 0) }
+        if head.isForServer { return answerForServer(exchange) }
+        requestHeaders.writeStaticString("x-request-id\n")
+        ResponseHead.write(id: id, into: &requestHeaders)
+        requestHeaders.writeInteger(HTTPBytes.lineFeed)
         var contentLength: Int?
         if case .length(let length) = head.framing { contentLength = length }
         let request = IncomingRequest(

@@ -22,8 +22,10 @@ struct HeadScanner {
             if lineFeed == lineStart + 1 { return scanned }
             lineStart = scanned
         }
-        // What does not begin like a method (a TLS handshake, say) will never end like a head.
-        if let first = bytes.first, !HTTPBytes.isToken(first) { throw .bad("the request does not begin with a method") }
+        // What does not begin like a method (a TLS handshake, say) will never end like a head. A CR may be half of an empty line before one.
+        if let first = bytes.first, !HTTPBytes.isToken(first), first != HTTPBytes.carriageReturn || bytes.count > 1 {
+            throw .bad("the request does not begin with a method")
+        }
         guard scanned < limit else { throw .tooLarge("the request's head is over \(limit) bytes", .headBytes) }
         return nil
     }

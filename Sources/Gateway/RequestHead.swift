@@ -11,8 +11,10 @@ enum RequestFraming: Equatable {
 struct RequestHead: Equatable {
     var method: String
     var host: String
-    /// Absolute, ASCII; see `IncomingRequest.url`.
+    /// Absolute, ASCII; see `IncomingRequest.url`. The path is as it came: the Web runtime serializes it when it is asked for.
     var url: String
+    /// `OPTIONS *`: the server is asked, no tenant (RFC 9110 9.3.7).
+    var isForServer = false
     /// HTTP/1.0.
     var isOld: Bool
     /// The client will take another answer on this connection.

@@ -11,6 +11,8 @@ struct RequestHeadParser {
     private let scheme: URLScheme
     /// The peer's address, as `x-real-ip` says it; empty where there is none.
     private let peer: [UInt8]
+    /// Room for the fields that the gateway adds itself, without the peer's address.
+    private static let ownFieldsBytes = "x-real-ip\n\nx-request-id\n0000000000000000\n".utf8.count
     /// The last Host value and what it means: a connection seldom asks for two.
     private var lastHostBytes: [UInt8] = []
     private var lastHost: HostName?
@@ -31,6 +33,7 @@ struct RequestHeadParser {
         var expectation: Range<Int>?
         /// Connection names fields that are for this hop only.
         var nominates = false
+        var cookies = 0
     }
 
     /// - Parameters:
@@ -39,12 +42,14 @@ struct RequestHeadParser {
     mutating func parse(_ bytes: UnsafeRawBufferPointer, into headers: inout ByteBuffer) throws(RequestRefusal) -> RequestHead {
         let (method, target, isOld, fieldsStart) = try requestLine(bytes)
         var fields = Fields()
-        headers.clear(minimumCapacity: bytes.count + peer.count + 16)
+        headers.clear(minimumCapacity: bytes.count + peer.count + Self.ownFieldsBytes)
         try readFields(bytes, from: fieldsStart, into: &headers, &fields)
         guard let hostRange = fields.host else { throw .bad("the request has no Host") }
         let host = try hostName(UnsafeRawBufferPointer(rebasing: bytes[hostRange]))
-        let url = try RequestURL.make(UnsafeRawBufferPointer(rebasing: bytes[target]), host, scheme)
+        let isForServer = method == "OPTIONS" && target.count == 1 && bytes[target.lowerBound] == UInt8(ascii: "*")
+        let url = try RequestURL.make(UnsafeRawBufferPointer(rebasing: isForServer ? bytes[..<0] : bytes[target]), host, scheme)
         if fields.nominates { try removeNominated(bytes, from: fieldsStart, in: &headers) }
+        if fields.cookies > 1 { Self.joinCookies(in: &headers) }
         if !peer.isEmpty {
             headers.writeStaticString("x-real-ip\n")
             headers.writeBytes(peer)
@@ -71,7 +76,8 @@ struct RequestHeadParser {
             if length > 0 { framing = .length(length) }
         }
         return RequestHead(
-            method: method, host: host.host, url: url, isOld: isOld, keepsAlive: !fields.closes && (!isOld || fields.keepsAlive),
+            method: method, host: host.host, url: url, isForServer: isForServer, isOld: isOld,
+            keepsAlive: !fields.closes && (!isOld || fields.keepsAlive),
             expectsContinue: expectsContinue && framing != .none, framing: framing)
     }
 
@@ -183,7 +189,10 @@ struct RequestHeadParser {
             fields.host = value
             return true
         case 6:
-            guard HTTPBytes.equal(name, "expect") else { return true }
+            guard HTTPBytes.equal(name, "expect") else {
+                if HTTPBytes.equal(name, "cookie") { fields.cookies += 1 }
+                return true
+            }
             // Two of them are one list, and no list is an expectation that is known here.
             fields.expectation = fields.expectation == nil ? value : 0..<0
             return false
@@ -205,6 +214,7 @@ struct RequestHeadParser {
                 }
             }
             return false
+        case 12: return !HTTPBytes.equal(name, "x-request-id") && keepsForwarded(name)
         case 14:
             guard HTTPBytes.equal(name, "content-length") else { return true }
             guard fields.contentLength == nil else { throw .bad("the request has two Content-Length fields") }
@@ -268,9 +278,27 @@ struct RequestHeadParser {
         guard nominated.isDisjoint(with: ["host", "content-length", "transfer-encoding"]) else {
             throw .bad("Connection names a field that is not this hop's")
         }
+        Self.filter(&headers) { name, _ in !nominated.contains(String(decoding: name, as: UTF8.self)) }
+    }
+
+    /// Makes one field of several Cookie fields, which a list with commas would not be (RFC 9113 8.2.3). Rare, too.
+    private static func joinCookies(in headers: inout ByteBuffer) {
+        var cookies: [ByteBufferView] = []
+        filter(&headers) { name, value in
+            guard name.elementsEqual("cookie".utf8) else { return true }
+            cookies.append(value)
+            return false
+        }
+        guard !cookies.isEmpty else { return }
+        headers.writeStaticString("cookie\n")
+        headers.writeBytes(cookies.joined(separator: "; ".utf8))
+        headers.writeInteger(HTTPBytes.lineFeed)
+    }
+
+    private static func filter(_ headers: inout ByteBuffer, keeping keeps: (_ name: ByteBufferView, _ value: ByteBufferView) -> Bool) {
         let flat = headers.readableBytesView.split(separator: HTTPBytes.lineFeed, omittingEmptySubsequences: false)
         var kept = ByteBuffer()
-        for index in stride(from: 0, to: flat.count - 1, by: 2) where !nominated.contains(String(decoding: flat[index], as: UTF8.self)) {
+        for index in stride(from: 0, to: flat.count - 1, by: 2) where keeps(flat[index], flat[index + 1]) {
             kept.writeBytes(flat[index])
             kept.writeInteger(HTTPBytes.lineFeed)
             kept.writeBytes(flat[index + 1])

@@ -10,9 +10,9 @@ enum URLScheme {
 
 /// The URL that a tenant sees.
 enum RequestURL {
-    /// The URL of a target in origin-form, or in absolute-form when it names the same host (RFC 9112 3.2).
+    /// The URL of a target in origin-form, in absolute-form when it names the same host (RFC 9112 3.2), or of an empty one.
     static func make(_ target: UnsafeRawBufferPointer, _ host: HostName, _ scheme: URLScheme) throws(RequestRefusal) -> String {
-        if target[0] == UInt8(ascii: "/") { return join(scheme, host.authority, target) }
+        if target.isEmpty || target[0] == UInt8(ascii: "/") { return join(scheme, host.authority, target) }
         let schemeEnd = scheme.prefix.utf8CodeUnitCount
         guard target.count > schemeEnd, HTTPBytes.equal(UnsafeRawBufferPointer(rebasing: target[..<schemeEnd]), scheme.prefix) else {
             throw .bad("the request target is neither a path nor a \(scheme.prefix) URL")

@@ -218,6 +218,18 @@ import Wire
         }
     }
 
+    /// Dispatchers begin to drain before the gateway does.
+    @Test func aClientThatIsToldOfTheDrainingIsSentAway() async throws {
+        try await TestGateway.run { request in
+            request.exchange.failed(.draining, message: "the server is shutting down", retryAfterSeconds: 5)
+        } _: { gateway in
+            let client = try gateway.connect()
+            try client.send(get)
+            let text = try client.receiveAll()
+            #expect(text.hasPrefix("HTTP/1.1 503 ") && text.contains("cloister-error: draining") && text.contains("connection: close"))
+        }
+    }
+
     @Test func whatIsStillThereAtTheDeadlineIsCut() async throws {
         try await TestGateway.run { _ in
         } _: { gateway in

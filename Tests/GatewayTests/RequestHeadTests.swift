@@ -70,7 +70,7 @@ import Wire
         "GET  / HTTP/1.1", "GET / HTTP/1.1 ", "GET /  HTTP/1.1", " GET / HTTP/1.1", "GET / HTTP/1.2", "GET / HTTP/2.0", "GET / http/1.1",
         "GET / HTTP/1.10", "GET /", "GET", "GET\t/ HTTP/1.1", "GET / a HTTP/1.1", "GET /\u{0} HTTP/1.1", "GET /a#b HTTP/1.1",
         "GET # HTTP/1.1",
-        "GET * HTTP/1.1", "OPTIONS * HTTP/1.1", "CONNECT a:80 HTTP/1.1", "TRACE / HTTP/1.1", "G(T / HTTP/1.1", "GET a HTTP/1.1",
+        "GET * HTTP/1.1", "OPTIONS ** HTTP/1.1", "CONNECT a:80 HTTP/1.1", "TRACE / HTTP/1.1", "G(T / HTTP/1.1", "GET a HTTP/1.1",
         "GET ?a HTTP/1.1", "GET https://a/ HTTP/1.1", "GET ftp://a/ HTTP/1.1", "GET http:///x HTTP/1.1", "GET http://b/ HTTP/1.1",
         "GET http://a:81/ HTTP/1.1", "GET http://u@a/ HTTP/1.1", "GET http://a\\b/ HTTP/1.1", "GET /\u{7F} HTTP/1.1",
         "ABCDEFGHIJKLMNOPQRSTUVWXYZ / HTTP/1.1",
@@ -104,10 +104,21 @@ import Wire
             """
             POST / HTTP/1.1\r\nHost: a\r\nConnection: close, X-Hop\r\nX-Hop: 1\r\nKeep-Alive: 5\r\nProxy-Connection: x\r\nTE: trailers\r\n\
             Trailer: x\r\nTransfer-Encoding: Chunked\r\nUpgrade: h2c\r\nProxy-Authorization: x\r\nX-Real-IP: 1.2.3.4\r\nX-Forwarded-For: x\r\n\
-            X-Forwarded-Host: x\r\nX-Forwarded-Proto: x\r\nX-Forwarded-Anything: x\r\nForwarded: for=x\r\nExpect: 100-Continue\r\nX-Forward: kept\r\n\r\n
+            X-Forwarded-Host: x\r\nX-Forwarded-Proto: x\r\nX-Forwarded-Anything: x\r\nForwarded: for=x\r\nExpect: 100-Continue\r\nX-Forward: kept\r\n\
+            X-Request-Id: false\r\n\r\n
             """)
         #expect(headers == "host\na\nx-forward\nkept\nx-real-ip\n192.0.2.1\n")
         #expect(head.framing == .chunked && head.expectsContinue && !head.keepsAlive)
+    }
+
+    @Test(arguments: [
+        ("Cookie: a=1\r\nX: y\r\nCookie: b=\u{E9}\r\ncookie: c=3", "host\na\nx\ny\ncookie\na=1; b=\u{E9}; c=3\nx-real-ip\n192.0.2.1\n"),
+        ("Cookie: a=1; b=2\r\nX: y", "host\na\ncookie\na=1; b=2\nx\ny\nx-real-ip\n192.0.2.1\n"),
+        ("Cookie: a=1\r\nCookie: b=2\r\nConnection: cookie", "host\na\nx-real-ip\n192.0.2.1\n"),
+        ("Accept: a\r\nAccept: b", "host\na\naccept\na\naccept\nb\nx-real-ip\n192.0.2.1\n"),
+    ])
+    func cookiesAreOneField(_ fields: String, _ headers: String) throws {
+        #expect(try parse("GET / HTTP/1.1\r\nHost: a\r\n\(fields)\r\n\r\n").1 == headers)
     }
 
     @Test func aTrustedProxysWordIsPassedOn() throws {

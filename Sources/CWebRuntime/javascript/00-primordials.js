@@ -126,14 +126,11 @@
   // Global definitions: not enumerable, writable, configurable.
   internal.expose = (name, value) => {
     Reflect.defineProperty(globalThis, name, { __proto__: null, value, writable: true, enumerable: false, configurable: true });
-    notePlatformClass(name, value);
   };
 
   // The name of the runtime's class that an object is of, as its prototypes say; undefined for the tenant's own.
   const platformPrototypes = new primordials.SafeMap();
-  const notePlatformClass = (name, value) => {
-    if (typeof value === 'function' && typeof value.prototype === 'object') platformPrototypes.set(value.prototype, name);
-  };
+  internal.notePlatformClass = (prototype, name) => { platformPrototypes.set(prototype, name); };
   const { getPrototypeOf } = Reflect;
   internal.platformClass = (object) => {
     for (let prototype = getPrototypeOf(object); prototype !== null; prototype = getPrototypeOf(prototype)) {
@@ -157,7 +154,6 @@
         __proto__: null,
         get() {
           loaded ??= load(source);
-          notePlatformClass(name, loaded[name]);
           replace(name, loaded[name]);
           return loaded[name];
         },

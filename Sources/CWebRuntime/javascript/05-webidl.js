@@ -175,6 +175,7 @@
     ObjectDefineProperty(constructor.prototype, SymbolToStringTag, {
       __proto__: null, value: name, writable: false, enumerable: false, configurable: true,
     });
+    internal.notePlatformClass(constructor.prototype, name);
     return constructor;
   };
 
@@ -210,6 +211,7 @@
     ObjectDefineProperty(iteratorPrototype, SymbolToStringTag, {
       __proto__: null, value: name + ' Iterator', writable: false, enumerable: false, configurable: true,
     });
+    internal.notePlatformClass(iteratorPrototype, name + ' Iterator');
     const methods = {
       keys() { pairsOf(this); return new PairIterator(this, 0); },
       values() { pairsOf(this); return new PairIterator(this, 1); },

@@ -237,53 +237,62 @@
   }
   const SLASH = 0x2F, QUESTION = 0x3F, COLON = 0x3A, DOT = 0x2E, PERCENT = 0x25;
 
-  // A record, or null: not plain, which says nothing about whether it is a URL.
-  const parsePlain = (input) => {
+  // Whether a URL is plain, and if so where its parts are. These are kept: who reads `request.url` parses it next.
+  let plainText;
+  let hostStart = 0, hostEnd = 0, pathStart = 0, pathEnd = 0;
+  const isPlain = (input) => {
+    if (input === plainText) return true;
     const count = input.length;
-    const scheme = StringPrototypeStartsWith(input, 'http://') ? 'http' : StringPrototypeStartsWith(input, 'https://') ? 'https' : null;
-    if (scheme === null) return null;
-    const hostStart = scheme.length + 3;
-    let index = hostStart;
-    let lastLabel = hostStart;
+    const start = StringPrototypeStartsWith(input, 'http://') ? 7 : StringPrototypeStartsWith(input, 'https://') ? 8 : 0;
+    if (start === 0) return false;
+    let index = start;
+    let lastLabel = start;
     let code = -1;
     for (; index < count; index++) {
       code = StringPrototypeCharCodeAt(input, index);
       if (code === SLASH || code === QUESTION || code === COLON) break;
-      if (code > 0x7E || (plainKinds[code] & IN_HOST) === 0) return null;
+      if (code > 0x7E || (plainKinds[code] & IN_HOST) === 0) return false;
       if (code === DOT) lastLabel = index + 1;
     }
-    const hostEnd = index;
-    if (lastLabel === hostEnd) return null;
+    const hostStop = index;
+    if (lastLabel === hostStop) return false;
     const labelCode = StringPrototypeCharCodeAt(input, lastLabel);
-    if (labelCode < 0x61 || labelCode > 0x7A) return null;
-    const record = makeRecord(scheme);
-    record.host = StringPrototypeSlice(input, hostStart, hostEnd);
-    if (StringPrototypeIncludes(record.host, 'xn--')) return null;
+    if (labelCode < 0x61 || labelCode > 0x7A || StringPrototypeIncludes(input, 'xn--')) return false;
     if (index < count && code === COLON) {
-      const portStart = ++index;
-      while (index < count && index - portStart <= 5) {
+      for (index++; index < count; index++) {
         code = StringPrototypeCharCodeAt(input, index);
         if (code < 0x30 || code > 0x39) break;
-        index++;
       }
-      if (index < count && code !== SLASH && code !== QUESTION) return null;
-      if (!parsePort(record, StringPrototypeSlice(input, portStart, index))) return null;
+      if (index < count && code !== SLASH && code !== QUESTION) return false;
     }
-    const pathStart = index;
+    const pathBegin = index;
     for (let before = 0; index < count; index++) {
       code = StringPrototypeCharCodeAt(input, index);
       if (code === QUESTION) break;
-      if (code > 0x7E || (plainKinds[code] & IN_PATH) === 0 || (before === SLASH && (code === DOT || code === PERCENT))) return null;
+      if (code > 0x7E || (plainKinds[code] & IN_PATH) === 0 || (before === SLASH && (code === DOT || code === PERCENT))) return false;
       before = code;
     }
-    record.path = index === pathStart ? '/' : StringPrototypeSlice(input, pathStart, index);
-    if (index === count) return record;
-    const queryStart = ++index;
-    for (; index < count; index++) {
+    const pathStop = index;
+    for (index++; index < count; index++) {
       code = StringPrototypeCharCodeAt(input, index);
-      if (code !== QUESTION && (code > 0x7E || (plainKinds[code] & IN_QUERY) === 0)) return null;
+      if (code !== QUESTION && (code > 0x7E || (plainKinds[code] & IN_QUERY) === 0)) return false;
     }
-    record.query = StringPrototypeSlice(input, queryStart, count);
+    plainText = input;
+    hostStart = start;
+    hostEnd = hostStop;
+    pathStart = pathBegin;
+    pathEnd = pathStop;
+    return true;
+  };
+
+  // A record, or null: not plain, which says nothing about whether it is a URL.
+  const parsePlain = (input) => {
+    if (!isPlain(input)) return null;
+    const record = makeRecord(hostStart === 7 ? 'http' : 'https');
+    record.host = StringPrototypeSlice(input, hostStart, hostEnd);
+    if (pathStart > hostEnd && !parsePort(record, StringPrototypeSlice(input, hostEnd + 1, pathStart))) return null;
+    record.path = pathStart === pathEnd ? '/' : StringPrototypeSlice(input, pathStart, pathEnd);
+    if (pathEnd < input.length) record.query = StringPrototypeSlice(input, pathEnd + 1);
     return record;
   };
 
@@ -359,8 +368,20 @@
     return text;
   };
 
+  // The serialization of a URL as the gateway makes it: scheme and host in lower case, a port only where it is not the scheme's own, a path.
+  // Most are serialized already.
+  const serialized = (url) => {
+    if (isPlain(url)) return url;
+    const record = parseURL(url, null);
+    if (record !== null) return serializeURL(record, false);
+    // The gateway takes hosts that are none to the URL standard, such as faulty Punycode: they stay, but not what follows them.
+    const slash = StringPrototypeIndexOf(url, '/', StringPrototypeIndexOf(url, '/') + 2);
+    const { path, query } = parseURL('http://host' + StringPrototypeSlice(url, slash), null);
+    return StringPrototypeSlice(url, 0, slash) + path + (query === null ? '' : '?' + query);
+  };
+
   internal.primordials.ObjectAssign(internal.url, {
     __proto__: null,
-    authorityEnd, defaultPorts, isSpecial, parsePathStart, parsePort, parseURL, portColon, serializeURL,
+    authorityEnd, defaultPorts, isSpecial, parsePathStart, parsePort, parseURL, portColon, serialized, serializeURL,
   });
 })

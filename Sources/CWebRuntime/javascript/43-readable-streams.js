@@ -240,6 +240,7 @@
 
   const iterators = new internal.primordials.SafeWeakMap();
   const iteratorPrototype = ObjectCreate(AsyncIteratorPrototype);
+  internal.notePlatformClass(iteratorPrototype, 'ReadableStream AsyncIterator');
   const inOrder = (iterator, step) => {
     const state = isObject(iterator) ? iterators.get(iterator) : undefined;
     if (state === undefined) return PromiseReject(illegalInvocation());

@@ -6,7 +6,7 @@
   const { configure, converters, dictionary, enumeration, isObject, requireArguments } = internal.webidl;
   const { HeaderList, isToken, listFrom, makeHeaders } = internal.headers;
   const { cloneBody, defineBody, extract, hasBody, isUnusable } = internal.body;
-  const { parseURL, serializeURL } = internal.url;
+  const { parseURL, serialized, serializeURL } = internal.url;
 
   // What a request that says nothing about them has.
   const defaults = {
@@ -18,7 +18,9 @@
   class RequestState {
     constructor(method, url, text, list) {
       this.method = method;
+      // From outside it is what the client asked for, until somebody looks at it.
       this.url = url;
+      this.isSerialized = list !== undefined;
       // The headers: as text while they are only that, then a list, then also the object.
       this.text = text;
       this.list = list;
@@ -41,6 +43,13 @@
   ObjectSetPrototypeOf(RequestState.prototype, null);
 
   const listOfState = (state) => (state.list ??= new HeaderList(state.text, undefined));
+  const urlOfState = (state) => {
+    if (!state.isSerialized) {
+      state.url = serialized(state.url);
+      state.isSerialized = true;
+    }
+    return state.url;
+  };
 
   let makeRequest, stateOf;
   const signalOf = (state) => {
@@ -113,7 +122,7 @@
     if (window !== undefined && window !== null) throw new TypeError('Request: options.window can only be null');
     if (settings.mode === 'navigate') throw new TypeError("Request: the mode 'navigate' cannot be asked for");
     if (referrer !== undefined) settings.referrer = referrerOf(referrer);
-    const url = other === undefined ? urlOf(input) : other.url;
+    const url = other === undefined ? urlOf(input) : urlOfState(other);
     if (settings.cache === 'only-if-cached' && settings.mode !== 'same-origin') {
       throw new TypeError("Request: the cache 'only-if-cached' needs the mode 'same-origin'");
     }
@@ -175,7 +184,7 @@
     }
 
     get method() { return this.#state.method; }
-    get url() { return this.#state.url; }
+    get url() { return urlOfState(this.#state); }
     get headers() {
       const state = this.#state;
       return (state.headers ??= makeHeaders(listOfState(state), state.isImmutable));
@@ -200,9 +209,8 @@
 
     clone() {
       const state = this.#state;
-      const copy = new RequestState(state.method, state.url, undefined, undefined);
+      const copy = new RequestState(state.method, urlOfState(state), undefined, listOfState(state).copy());
       if (hasBody(state)) cloneBody(state, copy, 'Request.clone');
-      copy.list = listOfState(state).copy();
       copy.isImmutable = state.isImmutable;
       copy.settings = state.settings;
       copy.follows = this;
@@ -220,7 +228,7 @@
   internal.registerInspector((value) => {
     const state = stateOf(value);
     if (state === undefined) return undefined;
-    return ['Request', { __proto__: null, method: state.method, url: state.url, headers: value.headers }];
+    return ['Request', { __proto__: null, method: state.method, url: urlOfState(state), headers: value.headers }];
   });
 
   internal.RequestState = RequestState;

@@ -23,7 +23,7 @@
     const limit = limits();
     if (exchange.subrequestCount >= limit) throw refusal(Error, 'subrequest_limit', `a request may make ${limit} subrequests at most`);
     exchange.subrequestCount++;
-    throw refusal(TypeError, 'outbound_denied', `the tenant's policy does not allow ${request.method} ${request.url}`);
+    throw refusal(TypeError, 'outbound_denied', `this version offers no outgoing requests: ${request.method} ${request.url}`);
   };
 
   const functions = {

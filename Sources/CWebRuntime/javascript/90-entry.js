@@ -2,8 +2,8 @@
   'use strict';
   // The life of a request: the handler is called, its Response sent, and when nothing is left to do for it, it is over.
   const {
-    Error, FunctionPrototypeCall, ObjectGetPrototypeOf, ObjectSetPrototypeOf, SafeMap, TypeError, TypedArrayPrototypeGetByteLength,
-    TypedArrayPrototypeGetSymbolToStringTag, Uint8Array,
+    Error, FunctionPrototypeCall, ObjectGetPrototypeOf, ObjectSetPrototypeOf, RegExpPrototypeExec, SafeMap, TypeError,
+    TypedArrayPrototypeGetByteLength, TypedArrayPrototypeGetSymbolToStringTag, Uint8Array,
   } = internal.primordials;
   const { configure, illegalConstructor, isObject, requireArguments } = internal.webidl;
   const { DOMException, IncomingBody, RequestState, describeKind, entry, environment, makeRequest } = internal;
@@ -178,7 +178,7 @@
     } else if (response.stream !== null) {
       exchange.phase = SENDING;
       respond(rid, status, headers, undefined, PIECES_FOLLOW);
-      exchange.pump = new Pump(exchange, internal.streamStateOf(response.stream));
+      exchange.pump = new Pump(exchange, internal.streamStateOf(response.stream), statedLength(response));
       exchange.pump.run();
       return;
     } else {
@@ -194,13 +194,22 @@
     }
   };
 
+  // The content-length that the gateway will hold the body to; Infinity: none.
+  const oneNumber = /^[0-9]{1,18}$/;
+  const statedLength = ({ list }) => {
+    const text = list === undefined ? null : list.get('content-length');
+    return text !== null && RegExpPrototypeExec(oneNumber, text) !== null ? +text : Infinity;
+  };
+
   // Sends what a stream gives, a piece at a time, and waits while the window is full. It is a read request of its reader.
   class Pump {
-    constructor(exchange, stream) {
+    constructor(exchange, stream, length) {
       const streams = internal.source('readable-states');
       this.exchange = exchange;
       this.streams = streams;
       this.reader = streams.acquireReader(stream);
+      this.length = length;
+      this.sent = 0;
       this.isBlocked = false;
       this.isReading = false;
       this.goesOn = false;
@@ -220,12 +229,14 @@
       const { exchange } = this;
       if (exchange.pump !== this) return;
       if (TypedArrayPrototypeGetSymbolToStringTag(bytes) !== 'Uint8Array') {
-        const error = new TypeError(`a piece of the response's body is ${describeKind(bytes)} instead of a Uint8Array`);
-        this.cancel(error);
-        this.end(error);
+        this.refuse(`a piece of the response's body is ${describeKind(bytes)} instead of a Uint8Array`);
         return;
       }
-      if (TypedArrayPrototypeGetByteLength(bytes) > 0 && !bodyWrite(exchange.rid, bytes)) {
+      const count = TypedArrayPrototypeGetByteLength(bytes);
+      this.sent += count;
+      if (this.sent > this.length) {
+        this.refuse(`the response's body is longer than its content-length of ${this.length} bytes`);
+      } else if (count > 0 && !bodyWrite(exchange.rid, bytes)) {
         this.isBlocked = true;
         const { incoming } = exchange.request;
         if (incoming !== null) incoming.dropUnlessTouched();
@@ -236,7 +247,17 @@
       }
     }
 
-    close() { if (this.exchange.pump === this) this.end(undefined); }
+    refuse(message) {
+      const error = new TypeError(message);
+      this.cancel(error);
+      this.end(error);
+    }
+
+    close() {
+      if (this.exchange.pump !== this) return;
+      const isWhole = this.length === Infinity || this.sent === this.length;
+      this.end(isWhole ? undefined : new TypeError(`the response's body has ${this.sent} bytes, but its content-length is ${this.length}`));
+    }
     error(error) { if (this.exchange.pump === this) this.end(error ?? new Error(`the stream failed with ${error}`)); }
 
     end(error) {

@@ -23,6 +23,19 @@ test('an object of the runtime is not taken for a plain one', () => {
   for (const value of [new URL('http://a/'), new Headers(), new Mine(), new Response('x'), new AbortController(), new ReadableStream(), new Blob(['x'])]) {
     assertThrows(() => structuredClone(value), 'DataCloneError');
   }
+  // Of classes whose names nobody has used.
+  const { readable, writable } = new TransformStream();
+  const controllers = [];
+  new ReadableStream({ start(controller) { controllers.push(controller); } });
+  new ReadableStream({ type: 'bytes', start(controller) { controllers.push(controller); } });
+  new WritableStream({ start(controller) { controllers.push(controller); } });
+  new TransformStream({ start(controller) { controllers.push(controller); } });
+  const unnamed = [
+    crypto, crypto.subtle, readable.getReader(), writable.getWriter(), new Response('x').body.getReader({ mode: 'byob' }), ...controllers,
+    new ReadableStream().values(), new Headers({ a: '1' }).entries(), new URLSearchParams('a=1').keys(), new TextDecoder(), performance,
+    navigator,
+  ];
+  for (const value of unnamed) assertThrows(() => structuredClone(value), 'DataCloneError', /a .* cannot be cloned/);
   assertEquals(structuredClone(new DOMException('m', 'AbortError')).name, 'AbortError');
   assertEquals(structuredClone(Object.create(null, { a: { value: 1, enumerable: true } })).a, 1);
 });
