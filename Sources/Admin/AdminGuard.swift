@@ -1,6 +1,7 @@
 import Glibc
 import HTTPTypes
 import Hummingbird
+import Policy
 import Telemetry
 
 /// Says who may ask what. Probes and metrics are open to whoever reaches the address; everything below `/v1/` is for those that show the token

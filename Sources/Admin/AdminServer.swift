@@ -3,13 +3,14 @@ import HTTPTypes
 import Hummingbird
 import Logging
 import NIOCore
+import Policy
 import ServiceLifecycle
 import Supervisor
 import Telemetry
 
 /// The admin API: probes, metrics, what runs, and reload and drain. On threads of its own; it asks the supervisor through `SupervisorControl`.
 ///
-///     GET  /healthz            the process answers
+///     GET  /healthz            the process answers (HEAD where GET is)
 ///     GET  /readyz             200 or 503, with reasons and warnings
 ///     GET  /metrics            Prometheus
 ///     GET  /v1/tenants, /v1/tenants/NAME, /v1/cells, /v1/isolates, /v1/budget
@@ -72,7 +73,7 @@ public struct AdminServer: Service {
     }
 
     func router() -> Router<AdminContext> {
-        let router = Router(context: AdminContext.self)
+        let router = Router(context: AdminContext.self, options: .autoGenerateHeadEndpoints)
         var checksHost = false
         if case .tcp = address { checksHost = true }
         let refusals = metrics.counter("cloister_admin_refusals_total", help: "Admin requests that were refused.", labels: ["reason"])

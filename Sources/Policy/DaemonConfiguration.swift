@@ -7,8 +7,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
     /// PEM files of the certificate chain and its key; both where `listenTLS` is.
     public var certificateFile: String?
     public var keyFile: String?
-    /// The admin API: `HOST:PORT` on loopback, or `unix:PATH`.
-    public var admin = "127.0.0.1:9090"
+    public var admin = AdminAddress.tcp(host: "127.0.0.1", port: 9_090)
     /// Folder of tenants' policy files.
     public var policies = "policies"
     /// Folder for the host key and snapshots; nil: as the daemon decides.

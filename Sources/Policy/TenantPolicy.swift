@@ -42,6 +42,11 @@ public struct TenantPolicy: Sendable, Equatable {
     }
 }
 
+extension TenantPolicy {
+    /// The host that reaches a tenant whatever its policy says, and no other tenant.
+    public static func ownHost(of tenant: String) -> String { "\(tenant).localhost" }
+}
+
 /// Tenants that may share a cell.
 public enum Cordon: String, Sendable, CaseIterable {
     case trusted, standard, hostile

@@ -19,6 +19,9 @@ public enum BundleReader {
         "woff2": .bytes, "gz": .bytes,
     ]
 
+    /// nil: no part of a bundle.
+    static func kind(of path: String) -> ModuleKind? { kinds[(path as NSString).pathExtension.lowercased()] }
+
     /// The modules, main first. Files with other extensions, hidden ones and what a link outside the folder names are not part of it.
     public static func read(main: String) throws(Failure) -> [BundleModule] {
         let mainURL = URL(fileURLWithPath: main).standardizedFileURL
@@ -53,7 +56,7 @@ public enum BundleReader {
                 guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { continue }
                 if isFolder.boolValue {
                     folders.append((url, prefix + name + "/", depth + 1))
-                } else if let kind = kinds[url.pathExtension.lowercased()], prefix + name != modules[0].name {
+                } else if let kind = kind(of: name), prefix + name != modules[0].name {
                     try add(url, prefix + name, kind)
                 }
             }

@@ -26,7 +26,9 @@ public enum DaemonConfigurationFile {
             }
             if let (value, node) = root.string("admin") {
                 if isAddress(value) || value.hasPrefix("unix:/") {
-                    configuration.admin = value
+                    do throws(AdminAddressError) { configuration.admin = try AdminAddress(parsing: value) } catch {
+                        file.fail(node, "'admin': \(error.problem)")
+                    }
                 } else {
                     file.fail(node, "'admin' must be HOST:PORT or unix:/PATH")
                 }

@@ -12,6 +12,10 @@ public struct LoadedTenant: Sendable {
 }
 
 /// A folder with one policy file a tenant.
+///
+/// A tenant's name and a host belong to one file each: to the one that has it in force, as long as that is there and does not give it up. A name
+/// that no file has in force belongs to the file `NAME.yaml`, if that asks for it. Of several other files that ask for the same, none gets it, so
+/// that no file takes what was another's by coming first. Who goes without a host is served all the same; who goes without its name is not.
 public enum PolicyDirectory {
     public static let filesLimit = 100_000
 
@@ -21,76 +25,128 @@ public enum PolicyDirectory {
         public var errors: [PolicyError] = []
         /// False when the folder itself could not be read: nothing is known of its tenants then.
         public var isComplete = true
-        /// The name of a tenant for each file with errors, as far as the file tells; else the file's name without its extension.
+        /// Whose errors those of a file are: the tenant that the file has in force or, as far as it can be told, asks for. The file's own name
+        /// (no tenant's, for it has an extension) where that is another file's.
         public var tenantOfFile: [String: String] = [:]
+        /// What each file has in force from now on, for the next reading.
+        public var holdings: [String: Holding] = [:]
     }
 
-    /// Reads all `*.yaml` and `*.yml` in `folder`. A file with errors takes none of the others with it; of two that claim the same name or
-    /// host, the first in the order of file names keeps it.
-    /// - Parameter known: the tenant of each file as it was read before, for files that cannot even tell their tenant's name any more.
-    public static func load(_ folder: String, known: [String: String] = [:]) -> Contents {
-        var contents = Contents()
+    /// What a file has in force.
+    public struct Holding: Sendable, Equatable {
+        public var tenant: String
+        public var hosts: [String]
+    }
+
+    /// Reads all `*.yaml` and `*.yml` in `folder`. A file with errors takes none of the others with it.
+    /// - Parameter inForce: what each file has in force from the readings before; at a start nothing.
+    public static func load(_ folder: String, inForce: [String: Holding] = [:]) -> Contents {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-            contents.errors.append(PolicyError(file: folder, "the folder of policies cannot be read"))
-            contents.isComplete = false
-            return contents
+            return unread(PolicyError(file: folder, "the folder of policies cannot be read"), inForce)
         }
         let files = names.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.filter { !$0.hasPrefix(".") }.sorted()
         guard files.count <= filesLimit else {
-            contents.errors.append(PolicyError(file: folder, "\(files.count) policies; at most \(filesLimit) are read"))
-            contents.isComplete = false
-            return contents
+            return unread(PolicyError(file: folder, "\(files.count) policies; at most \(filesLimit) are read"), inForce)
         }
-        var owners = Owners()
-        for name in files { read((folder as NSString).appendingPathComponent(name), into: &contents, &owners, known) }
+        let readings = files.map { Reading((folder as NSString).appendingPathComponent($0), inForce) }
+        let claims = settleNames(readings)
+        settleHosts(readings)
+        var contents = Contents()
+        for reading in readings {
+            contents.holdings[reading.path] = reading.holding
+            if let tenant = reading.tenant { contents.tenants.append(tenant) }
+            guard !reading.file.errors.isEmpty else { continue }
+            contents.errors += reading.file.errors
+            contents.tenantOfFile[reading.path] =
+                reading.holding?.tenant ?? claims.free(reading.name, to: reading.path) ?? reading.fileName
+        }
         return contents
     }
 
-    private struct Owners {
-        var names: [String: String] = [:]
-        var hosts: [String: String] = [:]
+    private static func unread(_ error: PolicyError, _ inForce: [String: Holding]) -> Contents {
+        Contents(errors: [error], isComplete: false, holdings: inForce)
     }
 
-    private static func read(_ path: String, into contents: inout Contents, _ owners: inout Owners, _ known: [String: String]) {
-        let file = YAMLFile(path: path)
-        let stem = ((path as NSString).lastPathComponent as NSString).deletingPathExtension
-        guard let decoded = TenantPolicyDecoder.decode(file) else {
-            contents.errors += file.errors
-            contents.tenantOfFile[path] = declaredName(path) ?? known[path] ?? stem
-            return
+    /// Refuses the tenants whose name is not theirs.
+    private static func settleNames(_ readings: [Reading]) -> Claims {
+        var claims = Claims()
+        for reading in readings {
+            if let name = reading.inForce?.tenant { claims.keep(name, reading.path) }
+            if let name = reading.tenant?.policy.tenant { claims.ask(name, reading.path) }
         }
-        let policy = decoded.policy
-        if let other = owners.names[policy.tenant] {
-            file.fail(decoded.tenantNode, "the tenant '\(policy.tenant)' is already defined in \(other)")
+        for reading in readings {
+            guard let name = reading.name, reading.fileName == "\(name).yaml", claims.keeper(of: name) == nil else { continue }
+            claims.keep(name, reading.path)
         }
-        // NAME.localhost reaches the tenant NAME, whether its policy says so or not.
-        let ownHost = "\(policy.tenant).localhost"
-        let hosts = policy.hosts.contains(ownHost) ? policy.hosts : policy.hosts + [ownHost]
-        for host in hosts {
-            if let other = owners.hosts[host], other != owners.names[policy.tenant] || host != ownHost {
-                file.fail(decoded.hostNodes[host] ?? decoded.tenantNode, "the host '\(host)' already belongs to \(other)")
+        for reading in readings {
+            guard let policy = reading.tenant?.policy else { continue }
+            guard let why = claims.refusal(policy.tenant, reading.path) else {
+                claims.keep(policy.tenant, reading.path)
+                continue
             }
+            reading.file.fail(reading.decoded?.tenantNode, "the tenant '\(policy.tenant)' \(why)")
+            reading.tenant = nil
         }
-        var modules: [BundleModule] = []
-        do throws(BundleReader.Failure) { modules = try BundleReader.read(main: policy.main) } catch {
+        return claims
+    }
+
+    /// Takes hosts from the tenants that they do not belong to.
+    private static func settleHosts(_ readings: [Reading]) {
+        var claims = Claims()
+        for reading in readings {
+            let asked = reading.tenant?.policy.hosts
+            // What does not load leaves the old policy in force.
+            for host in reading.inForce?.hosts ?? [] where asked?.contains(host) ?? true { claims.keep(host, reading.path) }
+            for host in asked ?? [] { claims.ask(host, reading.path) }
+        }
+        for reading in readings {
+            guard let policy = reading.tenant?.policy else { continue }
+            let hosts = policy.hosts.filter { host in
+                guard let why = claims.refusal(host, reading.path) else { return true }
+                reading.file.fail(reading.decoded?.hostNodes[host], "the host '\(host)' \(why)")
+                return false
+            }
+            reading.tenant?.policy.hosts = hosts.isEmpty ? [TenantPolicy.ownHost(of: policy.tenant)] : hosts
+        }
+    }
+}
+
+/// A policy file as it was read by itself.
+private final class Reading {
+    let path: String
+    let inForce: PolicyDirectory.Holding?
+    let file: YAMLFile
+    let decoded: TenantPolicyDecoder.Decoded?
+    /// nil: with errors that keep it from being served.
+    var tenant: LoadedTenant?
+    /// Of the tenant, as far as the file tells.
+    let name: String?
+
+    init(_ path: String, _ inForce: [String: PolicyDirectory.Holding]) {
+        self.path = path
+        self.inForce = inForce[path]
+        file = YAMLFile(path: path)
+        decoded = TenantPolicyDecoder.decode(file)
+        name = decoded?.policy.tenant ?? Self.declaredName(path)
+        guard let decoded else { return }
+        let policy = decoded.policy
+        do throws(BundleReader.Failure) {
+            tenant = LoadedTenant(
+                file: path, policy: policy, modules: try BundleReader.read(main: policy.main),
+                vars: policy.vars.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
+                secrets: policy.secrets.sorted { $0.key < $1.key }.compactMap { name, source in
+                    SecretReader.read(source).map { (name, $0) }
+                })
+        } catch {
             file.fail(decoded.mainNode, "the bundle cannot be read: \(error)")
         }
-        var secrets: [(name: String, value: String)] = []
-        for (name, source) in policy.secrets.sorted(by: { $0.key < $1.key }) {
-            if let value = SecretReader.read(source) { secrets.append((name, value)) }
-        }
-        guard file.errors.isEmpty else {
-            contents.errors += file.errors
-            // A file that is wrong only beside another must not take that one's tenant down.
-            contents.tenantOfFile[path] = owners.names[policy.tenant] == nil ? policy.tenant : stem
-            return
-        }
-        owners.names[policy.tenant] = path
-        for host in hosts { owners.hosts[host] = path }
-        contents.tenants.append(
-            LoadedTenant(
-                file: path, policy: policy, modules: modules,
-                vars: policy.vars.sorted { $0.key < $1.key }.map { ($0.key, $0.value) }, secrets: secrets))
+    }
+
+    var fileName: String { (path as NSString).lastPathComponent }
+
+    /// What the file has in force once names and hosts are settled: what does not load leaves what it had.
+    var holding: PolicyDirectory.Holding? {
+        tenant.map { PolicyDirectory.Holding(tenant: $0.policy.tenant, hosts: $0.policy.hosts) } ?? inForce
     }
 
     /// The `tenant:` of a file that is otherwise wrong, so that on reload it is known whose policy stays in force.
@@ -102,4 +158,24 @@ public enum PolicyDirectory {
         }
         return nil
     }
+}
+
+/// What belongs to which file: tenants' names, or hosts.
+private struct Claims {
+    private var keepers: [String: String] = [:]
+    private var claimants: [String: [String]] = [:]
+
+    mutating func keep(_ what: String, _ path: String) { keepers[what] = path }
+    mutating func ask(_ what: String, _ path: String) { claimants[what, default: []].append(path) }
+
+    func keeper(of what: String) -> String? { keepers[what] }
+
+    /// Why `path` does not get it; nil: it does.
+    func refusal(_ what: String, _ path: String) -> String? {
+        if let keeper = keepers[what] { return keeper == path ? nil : "belongs to \(keeper)" }
+        return claimants[what]?.first { $0 != path }.map { "is claimed by \($0) too, so that neither gets it" }
+    }
+
+    /// `what`, unless it belongs to another file.
+    func free(_ what: String?, to path: String) -> String? { what.flatMap { keepers[$0] ?? path == path ? $0 : nil } }
 }

@@ -20,24 +20,21 @@ enum TenantPolicyDecoder {
     static func decode(_ file: YAMLFile) -> Decoded? {
         guard var root = file.mapping() else { return nil }
         let tenant = name(&root, file)
-        let hosts = hosts(&root, file)
+        let hosts = hosts(&root, file, of: tenant?.value)
         let main = main(&root, file)
         let cordon = root.choice("cordon", Cordon.self)
         let weight = root.integer("weight", in: 1...10_000)
         let limits = limits(&root, file)
         let vars = vars(&root, file)
-        let secrets = secrets(&root, file)
+        let secrets = secrets(&root, file, besides: vars)
         let outbound = outbound(&root, file)
         let jit = root.bool("jit")
         let eval = root.bool("eval")
         let snapshot = root.choice("snapshot", SnapshotMode.self)
         root.finish()
-        for name in Set(vars.keys).intersection(secrets.keys).sorted() {
-            file.fail(root.node, "'\(name)' is both a variable and a secret")
-        }
         guard let tenant, let main, file.errors.isEmpty else { return nil }
         let policy = TenantPolicy(
-            tenant: tenant.value, hosts: hosts.isEmpty ? ["\(tenant.value).localhost"] : hosts.map(\.host), main: main.path,
+            tenant: tenant.value, hosts: hosts.isEmpty ? [TenantPolicy.ownHost(of: tenant.value)] : hosts.map(\.host), main: main.path,
             cordon: cordon ?? .standard, weight: weight ?? 100, limits: limits, vars: vars, secrets: secrets,
             outboundAllow: outbound, jit: jit ?? true, eval: eval ?? false, snapshot: snapshot ?? .auto)
         return Decoded(
@@ -66,7 +63,7 @@ enum TenantPolicyDecoder {
         }
     }
 
-    private static func hosts(_ root: inout YAMLMapping, _ file: YAMLFile) -> [(host: String, node: Node)] {
+    private static func hosts(_ root: inout YAMLMapping, _ file: YAMLFile, of tenant: String?) -> [(host: String, node: Node)] {
         var hosts: [(host: String, node: Node)] = []
         for node in root.list("hosts", limit: hostsLimit) ?? [] {
             guard let text = root.scalar(node, "a host") else { continue }
@@ -79,9 +76,19 @@ enum TenantPolicyDecoder {
                 file.fail(node, "the host '\(host)' stands here twice")
                 continue
             }
+            if isOwnHost(host), let tenant, host != TenantPolicy.ownHost(of: tenant) {
+                file.fail(node, "'\(host)' is not this tenant's: NAME.localhost is the tenant NAME's")
+                continue
+            }
             hosts.append((host, node))
         }
         return hosts
+    }
+
+    /// Whether it could be a tenant's own host, or all of them (`*.localhost`).
+    private static func isOwnHost(_ host: String) -> Bool {
+        let labels = host.split(separator: ".")
+        return labels.count == 2 && labels[1] == "localhost"
     }
 
     private static func isHost(_ host: String) -> Bool {
@@ -108,6 +115,10 @@ enum TenantPolicyDecoder {
         }
         guard !isFolder.boolValue else {
             file.fail(node, "the main module is a folder: \(path)")
+            return nil
+        }
+        guard BundleReader.kind(of: path) == .javascript else {
+            file.fail(node, "the main module must be a .js or .mjs file: \(path)")
             return nil
         }
         return (path, node)
@@ -177,9 +188,12 @@ enum TenantPolicyDecoder {
         return vars
     }
 
-    private static func secrets(_ root: inout YAMLMapping, _ file: YAMLFile) -> [String: SecretSource] {
+    private static func secrets(
+        _ root: inout YAMLMapping, _ file: YAMLFile, besides vars: [String: String]
+    ) -> [String: SecretSource] {
         var secrets: [String: SecretSource] = [:]
         for entry in entries("secrets", &root, file) {
+            if vars[entry.name] != nil { file.fail(entry.key, "'\(entry.name)' is both a variable and a secret") }
             guard case .mapping(let mapping) = entry.value else {
                 file.fail(entry.value, "a secret is { file: PATH } or { env: NAME }, so that it does not stand in the policy")
                 continue

@@ -41,7 +41,7 @@ final class YAMLFile {
             }
             return YAMLMapping(mapping, node: root, file: self)
         } catch {
-            errors.append(located(error))
+            errors.append(located(error, text))
             return nil
         }
     }
@@ -80,14 +80,13 @@ final class YAMLFile {
         }
     }
 
-    private func located(_ error: any Error) -> PolicyError {
+    private func located(_ error: any Error, _ text: String) -> PolicyError {
         switch error as? YamlError {
         case .scanner(_, let problem, let mark, _), .parser(_, let problem, let mark, _), .composer(_, let problem, let mark, _):
             return PolicyError(file: path, line: mark.line, column: mark.column, "not YAML: \(problem)")
         case .duplicatedKeysInMapping(let keys, let context):
-            return PolicyError(
-                file: path, line: context.mark.line, column: context.mark.column,
-                "duplicate key: \(keys.joined(separator: ", "))")
+            let place = Self.second(of: context.mark, in: text) ?? (context.mark.line, context.mark.column)
+            return PolicyError(file: path, line: place.line, column: place.column, "duplicate key: \(keys.joined(separator: ", "))")
         case .reader(let problem, let offset, let value, let text):
             let place = Self.place(of: offset ?? 0, in: text)
             return PolicyError(
@@ -95,6 +94,35 @@ final class YAMLFile {
                 "not YAML: \(problem) (U+\(String(value, radix: 16, uppercase: true)))")
         default: return PolicyError(file: path, "not YAML: \(error)")
         }
+    }
+
+    /// Of two keys that are alike the parser tells the first, and the second is wrong. With a tag before it the first is another key, so that the
+    /// rest can be read; without aliases, as in `mapping`.
+    private static func second(of first: Mark, in text: String) -> (line: Int, column: Int)? {
+        let text = text.replacing("*", with: "+")
+        var line = text.startIndex
+        for _ in 0..<max(0, first.line - 1) {
+            guard let end = text[line...].firstIndex(where: \.isNewline) else { return nil }
+            line = text.index(after: end)
+        }
+        let scalars = text.unicodeScalars
+        guard let place = scalars.index(line, offsetBy: first.column - 1, limitedBy: scalars.endIndex) else { return nil }
+        let tag = "!first "
+        guard let root = try? parser(text[..<place] + tag + text[place...]).nextRoot(), let second = key(like: first, in: root) else {
+            return nil
+        }
+        return (second.line, second.line == first.line ? second.column - tag.count : second.column)
+    }
+
+    /// The place of the next key that is spelled as the one at `first`.
+    private static func key(like first: Mark, in node: Node) -> Mark? {
+        if case .sequence(let sequence) = node { return sequence.lazy.compactMap { key(like: first, in: $0) }.first }
+        guard case .mapping(let mapping) = node else { return nil }
+        let keys = mapping.map(\.key)
+        guard let index = keys.firstIndex(where: { $0.mark?.line == first.line && $0.mark?.column == first.column }) else {
+            return mapping.lazy.compactMap { key(like: first, in: $0.value) }.first
+        }
+        return keys[(index + 1)...].first { $0.scalar?.string == keys[index].scalar?.string }?.mark
     }
 
     /// Line and column, in code points as the parser counts them, of a character.

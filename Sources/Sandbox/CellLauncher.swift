@@ -24,7 +24,7 @@ public final class CellLauncher: Sendable {
     private let steadyFilter: Int32
     private let steadyJitlessFilter: Int32
     private let cgroups: CgroupPlacement
-    private let memoryLimitBytes: UInt64?
+    private let memoryLimitBytes: Mutex<UInt64?>
     /// Cells started so far: a cell and the one that takes its place have one name, but not one group.
     private let launchCount = Atomic<Int>(0)
 
@@ -45,8 +45,11 @@ public final class CellLauncher: Sendable {
         steadyFilter = try compile("steady")
         steadyJitlessFilter = try compile("steady-jitless")
         self.cgroups = cgroups
-        self.memoryLimitBytes = memoryLimitBytes
+        self.memoryLimitBytes = Mutex(memoryLimitBytes)
     }
+
+    /// What cells that are started from now on may hold; those that run have limits of their own (`CellProcess.setMemoryLimit`).
+    public func setMemoryLimit(_ bytes: UInt64) { memoryLimitBytes.withLock { $0 = bytes } }
 
     deinit { for filter in [earlyFilter, steadyFilter, steadyJitlessFilter] where filter >= 0 { close(filter) } }
 
@@ -72,7 +75,8 @@ public final class CellLauncher: Sendable {
             close(sockets[1])
             close(pipe[1])
         }
-        let group = cgroups.group(name: "\(name)-\(launchCount.add(1, ordering: .relaxed).newValue)", memoryLimitBytes: memoryLimitBytes)
+        let group = cgroups.group(
+            name: "\(name)-\(launchCount.add(1, ordering: .relaxed).newValue)", memoryLimitBytes: memoryLimitBytes.withLock { $0 })
         do throws(SandboxFailure) {
             let (pid, pidfd) = try spawn(
                 group, socket: sockets[1], diagnostics: pipe[1], jit: jit, nice: priority.nice, environment: environment)

@@ -49,6 +49,10 @@ public final class CellProcess: Sendable {
     /// no cgroup is writable. Blocks for milliseconds when the process changes its group.
     public func setCPUShare(_ share: Double?) { group.setCPUShare(share, of: pid) }
 
+    /// Has the kernel let the cell hold this much from now on.
+    /// - Returns: false when it holds more, and keeps the limit that it has.
+    public func setMemoryLimit(_ bytes: UInt64) -> Bool { group.setMemoryLimit(bytes) }
+
     /// Ends the process with SIGKILL; nothing happens when it has ended.
     public func kill() { _ = clinux_kill(pidfd) }
 

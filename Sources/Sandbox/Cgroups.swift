@@ -111,13 +111,13 @@ final class Cgroup: Sendable {
     private let share = Mutex((isGiven: false, isOver: false))
 
     /// What the cell may hold in all, whatever it does; nil: no more than its supervisor may.
-    private let memoryLimitBytes: UInt64?
+    private let memoryLimitBytes: Mutex<UInt64?>
 
     fileprivate init(
         paths: [String], version2Path: String?, cpuParent: String?, cpuFolder: String, cpuControl: CPUControl?, memoryLimitBytes: UInt64?
     ) {
         self.paths = paths
-        self.memoryLimitBytes = memoryLimitBytes
+        self.memoryLimitBytes = Mutex(memoryLimitBytes)
         self.version2Path = version2Path
         cpu = cpuParent.map { ("\($0)/\(cpuFolder)", $0) }
         self.cpuControl = cpuControl
@@ -142,16 +142,36 @@ final class Cgroup: Sendable {
         guard mkdir(path, 0o755) == 0 || errno == EEXIST else { return }
         // Files that a hierarchy does not have are not there to be written.
         _ = writeFile("\(path)/pids.max", Self.processesLimit)
-        guard let memoryLimitBytes else { return }
-        _ = writeFile("\(path)/memory.max", "\(memoryLimitBytes)")
+        guard let bytes = memoryLimitBytes.withLock({ $0 }) else { return }
         _ = writeFile("\(path)/memory.swap.max", "0")
-        _ = writeFile("\(path)/memory.limit_in_bytes", "\(memoryLimitBytes)")
+        for (limit, _) in Self.memoryFiles { _ = writeFile("\(path)/\(limit)", "\(bytes)") }
+    }
+
+    /// The limit and what is used of it, in version 2 and in version 1.
+    private static let memoryFiles = [
+        (limit: "memory.max", use: "memory.current"), (limit: "memory.limit_in_bytes", use: "memory.usage_in_bytes"),
+    ]
+
+    /// Changes the limit of what is in the group. It is not made smaller than what is used: the kernel would end the cell for that.
+    /// - Returns: false when more is used, and the limit is what it was.
+    func setMemoryLimit(_ bytes: UInt64) -> Bool {
+        memoryLimitBytes.withLock { known in
+            for path in paths {
+                for (limit, use) in Self.memoryFiles where access("\(path)/\(limit)", F_OK) == 0 {
+                    let used = UInt64(readFile("\(path)/\(use)").filter { !$0.isWhitespace }) ?? 0
+                    guard used < bytes else { return false }
+                    _ = writeFile("\(path)/\(limit)", "\(bytes)")
+                }
+            }
+            known = bytes
+            return true
+        }
     }
 
     /// Whether the limits are in force for `pid`, as the kernel has them.
     func measures(_ pid: pid_t) -> [SealMeasure] {
         let page = UInt64(getpagesize())
-        let memory = memoryLimitBytes.map { "\($0 / page * page)" }
+        let memory = memoryLimitBytes.withLock { $0 }.map { "\($0 / page * page)" }
         return [
             measure("cgroup limit of threads", pid, [("pids.max", Self.processesLimit)]),
             measure("cgroup limit of memory", pid, [("memory.max", memory), ("memory.limit_in_bytes", memory)]),

@@ -11,6 +11,8 @@ final class Cell: @unchecked Sendable {
 
     /// Requests may wait for a cell that is starting; more get `overloaded`.
     static let waitingLimit = 4_096
+    /// Versions that a cell keeps at most (`versionLimit` in CellRuntime); one more ends it.
+    static let versionLimit = 20_000
     /// Output that may wait in a cell's socket before the cell counts as stuck.
     static let backlogBytesLimit = 256 << 20
 
@@ -35,6 +37,8 @@ final class Cell: @unchecked Sendable {
     var versions: [UInt64: TenantVersionRecord] = [:]
     /// Those of which it gave a turn up.
     var abandonedVersions: Set<UInt64> = []
+    /// It has lost a thread, or does not end what is over: it is replaced.
+    var isDamaged = false
     /// Versions that live in it.
     var homes = 0
     /// Its place in the admission.
@@ -52,6 +56,8 @@ final class Cell: @unchecked Sendable {
     var memoryBytes: UInt64 = 0
     /// What its isolates may hold, as it was told.
     var budgetBytes: UInt64 = 0
+    /// What the kernel gives it at the most.
+    var memoryLimitBytes: UInt64
     /// For how long it has held much more than it accounts for.
     var secondsOfDrift = 0
     /// Lists that were asked for, by the number of the question.
@@ -73,6 +79,7 @@ final class Cell: @unchecked Sendable {
         self.process = process
         originNumber = supervisor.originNumber
         self.supervisor = supervisor
+        memoryLimitBytes = supervisor.cellMemoryLimitBytes
         toldWorkers = supervisor.configuration.workersPerCell
         lastHeardNanoseconds = supervisor.now
         pending = ByteBufferAllocator().buffer(capacity: 64 << 10)

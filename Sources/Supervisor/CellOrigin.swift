@@ -50,6 +50,7 @@ extension Supervisor {
     func take(_ origin: CellOrigin) {
         originNumber += 1
         spawner = origin.spawner
+        spawner.setMemoryLimit(cellMemoryLimitBytes)
         configuration.snapshot = origin.snapshot
         configuration.jitlessSnapshot = origin.jitlessSnapshot
         configuration.snapshots = origin.snapshots

@@ -5,6 +5,12 @@ import Sandbox
 public protocol CellSpawner: Sendable {
     /// Starts a cell's process; returns before it is ready.
     func spawn(name: String, jit: Bool) throws -> any SpawnedCell
+    /// What the kernel gives a cell that is started from now on at the most.
+    func setMemoryLimit(_ bytes: UInt64)
+}
+
+extension CellSpawner {
+    public func setMemoryLimit(_ bytes: UInt64) {}
 }
 
 /// A cell's process.
@@ -22,6 +28,9 @@ public protocol SpawnedCell: AnyObject, Sendable {
     var deniedCall: DeniedCall? { get }
     /// Has the kernel give it this part, above 0 to 1, of what busy cells get, or none of its own; without writable cgroups nothing happens. Blocks.
     func setCPUShare(_ share: Double?)
+    /// Has the kernel give it this much memory at the most from now on. Blocks.
+    /// - Returns: false while it holds more.
+    func setMemoryLimit(_ bytes: UInt64) -> Bool
     func kill()
     /// Reaps the process and gives back what was made for it (cgroups, descriptors). Blocks until it has ended.
     /// - Returns: how it ended, for the log, and what it said on its standard error.
@@ -31,4 +40,5 @@ public protocol SpawnedCell: AnyObject, Sendable {
 extension SpawnedCell {
     public func watchDeniedCalls() throws {}
     public var deniedCall: DeniedCall? { nil }
+    public func setMemoryLimit(_ bytes: UInt64) -> Bool { true }
 }

@@ -25,10 +25,12 @@ public struct MachineMemory: Sendable, Equatable {
         let physical = Self.bytes(named: "MemTotal", in: machine)
         limitBytes = physical ?? UInt64(sysconf(Int32(_SC_PHYS_PAGES))) * UInt64(sysconf(Int32(_SC_PAGESIZE)))
         availableBytes = Self.bytes(named: "MemAvailable", in: machine) ?? limitBytes
+        let machineBytes = limitBytes
         var groupPressure = ""
         for group in Self.groups(read("/proc/self/cgroup")) {
             if groupPressure.isEmpty, group.isV2 { groupPressure = read(group.folder + "/memory.pressure") }
-            guard let limit = Self.number(read(group.folder + (group.isV2 ? "/memory.max" : "/memory.limit_in_bytes"))), limit < limitBytes,
+            guard let limit = Self.number(read(group.folder + (group.isV2 ? "/memory.max" : "/memory.limit_in_bytes"))),
+                limit < machineBytes,
                 let usage = Self.number(read(group.folder + (group.isV2 ? "/memory.current" : "/memory.usage_in_bytes")))
             else { continue }
             let cache = Self.field(group.isV2 ? "inactive_file" : "total_inactive_file", in: read(group.folder + "/memory.stat")) ?? 0

@@ -34,8 +34,9 @@ final class RequestRecord: DispatchedRequest, @unchecked Sendable {
     var isRetry = false
 
     var cell: Cell?
-    /// The wall limit's; `.max` for a stream that is listened to.
+    /// The wall limit's; `.max` for a stream that is listened to. After that, when its cell must have ended it.
     var deadlineNanoseconds = UInt64.max
+    var isOverWall = false
     /// Holds one of the tenant's places, counted for that cell.
     var isRunning = false
     var place = Admission.nowhere

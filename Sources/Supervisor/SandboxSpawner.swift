@@ -9,6 +9,8 @@ public struct SandboxSpawner: CellSpawner {
     public func spawn(name: String, jit: Bool) throws -> any SpawnedCell {
         SandboxedCell(process: try launcher.launch(name: name, jit: jit))
     }
+
+    public func setMemoryLimit(_ bytes: UInt64) { launcher.setMemoryLimit(bytes) }
 }
 
 final class SandboxedCell: SpawnedCell {
@@ -20,6 +22,7 @@ final class SandboxedCell: SpawnedCell {
     func takeSocket() -> Int32 { process.takeSocket() }
     func verifySealed() throws { try process.verifySealed() }
     func setCPUShare(_ share: Double?) { process.setCPUShare(share) }
+    func setMemoryLimit(_ bytes: UInt64) -> Bool { process.setMemoryLimit(bytes) }
     func kill() { process.kill() }
 
     func watchDeniedCalls() throws { try process.watchDeniedCalls() }

@@ -37,7 +37,7 @@ public enum SnapshotBuilder {
         return try run(
             launcher, CellConfiguration(cell: "builder", workers: 1, jit: jit, hashSeed: hashSeed, buildsSnapshot: true, snapshot: base),
             deadlineSeconds: min(seconds, deadlineSeconds)
-        ) { process, socket in
+        ) { process, send in
             if process.isSandboxed {
                 // Where that is not to be had, a denied call has no name.
                 try? process.watchDeniedCalls()
@@ -45,43 +45,58 @@ public enum SnapshotBuilder {
             }
             var payload = ByteWriter()
             bundle.encode(into: &payload)
-            try send(.tenant, payload.bytes, to: socket)
+            try send(.tenant, payload.bytes)
         }
     }
 
-    /// - Parameter onReady: called when the seal is complete.
+    /// Called when the seal is complete, with how to send the builder something.
+    typealias OnReady = (_ builder: any SpawnedCell, _ send: (FrameKind, [UInt8]) throws -> Void) throws -> Void
+
     private static func run(
-        _ launcher: CellLauncher, _ configuration: CellConfiguration, deadlineSeconds: Int, onReady: (CellProcess, Int32) throws -> Void
+        _ launcher: CellLauncher, _ configuration: CellConfiguration, deadlineSeconds: Int, onReady: OnReady
     ) throws -> Result<[UInt8], Refusal> {
         // A base snapshot is waited for; a tenant's is not.
         let process = try launcher.launch(
             name: configuration.jit ? "builder" : "builder-jitless", jit: configuration.jit,
             priority: configuration.snapshot.isEmpty ? .cell : .background)
-        let socket = process.takeSocket()
+        return try run(SandboxedCell(process: process), configuration, deadlineSeconds: deadlineSeconds, onReady: onReady)
+    }
+
+    /// Whatever the builder does, it is gone when this returns, which is soon after the deadline at the latest.
+    static func run(_ builder: any SpawnedCell, _ configuration: CellConfiguration, deadlineSeconds: Int, onReady: OnReady) throws
+        -> Result<[UInt8], Refusal>
+    {
+        let socket = builder.takeSocket()
         defer { close(socket) }
         var timeout = timeval(tv_sec: deadlineSeconds, tv_usec: 0)
-        setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
-        defer { process.kill() }
-        do {
-            try send(configuration, to: socket)
-            let blob = try receive(from: socket, until: .now + .seconds(deadlineSeconds)) { try onReady(process, socket) }
-            _ = process.reap()
-            return blob
-        } catch {
-            process.kill()
-            let (status, diagnostics) = process.reap()
-            let end = SandboxedCell.describe(status, process.deniedCall) + (diagnostics.isEmpty ? "" : ": \(diagnostics)")
-            throw Failure(description: "\(error); the builder ended: \(end)", deniedCall: process.deniedCall)
+        for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
+            setsockopt(socket, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        }
+        let deadline = ContinuousClock.now + .seconds(deadlineSeconds)
+        let outcome = Result {
+            try send(configuration, to: socket, until: deadline)
+            return try receive(from: socket, until: deadline) {
+                try onReady(builder) { try send($0, $1, to: socket, until: deadline) }
+            }
+        }
+        // One that has said all may go on for good.
+        builder.kill()
+        let (status, diagnostics) = builder.reap()
+        do { return try outcome.get() } catch {
+            let end = status + (diagnostics.isEmpty ? "" : ": \(diagnostics)")
+            throw Failure(description: "\(error); the builder ended: \(end)", deniedCall: builder.deniedCall)
         }
     }
 
-    static func send(_ configuration: CellConfiguration, to socket: Int32) throws {
+    static func send(
+        _ configuration: CellConfiguration, to socket: Int32, until deadline: ContinuousClock.Instant = .now + .seconds(deadlineSeconds)
+    ) throws {
         var payload = ByteWriter()
         configuration.encode(into: &payload)
-        try send(.configure, payload.bytes, to: socket)
+        try send(.configure, payload.bytes, to: socket, until: deadline)
     }
 
-    private static func send(_ kind: FrameKind, _ payload: [UInt8], to socket: Int32) throws {
+    private static func send(_ kind: FrameKind, _ payload: [UInt8], to socket: Int32, until deadline: ContinuousClock.Instant) throws {
         guard payload.count <= kind.payloadBytesLimit else { throw Failure(description: "\(payload.count) bytes for a builder") }
         var frame = ByteWriter()
         FrameHeader(kind, length: payload.count).encode(into: &frame)
@@ -91,8 +106,10 @@ public enum SnapshotBuilder {
             let count = bytes.withUnsafeBytes {
                 Glibc.send(socket, $0.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
             }
-            // The builder has ended: why, its diagnostics say.
-            if count <= 0 { return }
+            if count < 0, errno == EINTR { continue }
+            // EAGAIN: the socket's own limit. Any other error: it has ended, and why, its diagnostics say.
+            if count < 0, errno != EAGAIN { return }
+            guard count > 0, ContinuousClock.now < deadline else { throw Failure(description: "the builder does not read") }
             sent += count
         }
     }
@@ -105,7 +122,7 @@ public enum SnapshotBuilder {
     {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 256 << 10)
-        var isTaking = false
+        var (isReady, isTaking) = (false, false)
         while true {
             while let header = try bytes.withUnsafeBytes({ try FrameHeader($0) }), bytes.count >= FrameHeader.size + header.length {
                 let payload = bytes[FrameHeader.size..<(FrameHeader.size + header.length)]
@@ -113,7 +130,9 @@ public enum SnapshotBuilder {
                 if header.kind == .snapshotRefused { return .failure(Refusal(why: String(decoding: payload, as: UTF8.self))) }
                 bytes.removeFirst(FrameHeader.size + header.length)
                 switch header.kind {
-                case .ready: try onReady()
+                case .ready where !isReady:
+                    isReady = true
+                    try onReady()
                 case .entered: isTaking = true
                 default: throw Failure(description: "the builder sent \(header.kind)")
                 }

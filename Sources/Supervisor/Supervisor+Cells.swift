@@ -102,14 +102,25 @@ extension Supervisor {
         conclude(record, cpuNanoseconds: 0)
     }
 
-    /// A filter has ended a cell or a builder: which call it was for, and which thread made it. On any thread.
-    static func note(_ call: DeniedCall, of process: Logger.Metadata, _ logger: Logger, _ metrics: SupervisorMetrics) {
-        metrics.deniedCalls.with([call.label]).increment()
-        let details: Logger.Metadata = [
+    /// Which call a filter has ended a process for, and which thread made it.
+    private static func details(_ call: DeniedCall) -> Logger.Metadata {
+        [
             "call": "\(call.name)", "thread": "\(call.threadName)", "thread_id": "\(call.thread)",
             "arguments": "\(call.arguments.map { "0x" + String($0, radix: 16) }.joined(separator: " "))",
         ]
-        logger.error("a cell was ended for a call that it may not make", metadata: process.merging(details) { $1 })
+    }
+
+    /// A filter has ended a cell. On any thread.
+    private static func note(_ call: DeniedCall, of process: Logger.Metadata, _ logger: Logger, _ metrics: SupervisorMetrics) {
+        metrics.deniedCalls.with([call.label]).increment()
+        logger.error("a cell was ended for a call that it may not make", metadata: process.merging(details(call)) { $1 })
+    }
+
+    /// A filter has ended a builder. V8 makes such calls when it cannot put what a tenant has made into a snapshot, so that it is no sign of an attack.
+    func noteDenied(_ call: DeniedCall, ofBuilderFor tenant: String) {
+        metrics.builderDeniedCalls.with([call.label]).increment()
+        logger.notice(
+            "a builder was ended for a call that it may not make", metadata: Self.details(call).merging(["tenant": "\(tenant)"]) { $1 })
     }
 
     /// Collects the process on another thread, since it may take a moment to end.

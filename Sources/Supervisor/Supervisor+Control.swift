@@ -43,8 +43,8 @@ extension Supervisor: SupervisorControl {
             cell: tenant.version?.home?.name, quarantined: tenant.isQuarantined,
             quarantineReason: tenant.isQuarantined ? tenant.quarantine.reason?.rawValue : nil,
             quarantinedAt: tenant.isQuarantined ? tenant.quarantinedAtSeconds : nil, suspendedSeconds: suspension(of: tenant),
-            snapshot: snapshot.state,
-            snapshotReason: snapshot.reason, inFlight: admission.running(of: tenant.place),
+            startError: tenant.version?.startError, snapshot: snapshot.state, snapshotReason: snapshot.reason,
+            inFlight: admission.running(of: tenant.place),
             queued: admission.waiting(of: tenant.place),
             requests: tenant.outcomes.merging(tenant.answers > 0 ? ["ok": tenant.answers] : [:]) { $1 },
             cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)

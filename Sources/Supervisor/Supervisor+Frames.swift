@@ -195,7 +195,12 @@ extension Supervisor {
         guard let record = try request(header.id, of: cell) else { return }
         if record.clientState == .open { refuse(record, .exception, "the handler ended without an answer") }
         if record.clientState == .streaming { record.refuse(.exception, "the response's body broke off") }
-        conclude(record, cpuNanoseconds: min(microseconds, 86_400_000_000) * 1000)
+        conclude(record, cpuNanoseconds: min(microseconds.multipliedSaturated(by: 1000), longestCPUNanoseconds(of: record)))
+    }
+
+    /// What a request can have used by now, with all of its cell's workers.
+    private func longestCPUNanoseconds(of record: RequestRecord) -> UInt64 {
+        (now - record.startedNanoseconds).multipliedSaturated(by: UInt64(clamping: configuration.workersPerCell))
     }
 
     private func takeFailure(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
@@ -211,6 +216,7 @@ extension Supervisor {
         record.isEntered = true
         record.responseEnded = true
         guard record.clientState != .over else { return }
+        if code == .startupFailed { record.version.startError = String(decoding: message.utf8.prefix(4096), as: UTF8.self) }
         log(record, code, message)
         refuse(record, code, Self.clientMessage(code), retryAfterSeconds: code.mayRetry ? 1 : nil)
     }
@@ -265,9 +271,9 @@ extension Supervisor {
             tenant.logLines = 0
         }
         tenant.logLines += 1
-        tenant.droppedLogLines += UInt64(frame.dropped)
+        tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(UInt64(frame.dropped))
         guard tenant.logLines <= Self.logLinesPerSecondLimit else {
-            tenant.droppedLogLines += 1
+            tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(1)
             return
         }
         var metadata: Logger.Metadata = ["tenant": "\(tenant.name)", "source": "tenant"]
@@ -282,8 +288,7 @@ extension Supervisor {
         }
         let level: Logger.Level =
             switch frame.level {
-            case .debug: .debug
-            case .log, .info: .info
+            case .debug, .log, .info: .info
             case .warn: .warning
             case .error: .error
             }
@@ -306,8 +311,6 @@ extension Supervisor {
         metrics.cellAccounted.with([cell.name]).set(Double(cell.status.pageBytes))
     }
 
-    private static let longestParkNanoseconds: UInt64 = 86_400_000_000_000
-
     private func takeParked(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         guard let wait = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
             throw WireError.truncated
@@ -317,7 +320,7 @@ extension Supervisor {
         }
         guard !version.isRetired else { return }
         guard let tenant = tenants[version.policy.tenant], version.home === cell else { return }
-        park(tenant, until: now + min(wait, Self.longestParkNanoseconds))
+        park(tenant, until: now + min(wait, version.policy.limits.longestDebtNanoseconds(pieces: 1)))
     }
 
     private func takePoisoned(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) {
@@ -343,6 +346,7 @@ extension Supervisor {
             "a turn was given up; its cell is replaced",
             metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(version.policy.tenant)", "code": "\(code.code)"])
         cell.abandonedVersions.insert(header.id)
+        cell.isDamaged = true
         if let tenant = tenants[version.policy.tenant] { noteLoss(of: tenant, isCertain: true) }
         if version.home === cell { leaveHome(version) }
         for record in cell.requests.values where record.version === version {

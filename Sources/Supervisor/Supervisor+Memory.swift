@@ -85,7 +85,7 @@ extension Supervisor {
         guard cell.secondsOfDrift == Self.driftSeconds else { return }
         logger.warning(
             "a cell is replaced: it takes more memory than it accounts for",
-            metadata: ["cell": "\(cell.name)", "bytes": "\(cell.memoryBytes)", "accounted": "\(Int(accounted))"])
+            metadata: ["cell": "\(cell.name)", "bytes": "\(cell.memoryBytes)", "accounted": "\(Int(exactly: accounted) ?? .max)"])
         // Where no successor comes up it is tried again.
         cell.secondsOfDrift = 0
         metrics.cellsDrifted.increment()
@@ -99,7 +99,31 @@ extension Supervisor {
         guard bytes != memoryBudgetBytes else { return }
         logger.notice("memory budget changed", metadata: ["bytes": "\(bytes)", "before": "\(memoryBudgetBytes)"])
         memoryBudgetBytes = bytes
+        spawner.setMemoryLimit(cellMemoryLimitBytes)
+        limitMemoryOfCells()
         shareMemory()
+    }
+
+    /// What the kernel lets one cell have beyond what all of them may take by the supervisor's own count: who goes over that is out of control.
+    private static let cellMemoryMarginBytes: UInt64 = 512 << 20
+
+    /// What the kernel lets one cell have with this budget.
+    public static func cellMemoryLimitBytes(budget: UInt64) -> UInt64 { budget.addingSaturated(cellMemoryMarginBytes) }
+
+    var cellMemoryLimitBytes: UInt64 { Self.cellMemoryLimitBytes(budget: memoryBudgetBytes) }
+
+    /// Tells the kernel of a new budget; again each second for a cell that holds more than it is to have, until it has evicted enough.
+    func limitMemoryOfCells() {
+        let bytes = cellMemoryLimitBytes
+        let cells = allCells.filter { $0.memoryLimitBytes != bytes }
+        guard !cells.isEmpty, !isLimitingMemory else { return }
+        isLimitingMemory = true
+        blockingPool.runIfActive(eventLoop: eventLoop) { [processes = cells.map(\.process)] in processes.map { $0.setMemoryLimit(bytes) } }
+            .whenComplete { [weak self] result in
+                self?.isLimitingMemory = false
+                guard let areSet = try? result.get() else { return }
+                for (cell, isSet) in zip(cells, areSet) where isSet { cell.memoryLimitBytes = bytes }
+            }
     }
 
     // MARK: Snapshots
@@ -117,7 +141,11 @@ extension Supervisor {
         // With an isolate made ahead a small bundle starts sooner from its source than it is revived; it gets its snapshot when it has started.
         if case .unknown = version.snapshot, version.bundle.modules.reduce(0, { $0 + $1.data.count }) <= Self.smallBundleBytes { return }
         // One small file that was written by this host; the request waits for it rather than for a start from the source.
-        guard let frame = snapshots.read(key) else { return }
+        guard let frame = snapshots.read(key) else {
+            // It was damaged, made room for others or never had a place on the disk: it is built again when the version has started.
+            if case .kept = version.snapshot { version.snapshot = .unknown }
+            return
+        }
         version.snapshot = .kept
         cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
     }
@@ -169,7 +197,7 @@ extension Supervisor {
             }
         case .refused(let why, let denied):
             version.snapshot = .refused(why)
-            if let denied { Self.note(denied, of: ["cell": "builder", "tenant": "\(version.policy.tenant)"], logger, metrics) }
+            if let denied { noteDenied(denied, ofBuilderFor: version.policy.tenant) }
             metrics.snapshotBuilds.with(["refused"]).increment()
             logger.notice(
                 "no snapshot can be made; the tenant starts from its source",
@@ -197,6 +225,7 @@ extension Supervisor {
         }
         guard let kind = StartKind(rawValue: header.extra) else { throw ProtocolViolation("a start of the kind \(header.extra)") }
         let version = try version(header, of: cell)
+        version.startError = nil
         let seconds = Double(min(nanoseconds, 3_600_000_000_000)) / 1e9
         switch kind {
         case .source:

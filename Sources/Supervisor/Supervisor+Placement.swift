@@ -30,10 +30,36 @@ extension Supervisor {
         return open.min { $0.homes < $1.homes }
     }
 
-    /// The version has no isolate where it was, or may not have one there any more.
+    /// The version has no isolate where it was, or may not have one there any more. What its cell said of its tenant's quota is void.
     func leaveHome(_ version: TenantVersionRecord) {
-        version.home?.homes -= 1
+        guard let home = version.home else { return }
+        home.homes -= 1
         version.home = nil
+        if let tenant = tenants[version.policy.tenant], tenant.version === version { unpark(tenant) }
+    }
+
+    // MARK: Versions
+
+    /// Of the versions that a cell keeps, the part that is retired at once.
+    private static let retiredPart = 16
+
+    /// A cell is to get one more version. Near the limit of those that it keeps, the ones that were not used for longest are retired there; they go on
+    /// under other numbers when they are used. None with a request is among them.
+    /// - Returns: false when the cell keeps what it was told to retire, and has room for none: it is ended.
+    func makeRoomForVersion(in cell: Cell) -> Bool {
+        guard cell.versions.count >= configuration.versionsPerCell else { return true }
+        guard cell.versions.count < Cell.versionLimit else {
+            cell.end("it keeps versions that it was told to retire")
+            return false
+        }
+        let kept = cell.versions.values.filter { !$0.isRetired }
+        guard kept.count >= configuration.versionsPerCell else { return true }
+        let idle = kept.filter { $0.openRequests == 0 }.sorted { $0.usedNanoseconds < $1.usedNanoseconds }
+        for version in idle.prefix(max(configuration.versionsPerCell / Self.retiredPart, 1)) {
+            guard let tenant = tenants[version.policy.tenant], tenant.version === version else { continue }
+            move(tenant, to: version.key)
+        }
+        return true
     }
 
     func updateAdmission(of tenant: TenantRecord) {
@@ -55,7 +81,7 @@ extension Supervisor {
         return promise.futureResult
     }
 
-    /// Replaces a cell that has lost a thread to some tenant: at once when nobody else lives there, else when its successor is ready.
+    /// Replaces a cell that is damaged: at once when nobody else lives there, else when its successor is ready.
     func replaceBehind(_ cell: Cell) {
         guard cell.takesRequests else { return }
         guard cell.homes > 0 else { return beginLeaving(cell) }
@@ -64,9 +90,9 @@ extension Supervisor {
         replaceNextCell()
     }
 
-    /// Once a second: a cell that has lost a thread is not kept because its successor did not come up.
+    /// Once a second: a damaged cell is not kept because its successor did not come up.
     func replaceDamagedCells() {
-        for cell in allCells where cell.state == .ready && !cell.abandonedVersions.isEmpty { replaceBehind(cell) }
+        for cell in allCells where cell.state == .ready && cell.isDamaged { replaceBehind(cell) }
     }
 
     /// Starts the successor of the next cell in line.

@@ -111,7 +111,10 @@ extension Supervisor {
         // What is being built is for the old number.
         if case .queued = old.snapshot { new.snapshot = .unknown }
         new.snapshotKey = old.snapshotKey
+        new.startError = old.startError
         versionCounts[key, default: 0] += 1
+        // It leaves its cell, and what that said of its quota.
+        unpark(tenant)
         tenant.version = new
         tenant.hasIsolate = false
         old.successor = new

@@ -135,7 +135,11 @@ extension Supervisor: RequestDispatcher {
     func send(_ record: RequestRecord, to cell: Cell) {
         guard let request = record.request else { return }
         let version = record.version
+        version.usedNanoseconds = now
         if version.cells[ObjectIdentifier(cell)] == nil {
+            guard makeRoomForVersion(in: cell) else {
+                return finish(record, refusing: .overloaded, "the cell has no room for the tenant", retryAfterSeconds: 1)
+            }
             version.cells[ObjectIdentifier(cell)] = cell
             cell.versions[version.id] = version
             cell.send(.tenant, id: version.id) { version.bundle.encode(into: &$0) }
@@ -224,20 +228,45 @@ extension Supervisor: RequestDispatcher {
 
     /// Requests have the wall limit from now on.
     func limitWall(_ record: RequestRecord, now: UInt64) {
+        guard !record.isOverWall else { return }
         record.deadlineNanoseconds = now + UInt64(record.version.policy.limits.wallMilliseconds) * 1_000_000
     }
 
     /// Looking at each open request, of which there is a limited number, costs less than keeping their deadlines in order.
     func endOverdue(now: UInt64) {
-        for record in openRequests.values.filter({ $0.deadlineNanoseconds <= now }) { wallLimitReached(record) }
+        for record in openRequests.values.filter({ $0.deadlineNanoseconds <= now }) {
+            if record.isOverWall { giveUp(record) } else { wallLimitReached(record, now: now) }
+        }
     }
 
-    private func wallLimitReached(_ record: RequestRecord) {
-        record.deadlineNanoseconds = .max
+    /// A cell has this long to end a request that is over its wall limit, besides what its tenant's turns may take. One that finds a turn or a thread
+    /// stuck says so, or asks to be replaced, within ten seconds.
+    static let endOverdueNanoseconds: UInt64 = 15_000_000_000
+
+    private func wallLimitReached(_ record: RequestRecord, now: UInt64) {
+        record.isOverWall = true
+        // Its abort is a turn like any other: whatever the tenant has begun comes before it.
+        record.deadlineNanoseconds =
+            now + Self.endOverdueNanoseconds
+            + record.version.policy.limits.longestDebtNanoseconds(pieces: UInt64(clamping: admission.running(of: record.tenant.place)))
         let limit = record.version.policy.limits.wallMilliseconds
         let wasOpen = refuse(record, .wallLimit, "no response within \(limit) ms")
         abandon(record, .wallLimit)
         if !wasOpen, record.isRunning { logger.debug("waitUntil ended by the wall limit", metadata: Self.metadata(record)) }
+    }
+
+    /// A cell does not end what has been over for long. Nobody waits for it any more, its place is another's, and the cell is replaced.
+    private func giveUp(_ record: RequestRecord) {
+        let cell = record.cell
+        conclude(record, cpuNanoseconds: 0)
+        guard let cell, cell.takesRequests else { return }
+        if !cell.isDamaged {
+            var metadata = Self.metadata(record)
+            metadata["cell"] = "\(cell.name)"
+            logger.error("a cell does not end a request that is over its wall limit; it is replaced", metadata: metadata)
+        }
+        cell.isDamaged = true
+        replaceBehind(cell)
     }
 
     // MARK: Ends
@@ -267,7 +296,7 @@ extension Supervisor: RequestDispatcher {
         record.request = nil
         let tenant = record.tenant
         if cpuNanoseconds > 0 {
-            tenant.cpuNanoseconds += cpuNanoseconds
+            tenant.cpuNanoseconds = tenant.cpuNanoseconds.addingSaturated(cpuNanoseconds)
             tenant.cpuMetric.add(Double(cpuNanoseconds) / 1e9)
         }
         if record.isRunning {

@@ -75,6 +75,8 @@ extension Supervisor {
                 supersede(version)
                 report.removed.append(name)
             }
+            // Nobody else tells what waits that the quota has filled.
+            unpark(tenant)
             tenants[name] = nil
             admission.removeTenant(tenant.place)
         }
@@ -132,7 +134,8 @@ extension Supervisor {
         admission.setParked(tenant.place, true)
     }
 
-    private func unpark(_ tenant: TenantRecord) {
+    func unpark(_ tenant: TenantRecord) {
+        guard tenant.parkedUntilNanoseconds > 0 else { return }
         tenant.parkedUntilNanoseconds = 0
         parkedTenants.remove(tenant.name)
         admission.setParked(tenant.place, false)

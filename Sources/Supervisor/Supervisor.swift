@@ -60,6 +60,7 @@ public final class Supervisor: @unchecked Sendable {
     /// What all processes may take together, and the part of it that pressure leaves.
     var memoryBudgetBytes: UInt64
     var memoryFactor = 1.0
+    var isLimitingMemory = false
     var ownMemoryBytes: UInt64 = 0
     /// What the kernel said last.
     var machineMemory = MachineMemory(limitBytes: 0, availableBytes: 0, pressure: 0)
@@ -137,6 +138,7 @@ public final class Supervisor: @unchecked Sendable {
 
     private func everySecond() {
         for cell in allCells { checkHealth(of: cell) }
+        limitMemoryOfCells()
         shareMemory()
         watchConduct()
         watchOrigin()

@@ -14,6 +14,8 @@ public struct SupervisorConfiguration: Sendable {
     public var idleSeconds = 3_600
     /// Cells that one cordon may have; with all of them full, the least full takes more tenants.
     public var cellsPerCordon = 16
+    /// Versions of tenants that a cell may keep before it gives some up for others: three quarters of what it has room for.
+    public var versionsPerCell = Cell.versionLimit / 4 * 3
     /// Requests being handled by one cell; more wait.
     public var cellConcurrency = 4_096
     /// A cell that is replaced ends after this, whatever still runs in it.

@@ -47,6 +47,8 @@ public struct TenantReport: Sendable, Codable {
     public var quarantinedAt: UInt64?
     /// For how long it stays suspended.
     public var suspendedSeconds: Int?
+    /// Why its code did not start the last time, if it did not.
+    public var startError: String?
     /// `off`, `none` (not yet), `building`, `kept`, `refused` or `failed`, and why.
     public var snapshot: String
     public var snapshotReason: String?
@@ -57,8 +59,8 @@ public struct TenantReport: Sendable, Codable {
     public var cpuSeconds: Double
     public init(
         tenant: String, hosts: [String], cordon: String, state: String, errors: [String], cell: String?, quarantined: Bool,
-        quarantineReason: String? = nil, quarantinedAt: UInt64? = nil, suspendedSeconds: Int? = nil, snapshot: String = "none",
-        snapshotReason: String? = nil, inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
+        quarantineReason: String? = nil, quarantinedAt: UInt64? = nil, suspendedSeconds: Int? = nil, startError: String? = nil,
+        snapshot: String = "none", snapshotReason: String? = nil, inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
     ) {
         self.tenant = tenant
         self.hosts = hosts
@@ -70,6 +72,7 @@ public struct TenantReport: Sendable, Codable {
         self.quarantineReason = quarantineReason
         self.quarantinedAt = quarantinedAt
         self.suspendedSeconds = suspendedSeconds
+        self.startError = startError
         self.snapshot = snapshot
         self.snapshotReason = snapshotReason
         self.inFlight = inFlight

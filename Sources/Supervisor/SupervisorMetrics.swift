@@ -34,6 +34,7 @@ struct SupervisorMetrics {
     let cellsDrifted: Counter
     let cellsLost: Counter
     let deniedCalls: CounterFamily
+    let builderDeniedCalls: CounterFamily
     let cellsStarted: Counter
     let tenantsQuarantined: CounterFamily
     let retries: Counter
@@ -108,8 +109,11 @@ struct SupervisorMetrics {
             .single
         cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
         deniedCalls = registry.counter(
-            "cloister_denied_calls_total", help: "Cells and builders that a seccomp filter has ended, by the system call they made.",
+            "cloister_denied_calls_total", help: "Cells that a seccomp filter has ended, by the system call they made.",
             labels: ["call"])
+        builderDeniedCalls = registry.counter(
+            "cloister_builder_denied_calls_total",
+            help: "Builders of snapshots that a seccomp filter has ended, by the system call they made.", labels: ["call"])
         cellsStarted = registry.counter("cloister_cells_started_total", help: "Cells that were started.").single
         tenantsQuarantined =
             registry.counter(

@@ -20,6 +20,10 @@ final class TenantVersionRecord: @unchecked Sendable {
     var isRetired = false
     /// The same policy and code under another number, since the tenant was moved to other cells.
     var successor: TenantVersionRecord?
+    /// When a request of it went to a cell last.
+    var usedNanoseconds: UInt64 = 0
+    /// Why its code did not start; nil once it has.
+    var startError: String?
     var snapshot = SnapshotState.unknown
     /// What its snapshot is kept as; made when it is first needed.
     var snapshotKey: TenantSnapshotStore.Key?
@@ -82,4 +86,19 @@ final class TenantRecord: @unchecked Sendable {
     }
 
     var limits: TenantLimits { version?.policy.limits ?? TenantLimits() }
+}
+
+extension TenantLimits {
+    /// A turn that is over its CPU time goes on for so long at most, where V8 does not look or makes or reads something.
+    private static let overrunMilliseconds: UInt64 = 5_000
+
+    /// How long it can take, on a processor of its own, until a quota has filled again for what so many pieces of work have used; a day at most.
+    func longestDebtNanoseconds(pieces: UInt64) -> UInt64 {
+        let piece = UInt64(clamping: cpuMilliseconds)
+        let milliseconds = piece.multipliedSaturated(by: pieces).addingSaturated(
+            UInt64(clamping: startupCPUMilliseconds) + Self.overrunMilliseconds)
+        // A processor gives a thousand a second, whatever the quota is.
+        let rate = UInt64(min(max(cpuQuotaMillisecondsPerSecond, 1), 1_000))
+        return min(milliseconds.multipliedSaturated(by: 1_000_000_000) / rate, 86_400_000_000_000)
+    }
 }

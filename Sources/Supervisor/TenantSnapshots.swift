@@ -51,7 +51,17 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
     public func contains(_ key: TenantSnapshotStore.Key) -> Bool { store.contains(key) }
     public func remove(_ key: TenantSnapshotStore.Key) { store.remove(key) }
     public func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? {
-        store.read(key).map { SnapshotFrame(blobBytes: $0.blobBytes, delta: $0.delta) }
+        guard let entry = store.read(key) else { return nil }
+        guard Self.fits(entry) else {
+            store.remove(key)
+            return nil
+        }
+        return SnapshotFrame(blobBytes: entry.blobBytes, delta: entry.delta)
+    }
+
+    /// Whether a frame can carry it, with the two lengths that are in one. What cannot be compressed becomes a little longer by that.
+    private static func fits(_ entry: TenantSnapshotStore.Entry) -> Bool {
+        8 + entry.delta.count <= FrameKind.tenantSnapshot.payloadBytesLimit
     }
     public var storeBytes: Int { store.totalBytes }
 
@@ -65,14 +75,21 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
             case .success(let bytes): blob = bytes
             case .failure(let refusal): return .refused(refusal.why)
             }
-            guard blob.count <= SnapshotFrame.blobBytesLimit else { return .refused("the snapshot would take \(blob.count) bytes") }
-            let delta = try blob.withUnsafeBytes { blob in try base.withUnsafeBytes { try SnapshotDelta.compress(blob, base: $0) } }
-            // Without a place on the disk it serves until the daemon ends.
-            try? store.write(TenantSnapshotStore.Entry(blobBytes: blob.count, delta: delta), as: key)
-            return .built(SnapshotFrame(blobBytes: blob.count, delta: delta))
+            return try keep(blob, base: base, as: key)
         } catch let failure as SnapshotBuilder.Failure {
             // It was there and ended: what V8 cannot put into a snapshot ends its process.
             return .refused("\(failure)", failure.deniedCall)
         } catch { return .failed("\(error)") }
+    }
+
+    /// Keeps what a builder has made.
+    func keep(_ blob: [UInt8], base: [UInt8], as key: TenantSnapshotStore.Key) throws -> SnapshotBuildOutcome {
+        guard blob.count <= SnapshotFrame.blobBytesLimit else { return .refused("the snapshot would take \(blob.count) bytes") }
+        let delta = try blob.withUnsafeBytes { blob in try base.withUnsafeBytes { try SnapshotDelta.compress(blob, base: $0) } }
+        let entry = TenantSnapshotStore.Entry(blobBytes: blob.count, delta: delta)
+        guard Self.fits(entry) else { return .refused("the snapshot would take \(delta.count) bytes when it is compressed") }
+        // Without a place on the disk it serves the cells that have the tenant now.
+        try? store.write(entry, as: key)
+        return .built(SnapshotFrame(blobBytes: blob.count, delta: delta))
     }
 }

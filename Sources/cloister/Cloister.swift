@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Glibc
 import Policy
 
 /// The operator's command: asks a running daemon through its admin API.
@@ -8,6 +9,7 @@ struct Cloister: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cloister", abstract: "Ask a running cloisterd.",
         discussion: "Exit status: 0, 1 the daemon refused, 64 usage, 69 no daemon answers, 77 it wants another token.",
+        version: Version.text,
         subcommands: [Status.self, Tenants.self, Cells.self, Isolates.self, Evict.self, Budget.self, Reload.self, Drain.self])
 }
 
@@ -35,14 +37,34 @@ struct AdminOptions: ParsableArguments {
         let folder =
             state ?? environment["CLOISTER_STATE"] ?? DaemonConfiguration.defaultState(isRoot: geteuid() == 0, environment: environment)
         let path = tokenFile ?? folder + "/admin.token"
-        let text: String
-        do { text = try String(contentsOfFile: path, encoding: .utf8) } catch {
+        guard let text = Self.read(path) else {
+            let why = String(cString: strerror(errno))
             guard tokenFile != nil || state != nil else { return nil }
-            throw ValidationError("the token cannot be read: \(error.localizedDescription)")
+            throw Self.unusable("the token cannot be read: \(path): \(why)")
         }
         let token = text.trimmingCharacters(in: .whitespacesAndNewlines)
-        guard !token.isEmpty, token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw ValidationError("\(path) holds no token") }
+        guard !token.isEmpty, token.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F }) else { throw Self.unusable("\(path) holds no token") }
         return token
+    }
+
+    /// The beginning of a file, which is all of one with a token; nil with `errno`.
+    private static func read(_ path: String) -> String? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { return nil }
+        defer {
+            let code = errno
+            close(descriptor)
+            errno = code
+        }
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        return count < 0 ? nil : String(decoding: bytes[..<count], as: UTF8.self)
+    }
+
+    /// What is named is wrong, and not how: without the text about usage.
+    private static func unusable(_ problem: String) -> ExitCode {
+        FileHandle.standardError.write(Data("cloister: \(problem)\n".utf8))
+        return ExitCode.validationFailure
     }
 }
 

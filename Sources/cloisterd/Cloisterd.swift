@@ -1,5 +1,7 @@
 import ArgumentParser
 import Glibc
+import Policy
+import Sandbox
 
 /// The daemon's executable.
 @main
@@ -7,6 +9,7 @@ struct Cloisterd: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "cloisterd",
         abstract: "Runs many tenants' JavaScript and WebAssembly in sealed cells.",
+        version: Version.text,
         subcommands: [RunCommand.self, ValidateCommand.self, SelfcheckCommand.self])
 }
 
@@ -16,6 +19,11 @@ enum ExitStatus {
     static let unavailable = ExitCode(69)
     static let permission = ExitCode(77)
     static let configuration = ExitCode(78)
+
+    /// Of a cell that does not start.
+    static func of(_ failure: SandboxFailure) -> ExitCode {
+        failure.errorNumber == EPERM || failure.errorNumber == EACCES ? permission : unavailable
+    }
 }
 
 /// A line for the person who started the command.

@@ -22,6 +22,7 @@ struct Daemon {
     /// What it was read from, if from a file.
     let configurationFile: String?
     let jsonLogs: Bool
+    let logLevel: Logger.Level
     let cell: String
     let isSandboxed: Bool
 
@@ -49,7 +50,8 @@ struct Daemon {
         let certificate = FrontCertificate(configuration)
         let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)
         let reload = Reloading(
-            supervisor: supervisor, gateway: gateway, certificate: certificate, configurationFile: configurationFile, logger: logger)
+            supervisor: supervisor, gateway: gateway, certificate: certificate, configuration: configuration,
+            configurationFile: configurationFile, logger: logger)
         let admin = try startAdmin(folder, supervisor, reload, registry, logger)
         logger.info(
             "listening",
@@ -69,7 +71,7 @@ struct Daemon {
         // Without a sandbox every line says so.
         let metadata: Logger.Metadata = isSandboxed ? [:] : ["sandbox": "off (--insecure-no-sandbox)"]
         return Logger(label: "cloisterd") { label in
-            StructuredLogHandler(label: label, output: output, format: format, metadata: metadata)
+            StructuredLogHandler(label: label, output: output, format: format, level: logLevel, metadata: metadata)
         }
     }
 
@@ -118,7 +120,7 @@ struct Daemon {
             let executable = try CellExecutable(path: cell)
             let launcher = try CellLauncher(
                 executable: executable, isSandboxed: isSandboxed,
-                memoryLimitBytes: Self.memoryBudget(configuration) + Self.cellMemoryMarginBytes)
+                memoryLimitBytes: Supervisor.cellMemoryLimitBytes(budget: Self.memoryBudget(configuration)))
             for warning in launcher.warnings { logger.warning("\(warning)") }
             let identity =
                 try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"]) + executable.fingerprint
@@ -133,7 +135,7 @@ struct Daemon {
                     store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
         } catch let error as SandboxFailure {
             complain("cells cannot be started: \(error)")
-            throw error.errorNumber == EPERM || error.errorNumber == EACCES ? ExitStatus.permission : ExitStatus.unavailable
+            throw ExitStatus.of(error)
         } catch let error as ExitCode {
             throw error
         } catch {
@@ -203,9 +205,6 @@ struct Daemon {
         return supervisor
     }
 
-    /// What the kernel lets one cell have beyond what all of them may take by the supervisor's own count: who goes over that is out of control.
-    private static let cellMemoryMarginBytes: UInt64 = 512 << 20
-
     /// What is configured, or four fifths of what there is.
     static func memoryBudget(_ configuration: DaemonConfiguration) -> UInt64 {
         configuration.memoryMegabytes.map { UInt64($0) << 20 } ?? MachineMemory.read().limitBytes / 5 * 4
@@ -228,10 +227,7 @@ struct Daemon {
             return try await GatewayServer.start(
                 host: host, port: port, tls: tls, eventLoop: eventLoop, limits: limits, metrics: registry, dispatcher: { supervisor })
         } catch {
-            complain(
-                "cannot listen on \(([configuration.listen] + [configuration.listenTLS].compactMap { $0 }).joined(separator: " and ")): \(error)"
-            )
-            throw (error as? IOError)?.errnoCode == EACCES ? ExitStatus.permission : ExitStatus.unavailable
+            throw Self.notListening([configuration.listen] + [configuration.listenTLS].compactMap { $0 }, error)
         }
     }
 
@@ -250,27 +246,28 @@ struct Daemon {
     private func startAdmin(
         _ folder: StateFolder, _ supervisor: Supervisor, _ reload: Reloading, _ registry: MetricsRegistry, _ logger: Logger
     ) throws -> Task<Void, Never> {
-        let address: AdminAddress
-        do throws(AdminAddressError) { address = try AdminAddress(parsing: configuration.admin) } catch {
-            complain("\(error)")
-            throw ExitStatus.configuration
-        }
         let token: AdminToken
         do throws(AdminTokenError) { token = try AdminToken(folder: folder.path) } catch {
             complain("\(error)")
             throw ExitStatus.unavailable
         }
         let server = AdminServer(
-            address: address, token: token, control: supervisor, metrics: registry, logger: logger, reload: { await reload() }
+            address: configuration.admin, token: token, control: supervisor, metrics: registry, logger: logger, reload: { await reload() }
         ) { bound in
             logger.info("admin listening", metadata: ["admin": "\(bound.map(Self.text) ?? "")", "token": "\(token.path)"])
         }
         return Task {
             do { try await server.run() } catch is CancellationError {} catch {
-                complain("the admin API cannot listen: \(error)")
-                Foundation.exit(ExitStatus.unavailable.rawValue)
+                Foundation.exit(Self.notListening(["\(configuration.admin)"], error).rawValue)
             }
         }
+    }
+
+    /// Says that nobody can be served at these addresses, and why.
+    private static func notListening(_ addresses: [String], _ error: any Error) -> ExitCode {
+        let code = (error as? IOError)?.errnoCode
+        complain("cannot listen on \(addresses.joined(separator: " and ")): \(code.map { String(cString: strerror($0)) } ?? "\(error)")")
+        return code == EACCES ? ExitStatus.permission : ExitStatus.unavailable
     }
 
     private static func text(_ address: SocketAddress) -> String {
@@ -305,7 +302,7 @@ struct Daemon {
 
     private func end(_ supervisor: Supervisor, _ logger: Logger, _ output: LogOutput) async {
         await supervisor.endCells()
-        (try? AdminAddress(parsing: configuration.admin))?.removeSocket()
+        configuration.admin.removeSocket()
         logger.info("ended")
         output.flush()
         Foundation.exit(0)

@@ -2,17 +2,19 @@ import PolicyFiles
 import Supervisor
 import Synchronization
 
-/// Reads the folder of policies, again and again. Remembers which file told of which tenant, for files that later cannot be read at all: their
-/// tenants keep what they have.
+/// Reads the folder of policies, again and again. Remembers what each file has in force: no other file takes that, and one that later cannot be
+/// read at all leaves its tenant what it has.
 final class PolicyReader: Sendable {
     private let folder: String
-    private let tenantOfFile = Mutex<[String: String]>([:])
+    private let inForce = Mutex<[String: PolicyDirectory.Holding]>([:])
 
     init(folder: String) { self.folder = folder }
 
     func callAsFunction() -> PolicyLoad {
-        let contents = PolicyDirectory.load(folder, known: tenantOfFile.withLock { $0 })
-        tenantOfFile.withLock { known in contents.tenants.forEach { known[$0.file] = $0.policy.tenant } }
-        return PolicyLoad(contents)
+        inForce.withLock { known in
+            let contents = PolicyDirectory.load(folder, inForce: known)
+            known = contents.holdings
+            return PolicyLoad(contents)
+        }
     }
 }

@@ -1,5 +1,6 @@
 import Gateway
 import Logging
+import Policy
 import PolicyFiles
 import Supervisor
 
@@ -8,7 +9,9 @@ struct Reloading: Sendable {
     let supervisor: Supervisor
     let gateway: GatewayServer
     let certificate: FrontCertificate?
-    /// Where the memory budget is read again; nil: nowhere.
+    /// What the memory budget is when it is not read again.
+    let configuration: DaemonConfiguration
+    /// Where it is read again; nil: nowhere.
     let configurationFile: String?
     let logger: Logger
 
@@ -32,9 +35,10 @@ struct Reloading: Sendable {
 
     /// - Returns: the configuration file's errors.
     private func reloadBudget() async -> [String] {
-        guard let configurationFile else { return [] }
         do throws(PolicyErrors) {
-            await supervisor.setMemoryBudget(bytes: Daemon.memoryBudget(try DaemonConfigurationFile.read(configurationFile)))
+            // One that was set by hand holds until now, whether there is a file or not.
+            let current = if let configurationFile { try DaemonConfigurationFile.read(configurationFile) } else { configuration }
+            await supervisor.setMemoryBudget(bytes: Daemon.memoryBudget(current))
             return []
         } catch {
             for problem in error.errors {

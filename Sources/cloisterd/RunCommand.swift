@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Logging
 import Policy
 import PolicyFiles
 
@@ -17,6 +18,7 @@ struct RunCommand: AsyncParsableCommand {
     @Option(help: "The folder for the host key and snapshots.") var state: String?
     @Option(help: "Worker threads a cell.") var workers: Int?
     @Flag(name: .customLong("json-logs"), help: "One JSON object a line, on a terminal too.") var jsonLogs = false
+    @Option(name: .customLong("log-level"), help: "The least that is logged.") var logLevel = Logger.Level.info
     @Option(help: "The cell's executable, where it does not lie beside this one.") var cell: String?
     @Flag(
         name: .customLong("insecure-no-sandbox"),
@@ -26,8 +28,8 @@ struct RunCommand: AsyncParsableCommand {
 
     func run() async throws {
         let daemon = Daemon(
-            configuration: try merged(), configurationFile: config, jsonLogs: jsonLogs, cell: cell ?? Self.cellBesideThis,
-            isSandboxed: !insecureNoSandbox)
+            configuration: try merged(), configurationFile: config, jsonLogs: jsonLogs, logLevel: logLevel,
+            cell: cell ?? Self.cellBesideThis, isSandboxed: !insecureNoSandbox)
         try await daemon.run()
     }
 
@@ -45,7 +47,11 @@ struct RunCommand: AsyncParsableCommand {
         if let listenTLS { configuration.listenTLS = listenTLS }
         if let certificate { configuration.certificateFile = certificate }
         if let key { configuration.keyFile = key }
-        if let admin { configuration.admin = admin }
+        if let admin {
+            do throws(AdminAddressError) { configuration.admin = try AdminAddress(parsing: admin) } catch {
+                throw ValidationError("--admin: \(error.problem)")
+            }
+        }
         if let state { configuration.state = state }
         if let workers { configuration.workers = workers }
         if noPreemption { configuration.preempt = false }
@@ -57,9 +63,6 @@ struct RunCommand: AsyncParsableCommand {
             complain(problem)
             throw ExitStatus.configuration
         }
-        guard configuration.admin.hasPrefix("unix:") || DaemonConfigurationFile.isAddress(configuration.admin) else {
-            throw ValidationError("--admin must be HOST:PORT or unix:PATH")
-        }
         guard configuration.workers.map({ (1...256).contains($0) }) ?? true else { throw ValidationError("--workers must be 1 to 256") }
         return configuration
     }
@@ -69,3 +72,5 @@ struct RunCommand: AsyncParsableCommand {
         return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("cloister-cell").path
     }
 }
+
+extension Logger.Level: @retroactive ExpressibleByArgument {}

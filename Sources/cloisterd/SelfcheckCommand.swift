@@ -19,44 +19,72 @@ struct SelfcheckCommand: AsyncParsableCommand {
         var measures: [Selfcheck.Row]
     }
 
+    /// Times from the launch of a cell to its READY.
+    private struct Starts: Encodable {
+        var cell: String
+        /// How many were asked for, and how many came that far.
+        var starts: Int
+        var ready: Int
+        var p50Milliseconds: Double
+        var p90Milliseconds: Double
+        var longestMilliseconds: Double
+    }
+
+    func validate() throws {
+        guard starts.map({ $0 > 0 }) ?? true else { throw ValidationError("--starts must be 1 or more") }
+    }
+
     func run() async throws {
-        let start = ContinuousClock.now
-        let rows: [Selfcheck.Row]
         do {
             let selfcheck = try Selfcheck(cell: cell ?? RunCommand.cellBesideThis)
-            if let starts { return try await Self.measure(selfcheck, max(1, starts)) }
-            rows = try await selfcheck.run()
+            if let starts { try await measure(selfcheck, starts) } else { try await prove(selfcheck) }
             await selfcheck.shutdown()
+        } catch let error as ExitCode {
+            throw error
         } catch {
             complain("no cell can be started: \(error)")
-            throw ExitStatus.permission
+            throw (error as? SandboxFailure).map(ExitStatus.of) ?? ExitStatus.unavailable
         }
+    }
+
+    private func prove(_ selfcheck: Selfcheck) async throws {
+        let start = ContinuousClock.now
+        let rows = try await selfcheck.run()
         let took = ContinuousClock.now - start
         let report = Report(
             isProved: rows.allSatisfy { $0.result != .missing },
             seconds: Double(took.components.attoseconds) / 1e18 + Double(took.components.seconds),
             measures: rows)
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-            print(String(decoding: try encoder.encode(report), as: UTF8.self))
-        } else {
-            Self.table(report).forEach { print($0) }
-        }
+        json ? try Self.printJSON(report) : Self.table(report).forEach { print($0) }
         guard report.isProved else { throw ExitStatus.failure }
     }
 
-    private static func measure(_ selfcheck: Selfcheck, _ count: Int) async throws {
+    private func measure(_ selfcheck: Selfcheck, _ count: Int) async throws {
+        var all: [Starts] = []
         for jit in [true, false] {
             let times = try await selfcheck.startTimes(count, jit: jit).map {
                 Double($0.components.attoseconds) / 1e15 + Double($0.components.seconds) * 1e3
             }
             guard let longest = times.last else { throw ExitStatus.failure }
-            print(
-                "\(jit ? "jit     " : "jit-less")  \(times.count) of \(count) starts: p50 "
-                    + String(format: "%.0f ms, p90 %.0f ms, longest %.0f ms", times[times.count / 2], times[times.count * 9 / 10], longest))
+            all.append(
+                Starts(
+                    cell: jit ? "jit" : "jit-less", starts: count, ready: times.count, p50Milliseconds: times[times.count / 2],
+                    p90Milliseconds: times[times.count * 9 / 10], longestMilliseconds: longest))
         }
-        await selfcheck.shutdown()
+        if json { return try Self.printJSON(all) }
+        for row in all {
+            print(
+                "\(row.cell.padding(toLength: 8, withPad: " ", startingAt: 0))  \(row.ready) of \(count) starts: p50 "
+                    + String(
+                        format: "%.0f ms, p90 %.0f ms, longest %.0f ms", row.p50Milliseconds, row.p90Milliseconds,
+                        row.longestMilliseconds))
+        }
+    }
+
+    private static func printJSON(_ value: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
+        print(String(decoding: try encoder.encode(value), as: UTF8.self))
     }
 
     private static func table(_ report: Report) -> [String] {

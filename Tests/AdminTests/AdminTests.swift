@@ -2,6 +2,7 @@ import Foundation
 import Glibc
 import Logging
 import NIOCore
+import Policy
 import Supervisor
 import Synchronization
 import Telemetry
@@ -24,6 +25,21 @@ import Testing
             #expect(try ask(port, "GET /v1/tenants").body.contains("\"in_flight\":3"))
             #expect(try ask(port, "GET /v1/tenants/a").body.hasPrefix("{\"cell\":"))
             #expect(try ask(port, "GET /v1/cells").body == "[]\n")
+        }
+    }
+
+    @Test func headIsAnsweredAsGetWithoutTheBody() async throws {
+        try await serve(FakeControl()) { port in
+            for path in ["/healthz", "/readyz", "/metrics", "/v1/tenants"] {
+                let answer = try ask(port, "HEAD \(path)")
+                #expect(answer.status == 200 && answer.body.isEmpty, "\(path)")
+            }
+            #expect(try ask(port, "HEAD /v1/tenants", shows: .nothing).status == 401)
+            #expect(try ask(port, "HEAD /nothing").status == 404)
+        }
+        try await serve(FakeControl(isReady: false)) { port in
+            let answer = try ask(port, "HEAD /readyz")
+            #expect(answer.status == 503)
         }
     }
 
@@ -109,7 +125,7 @@ import Testing
             ("localhost:0", .tcp(host: "localhost", port: 0)), ("unix:/run/c.sock", .unix(path: "/run/c.sock")),
         ] {
             let address = try AdminAddress(parsing: text)
-            #expect(address == expected)
+            #expect(address == expected && address.description == text)
         }
     }
 

@@ -81,7 +81,7 @@ import Testing
         wanted.listenTLS = "0.0.0.0:443"
         wanted.certificateFile = folder.path + "/c.pem"
         wanted.keyFile = "/k.pem"
-        wanted.admin = "unix:/run/cloister/admin.sock"
+        wanted.admin = .unix(path: "/run/cloister/admin.sock")
         wanted.policies = folder.path + "/p"
         wanted.state = "/var/lib/x"
         wanted.workers = 3
@@ -168,6 +168,9 @@ import Testing
         ("tls: { certificate: a, key: b, kee: c }", "1:32: unknown key 'kee'; did you mean 'key'?"),
         ("admin: unix:a", "1:8: 'admin' must be HOST:PORT or unix:/PATH"),
         ("admin: localhost", "1:8: 'admin' must be HOST:PORT or unix:/PATH"),
+        ("drain_s: 1\nadmin: 0.0.0.0:9999", "2:8: 'admin': only loopback (127.0.0.1, ::1, localhost) or unix:PATH is allowed"),
+        ("admin: \"[::]:9999\"", "1:8: 'admin': only loopback (127.0.0.1, ::1, localhost) or unix:PATH is allowed"),
+        ("admin: unix:/\(String(repeating: "a", count: 107))", "1:8: 'admin': a path of 1 to 107 bytes must follow unix:"),
         ("a: [", "2:1: not YAML: did not find expected node content"),
         ("- a", "1:1: expected keys and values"),
     ])

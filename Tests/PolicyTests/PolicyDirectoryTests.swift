@@ -16,7 +16,17 @@ import Testing
 
     private func good(_ tenant: String, _ more: String = "") -> String { "tenant: \(tenant)\nmain: ../app/main.js\n\(more)" }
 
-    private func load() -> PolicyDirectory.Contents { PolicyDirectory.load(folder.path + "/policies") }
+    /// - Parameter before: the reading before this one.
+    private func load(after before: PolicyDirectory.Contents? = nil) -> PolicyDirectory.Contents {
+        PolicyDirectory.load(folder.path + "/policies", inForce: before?.holdings ?? [:])
+    }
+
+    private func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: path(name)) }
+
+    /// Each tenant's hosts.
+    private func hosts(_ contents: PolicyDirectory.Contents) -> [String: [String]] {
+        Dictionary(uniqueKeysWithValues: contents.tenants.map { ($0.policy.tenant, $0.policy.hosts) })
+    }
 
     /// `FILE:LINE:COLUMN: message`, the folder left out.
     private func told(_ contents: PolicyDirectory.Contents) -> [String] {
@@ -77,8 +87,8 @@ import Testing
 
     @Test(arguments: [
         ("tenant: x\nnonsense: 1", "x"), ("# first\r\ntenant: 'x' # its name\r\nmain: [", "x"), ("main: [\ntenant:\t\"x\"", "x"),
-        ("tenant:", "file"), ("tenant:# x", "file"), ("tenant: # x", "file"), ("tenant: ''", "file"), ("", "file"),
-        ("vars:\n  tenant: x", "file"), ("{ tenant: x }", "file"),
+        ("tenant:", "file.yaml"), ("tenant:# x", "file.yaml"), ("tenant: # x", "file.yaml"), ("tenant: ''", "file.yaml"), ("", "file.yaml"),
+        ("vars:\n  tenant: x", "file.yaml"), ("{ tenant: x }", "file.yaml"),
     ])
     func itIsKnownWhoseFileHasErrors(text: String, tenant: String) throws {
         try write("file.yaml", text)
@@ -90,59 +100,135 @@ import Testing
         try folder.write("policies/x.yaml", Data([0xff, 0xfe, 0x0a]) + Data("tenant: y\n".utf8))
         #expect(load().tenantOfFile == [path("x.yaml"): "y"])
         try folder.write("policies/x.yaml", Data(repeating: 0x20, count: YAMLFile.bytesLimit) + Data("\ntenant: y\n".utf8))
-        #expect(load().tenantOfFile == [path("x.yaml"): "x"])
+        #expect(load().tenantOfFile == [path("x.yaml"): "x.yaml"])
     }
 
-    @Test func aFileThatSaysNothingAnyMoreIsKnownAsBefore() throws {
-        try FileManager.default.createDirectory(atPath: path(""), withIntermediateDirectories: true)
+    @Test func aFileWithErrorsLeavesWhatItHadInForce() throws {
+        for name in ["x", "y", "z"] { try write("10-\(name).yaml", good(name, "hosts: [\(name).example]")) }
+        let before = load()
+        try remove("10-x.yaml")
         try FileManager.default.createSymbolicLink(atPath: path("10-x.yaml"), withDestinationPath: path("nowhere"))
-        try write("20-y.yaml", "main: [")
-        try write("30-z.yaml", "tenant: other\nmain: [")
-        let known = [path("10-x.yaml"): "x", path("20-y.yaml"): "y", path("30-z.yaml"): "z"]
-        let contents = PolicyDirectory.load(folder.path + "/policies", known: known)
-        #expect(contents.tenantOfFile == [path("10-x.yaml"): "x", path("20-y.yaml"): "y", path("30-z.yaml"): "other"])
+        try write("10-y.yaml", "main: [")
+        try write("10-z.yaml", "tenant: other\nmain: [")
+        let contents = load(after: before)
+        #expect(contents.tenants.isEmpty && contents.holdings == before.holdings)
+        #expect(contents.tenantOfFile == [path("10-x.yaml"): "x", path("10-y.yaml"): "y", path("10-z.yaml"): "z"])
+        // And so after any number of readings, one of no folder among them.
+        let unread = PolicyDirectory.load(folder.path + "/nowhere", inForce: contents.holdings)
+        #expect(!unread.isComplete && unread.holdings == before.holdings)
+        #expect(load(after: contents).tenantOfFile == contents.tenantOfFile)
     }
 
-    @Test func theFirstOfTwoKeepsTheNameAndTheSecondIsTold() throws {
-        try write("b.yaml", good("same", "hosts: [b]"))
-        try write("a.yaml", "# first by its file's name\n" + good("same", "hosts: [a]"))
-        try write("c.yaml", good("c"))
-        let contents = load()
-        #expect(contents.tenants.map(\.policy.hosts) == [["a"], ["c.localhost"]])
+    @Test func aNewFileTakesNoNameThatIsInForce() throws {
+        try write("t.yaml", good("t", "hosts: [shop.example]"))
+        try write("some.yaml", good("u"))
+        let before = load()
+        try write("aa.yaml", good("t", "hosts: [aa.example]"))
+        try write("bb.yaml", good("u"))
+        // Not even the one that is named after it.
+        try write("u.yaml", good("u"))
+        let contents = load(after: before)
+        #expect(hosts(contents) == ["t": ["shop.example"], "u": ["u.localhost"]])
         #expect(
-            contents.errors.map(\.description) == [
-                "\(path("b.yaml")):1:9: the tenant 'same' is already defined in \(path("a.yaml"))"
+            told(contents) == [
+                "policies/aa.yaml:1:9: the tenant 't' belongs to policies/t.yaml",
+                "policies/bb.yaml:1:9: the tenant 'u' belongs to policies/some.yaml",
+                "policies/u.yaml:1:9: the tenant 'u' belongs to policies/some.yaml",
             ])
-        // Not "same": that one's policy is well.
-        #expect(contents.tenantOfFile == [path("b.yaml"): "b"])
+        #expect(contents.tenantOfFile == Dictionary(uniqueKeysWithValues: ["aa.yaml", "bb.yaml", "u.yaml"].map { (path($0), $0) }))
     }
 
-    @Test func theFirstOfTwoKeepsTheHostAndTheSecondIsTold() throws {
+    @Test(arguments: ["nonsense: 1", "limits: ["]) func theErrorOfANewFileIsNotItsVictims(_ more: String) throws {
+        try write("t.yaml", good("t"))
+        let before = load()
+        try write("aa.yaml", good("t", more))
+        #expect(load(after: before).tenantOfFile == [path("aa.yaml"): "aa.yaml"])
+        // The same at a start, where the name is the only good file's.
+        #expect(load().tenantOfFile == [path("aa.yaml"): "aa.yaml"] && load().tenants.count == 1)
+    }
+
+    @Test func noFileTakesAHostThatIsInForce() throws {
+        try write("a.yaml", good("a", "hosts: [a.example]"))
+        try write("t.yaml", good("t", "hosts: [shop.example, pay.example]"))
+        let before = load()
+        try write("aa.yaml", good("aa", "hosts: [aa.example, shop.example]"))
+        try write("a.yaml", good("a", "hosts: [a.example, pay.example]"))
+        let contents = load(after: before)
+        #expect(hosts(contents) == ["a": ["a.example"], "aa": ["aa.example"], "t": ["shop.example", "pay.example"]])
+        #expect(
+            told(contents) == [
+                "policies/a.yaml:3:20: the host 'pay.example' belongs to policies/t.yaml",
+                "policies/aa.yaml:3:21: the host 'shop.example' belongs to policies/t.yaml",
+            ])
+        #expect(contents.tenantOfFile == [path("a.yaml"): "a", path("aa.yaml"): "aa"])
+        // What its owner gives up is free at once, what it cannot say any more is not.
+        try write("t.yaml", good("t", "hosts: [shop.example]"))
+        let freed = load(after: contents)
+        #expect(hosts(freed)["a"] == ["a.example", "pay.example"] && freed.errors.count == 1)
+        try write("t.yaml", "tenant: t\nmain: [")
+        #expect(hosts(load(after: freed))["aa"] == ["aa.example"])
+        try remove("t.yaml")
+        #expect(hosts(load(after: freed))["aa"] == ["aa.example", "shop.example"])
+    }
+
+    @Test func theNameOfAFileWithErrorsIsNobodyElses() throws {
+        try write("t.yaml", good("t"))
+        let before = load()
+        try write("aa.yaml", good("t"))
+        for text in ["main: [", good("other"), good("t", "weight: 0")] {
+            try write("t.yaml", text)
+            let contents = load(after: before)
+            #expect(contents.errors.last?.message == "the tenant 't' belongs to \(path("t.yaml"))" || contents.errors.count == 2, "\(text)")
+            #expect(!contents.tenants.contains { $0.file == path("aa.yaml") })
+        }
+        // A file that has gone leaves its name.
+        try remove("t.yaml")
+        #expect(load(after: before).tenants.map(\.file) == [path("aa.yaml")])
+        // At a start only a file's own name tells.
+        try write("t.yaml", good("t", "weight: 0"))
+        #expect(load().tenants.isEmpty && load().tenantOfFile == [path("aa.yaml"): "aa.yaml", path("t.yaml"): "t"])
+    }
+
+    @Test func aTenantThatGetsAnotherNameKeepsItsHosts() throws {
+        try write("x.yaml", good("a", "hosts: [x]"))
+        let before = load()
+        try write("x.yaml", good("b", "hosts: [x, y]"))
+        try write("aa.yaml", good("aa", "hosts: [x, aa]"))
+        let contents = load(after: before)
+        #expect(hosts(contents) == ["aa": ["aa"], "b": ["x", "y"]] && contents.tenantOfFile == [path("aa.yaml"): "aa"])
+    }
+
+    @Test func aNameOfTwoFilesIsTheOnesThatIsNamedAfterItOrNobodys() throws {
+        try write("a.yaml", good("same"))
+        try write("b.yaml", good("same"))
+        let disputed = load()
+        #expect(disputed.tenants.isEmpty && disputed.holdings.isEmpty)
+        #expect(
+            told(disputed) == [
+                "policies/a.yaml:1:9: the tenant 'same' is claimed by policies/b.yaml too, so that neither gets it",
+                "policies/b.yaml:1:9: the tenant 'same' is claimed by policies/a.yaml too, so that neither gets it",
+            ])
+        #expect(disputed.tenantOfFile == [path("a.yaml"): "same", path("b.yaml"): "same"])
+        try write("same.yaml", good("same", "weight: 7"))
+        let settled = load()
+        #expect(settled.tenants.map(\.policy.weight) == [7] && settled.errors.count == 2)
+        #expect(settled.tenantOfFile == [path("a.yaml"): "a.yaml", path("b.yaml"): "b.yaml"])
+    }
+
+    @Test func aHostOfTwoNewTenantsIsNobodys() throws {
         try write("a.yaml", good("a", "hosts: [x.example, \"*.y.example\"]"))
         try write("b.yaml", good("b", "hosts: [b, X.example,\n  \"*.Y.example\"]"))
         try write("c.yaml", good("c", "hosts: [y.example, z.y.example]"))
         let contents = load()
-        #expect(contents.tenants.map(\.policy.tenant) == ["a", "c"])
+        #expect(hosts(contents) == ["a": ["a.localhost"], "b": ["b"], "c": ["y.example", "z.y.example"]])
         #expect(
-            contents.errors.map(\.description) == [
-                "\(path("b.yaml")):3:12: the host 'x.example' already belongs to \(path("a.yaml"))",
-                "\(path("b.yaml")):4:3: the host '*.y.example' already belongs to \(path("a.yaml"))",
+            told(contents) == [
+                "policies/a.yaml:3:9: the host 'x.example' is claimed by policies/b.yaml too, so that neither gets it",
+                "policies/a.yaml:3:20: the host '*.y.example' is claimed by policies/b.yaml too, so that neither gets it",
+                "policies/b.yaml:3:12: the host 'x.example' is claimed by policies/a.yaml too, so that neither gets it",
+                "policies/b.yaml:4:3: the host '*.y.example' is claimed by policies/a.yaml too, so that neither gets it",
             ])
-        #expect(contents.tenantOfFile == [path("b.yaml"): "b"])
-    }
-
-    @Test func theHostOfATenantsNameIsItsOwn() throws {
-        try write("a.yaml", good("a", "hosts: [a.example, c.localhost]"))
-        try write("b.yaml", good("b", "hosts: [b.example, a.localhost]"))
-        try write("c.yaml", good("c", "hosts: [c.example]"))
-        try write("d.yaml", good("d", "hosts: [d.localhost, other.localhost]"))
-        let contents = load()
-        #expect(contents.tenants.map(\.policy.tenant) == ["a", "d"])
-        #expect(
-            contents.errors.map(\.description) == [
-                "\(path("b.yaml")):3:20: the host 'a.localhost' already belongs to \(path("a.yaml"))",
-                "\(path("c.yaml")):1:9: the host 'c.localhost' already belongs to \(path("a.yaml"))",
-            ])
+        #expect(contents.tenantOfFile == [path("a.yaml"): "a", path("b.yaml"): "b"])
     }
 
     @Test func whatAFileWithErrorsClaimsIsFree() throws {

@@ -33,6 +33,9 @@ import Testing
         ("hosts: a", "3:8: 'hosts' must be a list"),
         ("hosts: [{ a: b }]", "3:9: a host must be text"),
         ("hosts: [a.b, c, A.B]", "3:17: the host 'a.b' stands here twice"),
+        ("hosts: [b.localhost]", "3:9: 'b.localhost' is not this tenant's: NAME.localhost is the tenant NAME's"),
+        ("hosts: [\"*.localhost\"]", "3:9: '*.localhost' is not this tenant's: NAME.localhost is the tenant NAME's"),
+        ("hosts: [a.localhost, localhost, b.a.localhost, -]", "3:48: '-' is not a host name (no port, no path; '*.' may come first)"),
         ("vars: 5", "3:7: 'vars' must be keys and values"),
         ("vars: { A: [1] }", "3:12: 'A' must be text"),
         ("vars: { 1A: x }", "3:9: '1A' is not a JavaScript name of at most 128 letters, digits, _ and $"),
@@ -67,6 +70,16 @@ import Testing
         #expect(try fixture.decode("tenant: a\nmain: app").errors == ["2:7: the main module is a folder: \(fixture.path)/app"])
     }
 
+    @Test(arguments: ["worker.ts", "worker.json", "worker", "worker.js.txt"]) func aMainModuleIsJavaScript(name: String) throws {
+        try fixture.folder.write("app/\(name)", "export default {}")
+        #expect(
+            try fixture.decode("tenant: a\nmain: app/\(name)").errors == [
+                "2:7: the main module must be a .js or .mjs file: \(fixture.path)/app/\(name)"
+            ])
+        try fixture.folder.write("app/worker.MJS", "export default {}")
+        #expect(try fixture.decode("tenant: a\nmain: app/worker.MJS").errors == [])
+    }
+
     @Test func aSecretsFileThatCannotBeUsedIsTold() throws {
         let message = "3:23: the secret's file cannot be read, or has NUL or more than 65536 bytes: \(fixture.path)/key"
         #expect(try fixture.errors("secrets: { A: { file: key } }") == [message])
@@ -83,7 +96,7 @@ import Testing
     @Test func aNameThatIsBothAVariableAndASecretIsTold() throws {
         #expect(
             try fixture.errors("vars: { B: 1, A: 2 }\nsecrets: { A: { env: PATH }, B: { env: PATH } }") == [
-                "1:1: 'A' is both a variable and a secret", "1:1: 'B' is both a variable and a secret",
+                "4:12: 'A' is both a variable and a secret", "4:30: 'B' is both a variable and a secret",
             ])
     }
 

@@ -74,8 +74,11 @@ import Testing
     }
 
     @Test(arguments: [
-        ("a: 1\nb: 2\na: 3", "1:1: duplicate key: a"), ("b:\n  a: 1\n  \"a\": 3", "2:3: duplicate key: a"),
-        ("\"true\": 1\ntrue: 2", "1:1: duplicate key: true"), ("x: { 'a': 1, a: 2 }", "1:6: duplicate key: a"),
+        ("a: 1\nb: 2\na: 3", "3:1: duplicate key: a"), ("b:\n  a: 1\n  \"a\": 3", "3:3: duplicate key: a"),
+        ("\"true\": 1\ntrue: 2", "2:1: duplicate key: true"), ("x: { 'a': 1, a: 2 }", "1:14: duplicate key: a"),
+        ("é: ü\r\nx: [1, {}, { é: 1,\r\n  y: 2, é: 3 }]", "3:9: duplicate key: é"),
+        // Of more than two, or of two pairs, the first.
+        ("a: 1\na: 2\na: 3", "1:1: duplicate key: a"), ("b: 1\nb: 2\na: 3\na: 4", "3:1: duplicate key: a, b"),
     ])
     func aDuplicateKeyIsToldWithItsPlace(text: String, error: String) throws {
         let told = try errors(text)

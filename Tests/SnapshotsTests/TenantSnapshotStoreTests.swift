@@ -107,6 +107,18 @@ import Testing
         #expect(files.count == 1)
     }
 
+    @Test func theNextDaemonKnowsWhatWasNotReadForLongest() throws {
+        let first = try store()
+        for number in 1...2 {
+            try first.write(entry(number), as: key(first, number))
+            let old = Date(timeIntervalSince1970: 1_000_000 + Double(number))
+            try FileManager.default.setAttributes([.modificationDate: old], ofItemAtPath: path(key(first, number)))
+        }
+        #expect(first.read(key(first, 1)) != nil)
+        let second = try store(limitBytes: 1_500)
+        #expect(second.contains(key(second, 1)) && !second.contains(key(second, 2)))
+    }
+
     @Test func whatIsLargerThanTheStoreIsRefusedAndNothingGoesForIt() throws {
         let store = try store(limitBytes: 2_000)
         try store.write(entry(1), as: key(store, 1))

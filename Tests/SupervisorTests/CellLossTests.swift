@@ -243,6 +243,8 @@ import Wire
         let other = try await test.request()
         cell.answer(try await cell.nextRequest().id)
         _ = try await other.next()
+        // So has all that came with it.
+        try await test.onLoop { _ in }
         try await test.advance(milliseconds: 9_000)
         #expect(!cell.isKilled)
         try await test.advance(milliseconds: 2_000)

@@ -56,6 +56,18 @@ final class FakeCell: SpawnedCell, Sendable {
     var share: Double? { shares.withLock { $0 } }
     private let shares = Mutex<Double?>(nil)
 
+    /// Like the kernel's, a limit is not set below what is held.
+    func setMemoryLimit(_ bytes: UInt64) -> Bool {
+        memory.withLock { memory in
+            guard memory.held < bytes else { return false }
+            memory.limit = bytes
+            return true
+        }
+    }
+    var memoryLimit: UInt64? { memory.withLock { $0.limit } }
+    func hold(_ bytes: UInt64) { memory.withLock { $0.held = bytes } }
+    private let memory = Mutex<(held: UInt64, limit: UInt64?)>((0, nil))
+
     func kill() {
         killed.store(true, ordering: .sequentiallyConsistent)
         die()
@@ -219,6 +231,11 @@ final class FakeSpawner: CellSpawner {
         self.eventLoop = eventLoop
         self.seal = seal
     }
+
+    func setMemoryLimit(_ bytes: UInt64) { limit.withLock { $0 = bytes } }
+    /// Of cells that it is to start.
+    var memoryLimit: UInt64? { limit.withLock { $0 } }
+    private let limit = Mutex<UInt64?>(nil)
 
     /// From now on no cell can be started, or can again.
     func fail(with error: (any Error)?) { failure.withLock { $0 = error } }

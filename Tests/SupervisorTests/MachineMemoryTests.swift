@@ -26,6 +26,16 @@ import Testing
         #expect(memory == MachineMemory(limitBytes: 2 << 30, availableBytes: 1048 << 20, pressure: 0.125))
     }
 
+    /// The limit is the inner group's; what is left is what the outer one's other groups have not taken.
+    @Test func theGroupWithTheLeastLeftCountsWhateverItsLimit() {
+        let memory = memory([
+            "/proc/meminfo": Self.meminfo, "/proc/self/cgroup": "0::/outer/inner\n",
+            "/sys/fs/cgroup/outer/inner/memory.max": "\(2 << 30)\n", "/sys/fs/cgroup/outer/inner/memory.current": "\(100 << 20)\n",
+            "/sys/fs/cgroup/outer/memory.max": "\(4 << 30)\n", "/sys/fs/cgroup/outer/memory.current": "\(4000 << 20)\n",
+        ])
+        #expect(memory == MachineMemory(limitBytes: 2 << 30, availableBytes: 96 << 20, pressure: 0))
+    }
+
     @Test func version1IsReadToo() {
         let memory = memory([
             "/proc/meminfo": Self.meminfo, "/proc/self/cgroup": "5:cpu,cpuacct:/x\n4:memory:/box/inner\n0::/\n",

@@ -1,3 +1,4 @@
+import Foundation
 import NIOCore
 import Policy
 import Synchronization
@@ -113,6 +114,47 @@ import Wire
         factors = []
         for _ in 0..<40 { factors.append(try await second()) }
         #expect(factors == factors.sorted() && factors.last == 1, "\(factors)")
+    }
+
+    @Test func theKernelIsToldOfANewBudgetForCellsThatRunAndThatCome() async throws {
+        let margin: UInt64 = 512 << 20
+        let test = try await TestSupervisor {
+            $0.memoryBudgetBytes = Self.gibibyte
+            $0.cellSilenceSeconds = 1_000
+        }
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        func second() async throws {
+            try await test.advance(milliseconds: 1_000)
+            while try await test.onLoop({ $0.isLimitingMemory }) { await Task.yield() }
+        }
+        try await test.onLoop { $0.setMemoryBudget(4 * Self.gibibyte) }
+        while try await test.onLoop({ $0.isLimitingMemory }) { await Task.yield() }
+        #expect(cell.memoryLimit == 4 * Self.gibibyte + margin && test.spawner.memoryLimit == cell.memoryLimit)
+        // It holds more than it is to have: the kernel would end it.
+        cell.hold(3 * Self.gibibyte)
+        try await test.onLoop { $0.setMemoryBudget(2 * Self.gibibyte) }
+        try await second()
+        #expect(cell.memoryLimit == 4 * Self.gibibyte + margin && test.spawner.memoryLimit == 2 * Self.gibibyte + margin)
+        cell.hold(Self.gibibyte)
+        try await second()
+        #expect(cell.memoryLimit == 2 * Self.gibibyte + margin)
+    }
+
+    @Test(arguments: [("0::/\n", "memory.max", "memory.current"), ("4:memory:/\n", "memory.limit_in_bytes", "memory.usage_in_bytes")])
+    func aGroupsLimitChangesAndIsNeverBelowWhatIsUsed(own: String, limit: String, use: String) throws {
+        let root = try ScratchFolder()
+        let parent = own.hasPrefix("0") ? "" : "memory/"
+        try root.write(parent + "cgroup.procs", "")
+        let group = CgroupPlacement(root: root.path, own: own).group(name: "x", memoryLimitBytes: 1 << 30)
+        let path = try #require(group.paths.first).dropFirst(root.path.count + 1)
+        try root.write("\(path)/\(limit)", "")
+        try root.write("\(path)/\(use)", "\(3 << 30)\n")
+        func text() throws -> String { try String(contentsOfFile: "\(root.path)/\(path)/\(limit)", encoding: .utf8) }
+        #expect(group.setMemoryLimit(4 << 30))
+        #expect(try text() == "\(4 << 30)")
+        #expect(!group.setMemoryLimit(2 << 30))
+        #expect(try text() == "\(4 << 30)")
     }
 
     /// A cell that runs out of mappings is lost with all its tenants.
@@ -243,6 +285,26 @@ import Wire
         #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 1)
     }
 
+    /// It was damaged, had to make room, or never had a place on the disk.
+    @Test func aSnapshotThatIsNotKeptAnyMoreIsBuiltAgain() async throws {
+        let snapshots = FakeSnapshots(.built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])))
+        let test = try await TestSupervisor { $0.snapshots = snapshots }
+        let (cell, version) = try await served(by: test)
+        started(.source, version, in: cell)
+        try await cell.next(.tenantSnapshot)
+        snapshots.kept.withLock { $0 = [:] }
+        cell.die()
+        try await cell.expectEnd()
+        let next = try await test.readyCell()
+        _ = try await test.request()
+        let again = try await next.next(.tenant).id
+        next.answer(try await next.next(.request).id)
+        #expect(try await report(test).snapshot == "none")
+        started(.source, again, in: next)
+        #expect(try await next.next(.tenantSnapshot).id == again)
+        #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 2)
+    }
+
     @Test func whyThereIsNoneIsShownAndItIsNotTriedAgain() async throws {
         let snapshots = FakeSnapshots(.refused("a module looks at the clock"))
         let test = try await TestSupervisor { $0.snapshots = snapshots }
@@ -263,7 +325,10 @@ import Wire
         let (cell, version) = try await served(by: test)
         started(.source, version, in: cell)
         while try await report(test).snapshot != "refused" {}
-        #expect(test.registry.text().contains(#"cloister_denied_calls_total{call="socket"} 1"#))
+        let metrics = test.registry.text()
+        #expect(metrics.contains(#"cloister_builder_denied_calls_total{call="socket"} 1"#))
+        // That is what an operator is woken for; any tenant's code can end a builder.
+        #expect(!metrics.contains("cloister_denied_calls_total{"))
     }
 
     @Test func aSnapshotThatACellCannotUseLeavesTheStore() async throws {

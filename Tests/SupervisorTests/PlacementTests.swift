@@ -53,6 +53,63 @@ import Wire
         #expect(try await homes(test).values.allSatisfy { $0 == "standard#0" })
     }
 
+    /// A cell keeps a limited number of versions, and one more would end it.
+    @Test func nearTheLimitOfVersionsTheLeastRecentlyUsedAreRetired() async throws {
+        let test = try await TestSupervisor(["a", "b", "c", "d", "e"].map { .test($0) }) {
+            $0.versionsPerCell = 4
+            $0.cellSilenceSeconds = 1_000
+        }
+        let first = try await test.request("a")
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        _ = try await first.next()
+        try await test.advance(milliseconds: 1)
+        let busy = try await test.request("b")
+        let open = try await cell.nextRequest().id
+        var versions: [String: UInt64] = [:]
+        for name in ["c", "d"] {
+            try await test.advance(milliseconds: 1)
+            let client = try await test.request(name)
+            versions[name] = try await cell.next(.tenant).id
+            cell.answer(try await cell.next(.request).id)
+            _ = try await client.next()
+        }
+        try await test.advance(milliseconds: 1)
+        try await answer(["a"], of: test, by: cell)
+        // Of those without requests `c` is the one that was not used for longest.
+        for (newcomer, leaves) in [("e", "c"), ("c", "d")] {
+            try await test.advance(milliseconds: 1)
+            let client = try await test.request(newcomer)
+            #expect(try await cell.next(.retire).id == versions[leaves])
+            #expect(try await cell.next(.tenant).id != versions[newcomer])
+            cell.answer(try await cell.next(.request).id, newcomer)
+            #expect(try await client.next() == .head(status: 200, headers: "", body: newcomer, isComplete: true))
+        }
+        cell.answer(open, "b")
+        #expect(try await busy.next() == .head(status: 200, headers: "", body: "b", isComplete: true))
+        #expect(!cell.isKilled)
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aCellThatKeepsWhatItIsToRetireIsEnded() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) })
+        let first = try await test.request("a")
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        _ = try await first.next()
+        try await test.onLoop { supervisor in
+            let version = supervisor.tenants["a"]!.version!
+            for id in 0..<UInt64(Cell.versionLimit) {
+                let retired = TenantVersionRecord(id: id + 1_000, policy: version.policy, key: version.key, bundle: version.bundle)
+                retired.isRetired = true
+                version.home!.versions[retired.id] = retired
+            }
+        }
+        #expect(try await test.request("b").next() == .failed(.overloaded, retryAfterSeconds: 1))
+        try await cell.expectEnd()
+        try await test.expectNothingHeld()
+    }
+
     @Test func aTenantWhoseIsolateEndedMakesRoom() async throws {
         let test = try await TestSupervisor(["a", "b"].map { .test($0) }) { $0.isolatesPerCell = 1 }
         _ = try await test.request("a")

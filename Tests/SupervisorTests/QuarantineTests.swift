@@ -143,9 +143,12 @@ import Wire
         try await test.advance(milliseconds: 1_000)
         let first = try await test.request("a")
         let cell = try await test.readyCell()
+        // A request cannot have used more than the time it took.
+        try await test.advance(milliseconds: a)
         cell.answer(try await tenantAndRequest(cell).request, cpuMilliseconds: a)
         _ = try await first.next()
         let second = try await test.request("b")
+        try await test.advance(milliseconds: b)
         cell.answer(try await tenantAndRequest(cell).request, cpuMilliseconds: b)
         _ = try await second.next()
         while try await test.onLoop({ $0.openRequests.isEmpty }) == false {}

@@ -8,7 +8,7 @@ import Testing
 /// measure and keep the others.
 @Suite(.serialized) struct SelfcheckTests {
     /// It lies beside the test executable.
-    private static let cell: String = {
+    static let cell: String = {
         var path = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &path, path.count)
         let own = String(decoding: path[..<max(0, count)].map { UInt8(bitPattern: $0) }, as: UTF8.self)

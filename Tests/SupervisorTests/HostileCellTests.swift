@@ -1,0 +1,209 @@
+import NIOCore
+import Policy
+import Testing
+import Wire
+
+@testable import Supervisor
+
+/// What a cell says within the protocol, and does not, to harm who lives on.
+@Suite(.timeLimit(.minutes(2))) struct HostileCellTests {
+    private static let ok = TestExchange.Event.head(status: 200, headers: "", body: "", isComplete: true)
+
+    private func number(_ number: UInt64) -> ByteBuffer { ByteBuffer(integer: number, endianness: .little) }
+
+    /// A supervisor that does not mind silence, with a cell that has answered a request of `a`.
+    private func served(_ tenants: [TenantPolicy] = [.test("a")]) async throws -> (TestSupervisor, FakeCell, version: UInt64) {
+        let test = try await TestSupervisor(tenants) { $0.cellSilenceSeconds = 1_000 }
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        _ = try await client.next()
+        return (test, cell, version)
+    }
+
+    // MARK: Numbers
+
+    @Test func aRequestHasNotUsedMoreTimeThanThereWas() async throws {
+        let (test, cell, _) = try await served()
+        func used(claimed microseconds: UInt64, after milliseconds: UInt64) async throws -> UInt64 {
+            let before = try await test.onLoop { $0.tenants["a"]!.cpuNanoseconds }
+            let client = try await test.request()
+            let id = try await cell.next(.request).id
+            try await test.advance(milliseconds: milliseconds)
+            cell.head(id, flags: .end)
+            cell.send(.finished, id: id, number(microseconds))
+            #expect(try await client.next() == Self.ok)
+            while try await test.onLoop({ !$0.openRequests.isEmpty }) { await Task.yield() }
+            return try await test.onLoop { $0.tenants["a"]!.cpuNanoseconds } - before
+        }
+        #expect(try await used(claimed: 86_400_000_000, after: 20) == 20_000_000)
+        #expect(try await used(claimed: .max, after: 20) == 20_000_000)
+        #expect(try await used(claimed: 5_000, after: 20) == 5_000_000)
+        // The sum has an end, too.
+        try await test.onLoop { $0.tenants["a"]!.cpuNanoseconds = .max - 1 }
+        #expect(try await used(claimed: .max, after: 20) == 1)
+    }
+
+    @Test func droppedLinesAreCountedToTheLargestNumber() async throws {
+        let (test, cell, version) = try await served()
+        try await test.onLoop {
+            $0.tenants["a"]!.droppedLogLines = .max
+            $0.tenants["a"]!.logSecond = $0.now / 1_000_000_000
+            $0.tenants["a"]!.logLines = Supervisor.logLinesPerSecondLimit
+        }
+        var payload = ByteBuffer()
+        LogFrame(level: .info, request: 0, dropped: .max, message: "x").encode(into: &payload)
+        cell.send(.log, id: version, payload)
+        let client = try await test.request()
+        cell.answer(try await cell.next(.request).id)
+        #expect(try await client.next() == Self.ok)
+        #expect(try await test.onLoop { $0.tenants["a"]!.droppedLogLines } == .max)
+    }
+
+    // MARK: Requests that do not end
+
+    private static let brief = TenantPolicy.test("a") {
+        $0.wallMilliseconds = 1_000
+        $0.concurrency = 1
+    }
+    /// What a cell has to end a request of `brief` that is over its wall limit.
+    private static let graceMilliseconds =
+        (Supervisor.endOverdueNanoseconds + brief.limits.longestDebtNanoseconds(pieces: 1)) / 1_000_000
+
+    /// A request that is over its wall limit.
+    private func overdue(_ test: TestSupervisor, _ cell: FakeCell) async throws -> UInt64 {
+        let client = try await test.request()
+        let id = try await cell.next(.request).id
+        cell.send(.entered, id: id)
+        try await test.advance(milliseconds: 1_000)
+        #expect(try await client.next() == .failed(.wallLimit, retryAfterSeconds: nil))
+        #expect(try await cell.next(.abort).id == id)
+        return id
+    }
+
+    @Test func aRequestThatItsCellDoesNotEndGivesItsPlaceBackAndTheCellIsReplaced() async throws {
+        let (test, cell, _) = try await served([Self.brief])
+        let stuck = try await overdue(test, cell)
+        let waiting = try await test.request()
+        // Its cell has time to end it.
+        try await test.advance(milliseconds: 900)
+        #expect(try await test.onLoop { $0.admission.running } == 1)
+        #expect(Self.graceMilliseconds < 30_000)
+        try await test.advance(milliseconds: 100)
+        #expect(try await waiting.next() == .failed(.wallLimit, retryAfterSeconds: nil))
+        try await test.advance(milliseconds: Self.graceMilliseconds)
+        try await test.expectNothingHeld()
+        let successor = try await test.spawner.cells.next()
+        // The end comes too late to count again.
+        cell.finish(stuck)
+        let next = try await test.request()
+        cell.answer(try await cell.next(.request).id)
+        #expect(try await next.next() == Self.ok)
+        #expect(!cell.isKilled)
+        try await test.expectNothingHeld()
+        try await successor.becomeReady()
+        try await cell.expectEnd()
+        let last = try await test.request()
+        successor.answer(try await successor.nextRequest().id)
+        #expect(try await last.next() == Self.ok)
+        try await test.expectNothingHeld()
+    }
+
+    @Test func aCellThatEndsARequestInTimeIsKept() async throws {
+        let (test, cell, _) = try await served([Self.brief])
+        cell.finish(try await overdue(test, cell))
+        while try await test.onLoop({ !$0.openRequests.isEmpty }) { await Task.yield() }
+        try await test.advance(milliseconds: Self.graceMilliseconds + 1_000)
+        let client = try await test.request()
+        cell.answer(try await cell.next(.request).id)
+        #expect(try await client.next() == Self.ok)
+        #expect(test.spawner.cells.rest.isEmpty && !cell.isKilled)
+    }
+
+    /// What is left of a stream after its client has gone has no more time than other requests.
+    @Test func theEndOfABodyDoesNotProlongWhatIsOverItsLimit() async throws {
+        let (test, cell, _) = try await served([Self.brief])
+        let client = try await test.request()
+        let id = try await cell.next(.request).id
+        cell.head(id)
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "", isComplete: false))
+        try await client.leave()
+        try await test.advance(milliseconds: 1_000)
+        try await test.advance(milliseconds: Self.graceMilliseconds - 500)
+        cell.send(.responseBody, flags: .end, id: id)
+        while try await test.onLoop({ $0.openRequests[id]?.responseEnded == false }) { await Task.yield() }
+        try await test.advance(milliseconds: 600)
+        try await test.expectNothingHeld()
+    }
+
+    // MARK: Quotas
+
+    private func parked(_ test: TestSupervisor, _ cell: FakeCell, _ version: UInt64) async throws {
+        cell.send(.parked, id: version, number(.max))
+        while try await test.onLoop({ $0.parkedTenants.isEmpty }) { await Task.yield() }
+    }
+
+    @Test func aTenantWaitsNoLongerThanItsQuotaCanOwe() async throws {
+        let (test, cell, version) = try await served()
+        try await parked(test, cell, version)
+        let client = try await test.request()
+        try await test.advance(milliseconds: 1_000)
+        #expect(cell.frames.rest.isEmpty)
+        try await test.advance(milliseconds: 10_000)
+        cell.answer(try await cell.next(.request).id)
+        #expect(try await client.next() == Self.ok)
+    }
+
+    @Test func whatACellSaidOfQuotasEndsWithIt() async throws {
+        let (test, cell, version) = try await served()
+        try await parked(test, cell, version)
+        let client = try await test.request()
+        cell.die()
+        let next = try await test.readyCell()
+        try await test.advance(milliseconds: 20)
+        next.answer(try await next.nextRequest().id)
+        #expect(try await client.next() == Self.ok)
+        #expect(try await test.onLoop { $0.parkedTenants.isEmpty })
+    }
+
+    @Test func aTenantThatIsMovedIsNotParkedThere() async throws {
+        let (test, cell, version) = try await served()
+        try await parked(test, cell, version)
+        let client = try await test.request()
+        try await test.onLoop { $0.move($0.tenants["a"]!, to: CellKey(cordon: "elsewhere", jit: true)) }
+        try await test.advance(milliseconds: 20)
+        let next = try await test.readyCell()
+        next.answer(try await next.nextRequest().id)
+        #expect(try await client.next() == Self.ok)
+    }
+
+    @Test func whatWaitsOfAParkedTenantGoesOnWhenTheTenantIsRemoved() async throws {
+        let (test, cell, version) = try await served([.test("a"), .test("b")])
+        try await parked(test, cell, version)
+        let clients = [try await test.request(), try await test.request()]
+        try await test.apply([.test("b")])
+        try await test.advance(milliseconds: 20)
+        for client in clients {
+            cell.answer(try await cell.next(.request).id)
+            #expect(try await client.next() == Self.ok)
+        }
+        #expect(try await test.onLoop { $0.parkedTenants.isEmpty })
+    }
+
+    // MARK: Starts
+
+    @Test func whyCodeDoesNotStartIsShownUntilItDoes() async throws {
+        let (test, cell, version) = try await served()
+        func startError() async throws -> String? { try #require(await test.supervisor.tenants().first).startError }
+        #expect(try await startError() == nil)
+        let client = try await test.request()
+        let id = try await cell.next(.request).id
+        cell.fail(id, code: ErrorCode.startupFailed.rawValue, message: "no module 'x'")
+        cell.finish(id)
+        #expect(try await client.next() == .failed(.startupFailed, retryAfterSeconds: nil))
+        #expect(try await startError() == "no module 'x'")
+        cell.send(.started, extra: StartKind.source.rawValue, id: version, number(1))
+        while try await startError() != nil { await Task.yield() }
+    }
+}
