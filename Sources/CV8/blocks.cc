@@ -1,5 +1,7 @@
 // Large blocks that V8 takes from the C++ heap for an isolate while it is made (three caches of 60 KiB): pages of their own, counted for the isolate,
-// so that what it does not use of them can be given back. Replaces the C++ library's operators, for V8's library, too.
+// so that what it does not use of them can be given back. Replaces the C++ library's operators, for V8's library, too; what they take from the C
+// library's heap is counted where it is large (native.cc).
+#include <malloc.h>
 #include <sys/mman.h>
 
 #include <cstdlib>
@@ -102,6 +104,9 @@ class Blocks {
   uint32_t first_free_ = 0;
 };
 
+/// The C library makes a block by less than this longer than it was asked for.
+constexpr size_t kRounding = 64;
+
 /// Used before the process's objects are made; all zeros, so that it takes no memory where it is not used.
 constinit Blocks blocks;
 
@@ -124,8 +129,13 @@ void *operator new(size_t size) {
   if (charged && size >= kLeastBlock && size < kSlot && asked++ > 0) {
     if (void *block = blocks.Allocate(size, charged)) return block;
   }
+  bool is_charged = size >= kLeastCharged - kRounding && size < PTRDIFF_MAX;
+  size_t length = is_charged ? std::max(size + kMarkBytes, kLeastCharged) : std::max(size, size_t{1});
   while (true) {
-    if (void *memory = malloc(size ? size : 1)) return memory;
+    if (void *memory = malloc(length)) {
+      if (is_charged) Charge(memory);
+      return memory;
+    }
     std::new_handler handler = std::get_new_handler();
     if (!handler) throw std::bad_alloc();
     handler();
@@ -134,6 +144,7 @@ void *operator new(size_t size) {
 
 void operator delete(void *memory) noexcept {
   if (cv8::blocks.Contains(memory)) return cv8::blocks.Free(memory);
+  if (malloc_usable_size(memory) >= cv8::kLeastCharged) cv8::GiveBack(memory);
   free(memory);
 }
 void operator delete(void *memory, size_t) noexcept { operator delete(memory); }

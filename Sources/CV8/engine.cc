@@ -291,6 +291,7 @@ cv8_status cv8_start(const cv8_options *given) {
   v8::V8::SetFlagsFromString(cv8_fixed_flags());
   v8::V8::SetFlagsFromString(flags.data(), flags.size());
   v8::V8::SetEntropySource(cv8::Entropy);
+  if (!cv8::WatchNativeMemory()) return CV8_INVALID;
   cv8::WatchForOverflow();
   v8::V8::InitializePlatform(cv8::ThePlatform());
   if (!v8::V8::Initialize()) return CV8_INVALID;
@@ -316,6 +317,7 @@ cv8_status cv8_isolate_revive(const uint8_t *snapshot, size_t snapshot_length, c
 void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
   state->user = owner->user;
   state->account->limit = owner->memory_limit_bytes;
+  state->account->owner = state;
   cv8::SetCurrentAccount(state->account.get());
   {
     v8::Isolate::Scope entered(state->isolate);
@@ -331,6 +333,7 @@ void cv8_isolate_assign(cv8_isolate *state, const cv8_owner *owner) {
 }
 
 void cv8_isolate_dispose(cv8_isolate *state) {
+  state->account->owner = nullptr;
   cv8::SetCurrentAccount(state->account.get());
   state->rejections.clear();
   state->modules.clear();
@@ -372,6 +375,7 @@ size_t cv8_isolate_code_taken(const cv8_isolate *state) { return state->code_tak
 void cv8_isolate_memory(const cv8_isolate *state, cv8_memory *out) {
   out->page_bytes = state->account->pages;
   out->array_buffer_bytes = state->account->buffers;
+  out->native_bytes = state->account->native - 1;
   out->limit_bytes = state->account->limit;
   out->over_limit = state->over_limit;
 }

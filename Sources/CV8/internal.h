@@ -22,6 +22,9 @@ constexpr size_t kHeapChunk = size_t{256} << 10;
 struct Account : std::enable_shared_from_this<Account> {
   std::atomic<size_t> pages{0};
   std::atomic<size_t> buffers{0};
+  /// What V8 and ICU hold for it in the C library's heap (native.cc), and one more while the isolate or a region of its is there: the account is gone with
+  /// the last of that.
+  std::atomic<size_t> native{1};
   /// Mappings besides the heap's.
   std::atomic<size_t> regions{0};
   /// Where the heap's chunks of ordinary size and the code range begin. Under the page allocator's lock.
@@ -30,6 +33,11 @@ struct Account : std::enable_shared_from_this<Account> {
   std::vector<uint32_t> slabs;
   /// The isolate is being disposed of.
   std::atomic<bool> is_ending{false};
+  /// While somebody is served: before, and while the isolate is disposed of, nothing of the C library's heap is charged.
+  cv8_isolate *owner = nullptr;
+  /// The isolate has been asked to make room, and how much `native` may be until it is again.
+  bool is_asked = false;
+  size_t native_when_asked = 0;
   /// The number of the first of its blocks of the C++ heap, 0 for none (blocks.cc).
   uint32_t first_block = 0;
   size_t limit = SIZE_MAX;
@@ -40,8 +48,16 @@ struct Account : std::enable_shared_from_this<Account> {
   static constexpr size_t kMostUnwindingBytes = size_t{512} << 20;
   size_t Most() const { return limit == SIZE_MAX ? limit : limit + std::clamp(limit, kLeastUnwindingBytes, kMostUnwindingBytes); }
 
-  bool HasRoomFor(size_t bytes) const { return pages.load(std::memory_order_relaxed) + buffers.load(std::memory_order_relaxed) + bytes <= limit; }
+  size_t Held() const {
+    return pages.load(std::memory_order_relaxed) + buffers.load(std::memory_order_relaxed) + native.load(std::memory_order_relaxed);
+  }
+  bool HasRoomFor(size_t bytes) const { return Held() + bytes <= limit; }
+  void GiveBackNative(size_t bytes) {
+    if (native.fetch_sub(bytes) == bytes) delete this;
+  }
 };
+
+std::shared_ptr<Account> MakeAccount();
 
 /// The account that pages are charged to on this thread. Read and set through functions that are not inlined: a fiber may go on
 /// on another thread, and compilers keep the address of a thread-local variable across calls.
@@ -70,6 +86,8 @@ class BufferAllocator : public v8::ArrayBuffer::Allocator {
   void *Allocate(size_t length) override;
   void *AllocateUninitialized(size_t length) override;
   void Free(void *data, size_t length) override;
+  /// Makes it longer, or null; what is new may hold anything.
+  void *Lengthen(void *data, size_t old_length, size_t length);
 
  private:
   bool Charge(size_t length);
@@ -110,7 +128,7 @@ struct cv8_isolate {
   v8::Global<v8::Object> internal;
   std::vector<v8::Global<v8::Function>> hooks;
   /// Regions that outlive the isolate, such as a Wasm memory that somebody still holds, keep it.
-  std::shared_ptr<cv8::Account> account = std::make_shared<cv8::Account>();
+  std::shared_ptr<cv8::Account> account = cv8::MakeAccount();
   std::unique_ptr<cv8::BufferAllocator> buffers;
   std::shared_ptr<cv8::TaskQueue> tasks;
   void *user = nullptr;
@@ -170,6 +188,15 @@ class BlocksAreCharged {
   explicit BlocksAreCharged(Account *account);
   ~BlocksAreCharged();
 };
+/// Blocks of the C++ heap are charged from this size on, ICU's all.
+constexpr size_t kLeastCharged = 4096;
+/// What a block that may be charged has at its end, besides what was asked for.
+constexpr size_t kMarkBytes = 16;
+/// Charges a block of the C library's heap, the end of which is free, to the account of this thread. Any block may be given back that is as long.
+void Charge(void *memory);
+void GiveBack(void *memory);
+/// From now on; ICU's blocks, too. Before an isolate is made.
+bool WatchNativeMemory();
 /// Neighbouring pages.
 struct PageSpan {
   char *start;
@@ -242,8 +269,14 @@ void SetError(cv8_error *error, const std::string &text);
 inline v8::Local<v8::String> Text(v8::Isolate *isolate, const char *text) {
   return v8::String::NewFromUtf8(isolate, text, v8::NewStringType::kInternalized).ToLocalChecked();
 }
+/// Empty where it is longer than a string of V8's can be.
 inline v8::Local<v8::String> Text(v8::Isolate *isolate, const std::string &text) {
-  return v8::String::NewFromUtf8(isolate, text.data(), v8::NewStringType::kNormal, static_cast<int>(text.size())).ToLocalChecked();
+  v8::Local<v8::String> made;
+  if (text.size() > static_cast<size_t>(v8::String::kMaxLength) ||
+      !v8::String::NewFromUtf8(isolate, text.data(), v8::NewStringType::kNormal, static_cast<int>(text.size())).ToLocal(&made)) {
+    return v8::String::Empty(isolate);
+  }
+  return made;
 }
 
 }  // namespace cv8

@@ -46,10 +46,19 @@ void CurrentRequest(const Info &info) {
 
 class CloneDelegate : public v8::ValueSerializer::Delegate {
  public:
-  explicit CloneDelegate(v8::Isolate *isolate) : isolate_(isolate) {}
+  CloneDelegate(v8::Isolate *isolate, BufferAllocator *buffers) : isolate_(isolate), buffers_(buffers) {}
   void ThrowDataCloneError(v8::Local<v8::String> message) override {
-    isolate_->ThrowException(v8::Exception::Error(v8::String::Concat(isolate_, Text(isolate_, "DataCloneError: "), message)));
+    v8::Local<v8::String> text = v8::String::Concat(isolate_, Text(isolate_, "DataCloneError: "), message);
+    // With what it names it may be longer than a string can be.
+    if (text.IsEmpty()) text = Text(isolate_, "DataCloneError: a value cannot be cloned");
+    isolate_->ThrowException(v8::Exception::Error(text));
   }
+  void *ReallocateBufferMemory(void *old, size_t size, size_t *actual) override {
+    void *buffer = buffers_->Lengthen(old, length_, size);
+    if (buffer) *actual = length_ = size;
+    return buffer;
+  }
+  void FreeBufferMemory(void *buffer) override { buffers_->Free(buffer, length_); }
   v8::Maybe<uint32_t> GetWasmModuleTransferId(v8::Isolate *, v8::Local<v8::WasmModuleObject> module) override {
     wasm.push_back(module->GetCompiledModule());
     return v8::Just(static_cast<uint32_t>(wasm.size() - 1));
@@ -60,6 +69,9 @@ class CloneDelegate : public v8::ValueSerializer::Delegate {
 
  private:
   v8::Isolate *isolate_;
+  BufferAllocator *buffers_;
+  /// Of the serializer's only buffer.
+  size_t length_ = 0;
 };
 
 class CopyDelegate : public v8::ValueDeserializer::Delegate {
@@ -74,8 +86,8 @@ class CopyDelegate : public v8::ValueDeserializer::Delegate {
   std::vector<v8::CompiledWasmModule> *wasm_;
 };
 
-void Clone(const Info &info) {
-  v8::Isolate *isolate = info.GetIsolate();
+void Clone(const Info &info, cv8_isolate *state) {
+  v8::Isolate *isolate = state->isolate;
   v8::Local<v8::Context> context = isolate->GetCurrentContext();
   std::vector<v8::Local<v8::ArrayBuffer>> transfers;
   if (info[1]->IsArray()) {
@@ -90,13 +102,14 @@ void Clone(const Info &info) {
       transfers.push_back(item.As<v8::ArrayBuffer>());
     }
   }
-  CloneDelegate delegate(isolate);
+  CloneDelegate delegate(isolate, state->buffers.get());
   v8::ValueSerializer serializer(isolate, &delegate);
   serializer.WriteHeader();
   for (uint32_t i = 0; i < transfers.size(); i++) serializer.TransferArrayBuffer(i, transfers[i]);
   if (serializer.WriteValue(context, info[0]).IsNothing()) return;
   std::pair<uint8_t *, size_t> data = serializer.Release();
-  std::unique_ptr<uint8_t, decltype(&free)> owned(data.first, free);
+  auto give_back = [&delegate](uint8_t *buffer) { delegate.FreeBufferMemory(buffer); };
+  std::unique_ptr<uint8_t, decltype(give_back)> owned(data.first, give_back);
   CopyDelegate copies(&delegate.wasm);
   v8::ValueDeserializer deserializer(isolate, data.first, data.second, &copies);
   if (deserializer.ReadHeader(context).IsNothing()) return;
@@ -115,8 +128,10 @@ void Clone(const Info &info) {
 
 /// internal.structuredClone(value, transfer)
 void StructuredClone(const Info &info) {
-  Clone(info);
-  if (cv8_isolate *state = StateOf(info.GetIsolate())) GiveWay(state);
+  cv8_isolate *state = StateOf(info.GetIsolate());
+  if (!state) return Throw(info.GetIsolate(), "structuredClone: needs an isolate");
+  Clone(info, state);
+  GiveWay(state);
 }
 
 /// internal.detach(arrayBuffer)

@@ -5,6 +5,9 @@ namespace cv8 {
 
 namespace {
 
+/// What import() may be given: no path in a bundle is as long.
+constexpr int kSpecifierLimit = 64 << 10;
+
 v8::Local<v8::String> SourceString(cv8_isolate *state, const cv8_module &module) {
   const char *data = reinterpret_cast<const char *>(module.data);
   if (module.ascii && module.length > 0) {
@@ -214,6 +217,11 @@ v8::MaybeLocal<v8::Value> Import(cv8_isolate *state, v8::Local<v8::Context> cont
   auto found = state->module_indices.find(*name ? *name : "");
   if (found == state->module_indices.end()) {
     isolate->ThrowException(v8::Exception::Error(Text(isolate, "import() is only possible in the bundle's modules")));
+    return {};
+  }
+  // Several copies are made of it.
+  if (specifier->Length() > kSpecifierLimit) {
+    isolate->ThrowException(v8::Exception::Error(Text(isolate, "the name of the module to import is too long")));
     return {};
   }
   v8::String::Utf8Value text(isolate, specifier);

@@ -427,6 +427,13 @@ void *BufferAllocator::AllocateUninitialized(size_t length) {
   return Allocate(length);
 }
 
+void *BufferAllocator::Lengthen(void *data, size_t old_length, size_t length) {
+  if (!Charge(length - old_length)) return nullptr;
+  void *longer = realloc(data, length);
+  if (!longer) account_->buffers -= length - old_length;
+  return longer;
+}
+
 void BufferAllocator::Free(void *data, size_t length) {
   account_->buffers -= length;
   free(data);

@@ -68,7 +68,7 @@ public struct Isolate: ~Copyable {
 
     /// Gives the isolate to whom it will serve, once, before its first turn. Not on a fiber.
     /// - Parameters:
-    ///   - memoryLimitBytes: heap, array buffers, Wasm memories and external strings together.
+    ///   - memoryLimitBytes: heap, array buffers, Wasm, external strings and Intl together.
     ///   - user: handed to operations (`OperationCall.user`) and, as a `ModuleSource`, to module resolution.
     ///   - allowsEval: whether code may be made from strings.
     public func assign(memoryLimitBytes: Int, user: UnsafeMutableRawPointer, allowsEval: Bool) {
@@ -101,8 +101,8 @@ public struct Isolate: ~Copyable {
         var memory = cv8_memory()
         cv8_isolate_memory(raw, &memory)
         return IsolateMemory(
-            pageBytes: memory.page_bytes, arrayBufferBytes: memory.array_buffer_bytes, limitBytes: memory.limit_bytes,
-            isOverLimit: memory.over_limit)
+            pageBytes: memory.page_bytes, arrayBufferBytes: memory.array_buffer_bytes + memory.native_bytes,
+            limitBytes: memory.limit_bytes, isOverLimit: memory.over_limit)
     }
 
     /// Gives back what can be given back. Between turns, not on a fiber.
@@ -117,8 +117,9 @@ public struct Isolate: ~Copyable {
 public struct IsolateMemory: Sendable {
     /// Committed pages of heap, code and Wasm memories.
     public var pageBytes: Int
+    /// Array buffers, and what else V8 and ICU hold for it outside of pages: Wasm modules' bytes, Intl's formats.
     public var arrayBufferBytes: Int
     public var limitBytes: Int
-    /// The heap limit was reached: the isolate is being terminated.
+    /// The limit was reached: the isolate is being terminated.
     public var isOverLimit: Bool
 }

@@ -6,6 +6,8 @@ let fixtureCases: [String: @Sendable () -> Void] = [
     "isolates": isolates, "reading": reading, "throwing": throwing, "lazy": lazySources, "eval": codeFromStrings, "recursion": recursion,
     "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
     "shared-pages": sharedPages, "freed-pages": freedPages,
+    "clones": clones, "long-clone-error": longCloneError, "wasm-bytes": wasmBytes, "intl": intlObjects, "shared-wasm": sharedWasm,
+    "long-specifier": longSpecifier,
     "terminate": termination, "terminate-microtasks": terminationInMicrotasks, "preempt": preemption, "late-preempt": latePreemption,
     "optimising": optimising,
     "clock": frozenClock, "requests": requests, "event-over-quota": eventOverQuota,

@@ -26,6 +26,39 @@ import Testing
         try check("wasm-memory", ["started", "RangeError true", "counted true, within the limit true", "RangeError"])
     }
 
+    @Test func whatIsClonedIsWrittenWithinTheLimitAndGivenBack() throws {
+        try check(
+            "clones",
+            [
+                "started", "DataCloneError: Data cannot be cloned, out of memory.", "refused in time true", "800",
+                "DataCloneError: () => {} could not be cloned.", "own", "8388608", "pages true buffers 0 limit 64 over false",
+            ])
+    }
+
+    @Test func anErrorOfCloningThatNamesTooLongAValueIsOne() throws {
+        try check("long-clone-error", ["started", "DataCloneError: a value cannot be cloned"])
+    }
+
+    /// V8 cannot be refused their memory: an isolate that keeps too many ends.
+    @Test(arguments: ["wasm-bytes", "intl"]) func whatV8HasFromTheCLibraryIsCounted(name: String) throws {
+        try check(
+            name,
+            [
+                "started", "four", "counted true", "a hundred that nobody keeps", "completed", "given back true, over false", "terminated",
+                "over true, in time true", "started", "1,000",
+            ])
+    }
+
+    @Test func theNameOfAModuleIsNotCopiedWhereItIsTooLong() throws {
+        try check(
+            "long-specifier",
+            ["started", "later the name of the module to import is too long", "not copied true", "later no module './xxxxxxx"])
+    }
+
+    @Test func aModuleOutlivesTheIsolateThatItsBytesWereCountedFor() throws {
+        try check("shared-wasm", ["started", "true", "started", "true", "once 8 4", "true", "started", "true", "anew 8"])
+    }
+
     @Test func anEventThatDoesNotFitIsAnExceptionOfItsTurn() throws {
         try check(
             "event-over-quota", ["started", "threw RangeError: no memory for the event within the tenant's limit", "called", "completed"])

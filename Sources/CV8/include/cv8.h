@@ -18,7 +18,7 @@ extern "C" {
 typedef enum cv8_status {
   CV8_OK = 0,
   CV8_EXCEPTION = 1,      // JavaScript threw (or a module did not compile or link): see cv8_error
-  CV8_TERMINATED = 2,     // cv8_isolate_terminate, or the heap limit was reached: dispose of the isolate, never reuse it
+  CV8_TERMINATED = 2,     // cv8_isolate_terminate, or the memory limit was reached: dispose of the isolate, never reuse it
   CV8_OUT_OF_MEMORY = 3,  // an isolate or a blob could not be made
   CV8_INVALID = 4,        // the caller's arguments or the order of calls are wrong
 } cv8_status;
@@ -137,7 +137,7 @@ cv8_status cv8_builder_try(const uint8_t *blob, size_t length, const cv8_module 
 bool cv8_snapshot_fits(const uint8_t *base, size_t base_length, const uint8_t *blob, size_t length);
 
 typedef struct cv8_owner {
-  size_t memory_limit_bytes;  // heap + array buffers + Wasm memories + external strings
+  size_t memory_limit_bytes;  // heap + array buffers + Wasm + external strings + Intl
   void *user;                 // handed to operations and the resolver
   bool allow_eval;            // code from strings, of at most a sixteenth of memory_limit_bytes each
 } cv8_owner;
@@ -159,9 +159,10 @@ void cv8_isolate_terminate(cv8_isolate *isolate);
 
 typedef struct cv8_memory {
   size_t page_bytes;          // committed pages of V8's heap, code and Wasm memories, from our page allocator
-  size_t array_buffer_bytes;  // backing stores of array buffers
+  size_t array_buffer_bytes;  // backing stores of array buffers, and what structuredClone has written
+  size_t native_bytes;        // what V8 and ICU hold for it in the C library's heap: Wasm modules, Intl's formats
   size_t limit_bytes;
-  bool over_limit;  // the heap limit was reached: termination was requested, the isolate is dead
+  bool over_limit;  // the limit was reached: termination was requested, the isolate is dead
 } cv8_memory;
 /// Any thread, while the isolate is not being disposed.
 void cv8_isolate_memory(const cv8_isolate *isolate, cv8_memory *out);
