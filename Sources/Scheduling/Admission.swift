@@ -32,9 +32,11 @@ public struct TenantAdmission: Sendable, Equatable {
 
 /// Which requests start, wait and are refused: by the tenant's concurrency and queue, then its cell's concurrency, then the machine's concurrency
 /// and queue. At a full machine queue the latest request of the lightest tenant gives way to a heavier tenant's; among equals the newcomer is
-/// refused. Tenants that wait start a request each in turn.
+/// refused. Tenants that wait start a request each in turn; those of a full cell stand in the cell's own line, and nobody overtakes them when it has
+/// room again.
 ///
-/// Pure. Operations take O(log tenants), but for `cancel`, which looks through the tenant's own queue.
+/// Pure. Operations take O(log tenants), but for `cancel`, which looks through the tenant's own queue, and a move, which looks through the line
+/// of the cell that the tenant leaves.
 public struct Admission: Sendable {
     /// A tenant's and a cell's number; used again after removal.
     public typealias TenantSlot = Int
@@ -57,6 +59,15 @@ public struct Admission: Sendable {
         case overloaded
     }
 
+    /// Where a tenant stands that may start what waits.
+    private enum Line: Sendable {
+        case none
+        /// In `ready`; `called` from its cell's line, for a place that is kept for it.
+        case ready, called
+        /// In its cell's line.
+        case blocked
+    }
+
     private struct Tenant: Sendable {
         var limits: TenantAdmission
         var cell: CellSlot
@@ -64,26 +75,18 @@ public struct Admission: Sendable {
         var waiting = Deque<RequestID>()
         /// Its CPU quota is used up.
         var isParked = false
-        /// It stands in `ready` or waits for its cell.
-        var isListed = false
-        var isInLightest = false
-        /// It was removed while something of it ran or it stood in a list.
+        var line = Line.none
+        /// It was removed while something of it ran or it stood in a line.
         var isLeaving = false
     }
 
     private struct Cell: Sendable {
         var running = 0
-        /// Tenants that wait for a place in it, in turn.
+        /// Tenants that wait for a place in it, in turn, and how many were called from there to `ready`. While there are blocked ones, as many
+        /// are called as there are places.
         var blocked = Deque<TenantSlot>()
+        var called = 0
         var isLeaving = false
-    }
-
-    private struct Light: Comparable, Sendable {
-        var weight: Int
-        var sequence: UInt64
-        var tenant: TenantSlot
-        static func < (a: Self, b: Self) -> Bool { (a.weight, a.sequence) < (b.weight, b.sequence) }
-        static func == (a: Self, b: Self) -> Bool { a.sequence == b.sequence }
     }
 
     public let limits: AdmissionLimits
@@ -93,16 +96,27 @@ public struct Admission: Sendable {
     private var freeCells: [CellSlot] = []
     /// Tenants that may start something, in turn.
     private var ready = Deque<TenantSlot>()
-    /// Tenants that have something waiting, lightest first; removal is lazy.
-    private var lightest = Heap<Light>()
-    private var sequence: UInt64 = 0
+    /// Tenants that have something waiting, by weight.
+    private var lightest = DeadlineQueue<TenantSlot>()
     public private(set) var running = 0
     public private(set) var waiting = 0
 
     /// Where tenants are that have no cell yet; without a limit of its own.
     public static let nowhere: CellSlot = 0
 
-    public init(_ limits: AdmissionLimits) { self.limits = limits }
+    public init(_ limits: AdmissionLimits) { self.init(limits, mutation: nil) }
+
+    /// Ways to break the algorithm, for tests that prove that its properties are looked at.
+    enum Mutation: Sendable, CaseIterable {
+        case heaviestShed, firstWeightKept, cellLimitIgnored, wakeUpLost, moveForgotten, turnsIgnored, startedTwice
+    }
+
+    private let mutation: Mutation?
+
+    init(_ limits: AdmissionLimits, mutation: Mutation?) {
+        self.limits = limits
+        self.mutation = mutation
+    }
 
     // MARK: Tenants and cells
 
@@ -114,9 +128,8 @@ public struct Admission: Sendable {
 
     /// A cell is gone: tenants that waited for it need not any more. What started in it is still to be `ended`.
     public mutating func removeCell(_ slot: CellSlot) {
-        ready.append(contentsOf: cells[slot].blocked)
-        cells[slot].blocked = []
         cells[slot].isLeaving = true
+        call(slot)
         freeCellIfGone(slot)
     }
 
@@ -137,20 +150,40 @@ public struct Admission: Sendable {
 
     /// Changes what a tenant may have, and where what starts from now on runs.
     public mutating func update(_ slot: TenantSlot, _ limits: TenantAdmission, in cell: CellSlot) {
+        let isReweighed = tenants[slot].limits.weight != limits.weight && mutation != .firstWeightKept
         tenants[slot].limits = limits
-        tenants[slot].cell = cell
+        if isReweighed, !tenants[slot].waiting.isEmpty { weigh(slot) }
+        move(slot, to: cell)
         list(slot)
     }
 
-    /// No more requests of a tenant will be offered; what waits may still start, what runs is still to be `ended`.
+    private mutating func move(_ slot: TenantSlot, to cell: CellSlot) {
+        let old = tenants[slot].cell
+        tenants[slot].cell = cell
+        guard cell != old else { return }
+        switch tenants[slot].line {
+        case .none, .ready: break
+        case .called:
+            tenants[slot].line = .ready
+            cells[old].called -= 1
+            call(old)
+        case .blocked:
+            cells[old].blocked.removeAll { $0 == slot }
+            if mutation != .moveForgotten { tenants[slot].line = .none }
+        }
+    }
+
+    /// No more requests of a tenant will be offered; what waits may still start, what runs is still to be `ended`. Nobody tells when the quota
+    /// of one that is gone has filled: it is not parked any more.
     public mutating func removeTenant(_ slot: TenantSlot) {
         tenants[slot].isLeaving = true
+        setParked(slot, false)
         freeIfGone(slot)
     }
 
     private mutating func freeIfGone(_ slot: TenantSlot) {
         let tenant = tenants[slot]
-        guard tenant.isLeaving, tenant.running == 0, tenant.waiting.isEmpty, !tenant.isListed, !tenant.isInLightest else { return }
+        guard tenant.isLeaving, tenant.running == 0, tenant.waiting.isEmpty, tenant.line == .none else { return }
         tenants[slot].isLeaving = false
         freeTenants.append(slot)
     }
@@ -180,27 +213,49 @@ public struct Admission: Sendable {
         guard tenants[slot].waiting.count < own.queue else { return .refuse(tenants[slot].isParked ? .quotaExceeded : .tenantBusy) }
         var shed: RequestID?
         if waiting >= limits.machineQueue {
-            guard let victim = lightestWaiting(), victim.weight < own.weight else { return .refuse(.overloaded) }
-            shed = tenants[victim.tenant].waiting.popLast()
-            waiting -= 1
+            guard let victim = lightest.first(), tenants[victim].limits.weight < own.weight else { return .refuse(.overloaded) }
+            shed = takeWaiting(of: victim, at: tenants[victim].waiting.count - 1)
+            freeIfGone(victim)
         }
         tenants[slot].waiting.append(request)
         waiting += 1
+        if tenants[slot].waiting.count == 1 { weigh(slot) }
         list(slot)
-        if !tenants[slot].isInLightest {
-            tenants[slot].isInLightest = true
-            sequence += 1
-            lightest.insert(Light(weight: own.weight, sequence: sequence, tenant: slot))
-        }
         return .wait(shed: shed)
+    }
+
+    private mutating func weigh(_ slot: TenantSlot) {
+        let weight = UInt64(clamping: tenants[slot].limits.weight)
+        lightest.set(slot, at: mutation == .heaviestShed ? .max - weight : weight)
+    }
+
+    private mutating func takeWaiting(of slot: TenantSlot, at index: Int) -> RequestID {
+        waiting -= 1
+        let request = tenants[slot].waiting.remove(at: index)
+        if tenants[slot].waiting.isEmpty { lightest.remove(slot) }
+        return request
     }
 
     private func mayStart(_ slot: TenantSlot) -> Bool {
         !tenants[slot].isParked && tenants[slot].running < tenants[slot].limits.concurrency
     }
 
-    private func hasRoom(_ cell: CellSlot) -> Bool {
-        cell == Self.nowhere || cells[cell].isLeaving || cells[cell].running < limits.cellConcurrency
+    /// Places of a cell that nothing runs in.
+    private func places(_ cell: CellSlot) -> Int {
+        let isUnlimited = cell == Self.nowhere || cells[cell].isLeaving || mutation == .cellLimitIgnored
+        return isUnlimited ? .max : limits.cellConcurrency - cells[cell].running
+    }
+
+    /// Whether a cell has a place that is not kept for who was called.
+    private func hasRoom(_ cell: CellSlot) -> Bool { cells[cell].called < places(cell) }
+
+    /// Has the turn of those who are blocked come, as far as their cell has room.
+    private mutating func call(_ cell: CellSlot) {
+        while hasRoom(cell), let slot = cells[cell].blocked.popFirst() {
+            cells[cell].called += 1
+            tenants[slot].line = .called
+            ready.append(slot)
+        }
     }
 
     private mutating func start(_ slot: TenantSlot) {
@@ -211,38 +266,32 @@ public struct Admission: Sendable {
 
     /// Has the tenant's turn come when it may start what waits.
     private mutating func list(_ slot: TenantSlot) {
-        guard !tenants[slot].isListed, !tenants[slot].waiting.isEmpty, mayStart(slot) else { return }
-        tenants[slot].isListed = true
+        guard tenants[slot].line == .none, !tenants[slot].waiting.isEmpty, mayStart(slot) else { return }
+        tenants[slot].line = .ready
         ready.append(slot)
-    }
-
-    private mutating func lightestWaiting() -> Light? {
-        while let first = lightest.min, tenants[first.tenant].waiting.isEmpty {
-            lightest.removeMin()
-            tenants[first.tenant].isInLightest = false
-            freeIfGone(first.tenant)
-        }
-        return lightest.min
     }
 
     /// Takes the next request that waited and may start now, and the cell it counts for; call until it is nil.
     public mutating func next() -> (request: RequestID, cell: CellSlot)? {
-        while running < limits.machineConcurrency, let slot = ready.popFirst() {
-            tenants[slot].isListed = false
+        while running < limits.machineConcurrency, let slot = mutation == .turnsIgnored ? ready.popLast() : ready.popFirst() {
+            let cell = tenants[slot].cell
+            if tenants[slot].line == .called { cells[cell].called -= 1 }
+            tenants[slot].line = .none
             guard !tenants[slot].waiting.isEmpty, mayStart(slot) else {
+                // The place that was kept for it is another's.
+                if mutation != .wakeUpLost { call(cell) }
                 freeIfGone(slot)
                 continue
             }
-            guard hasRoom(tenants[slot].cell) else {
-                tenants[slot].isListed = true
-                cells[tenants[slot].cell].blocked.append(slot)
+            guard hasRoom(cell) else {
+                tenants[slot].line = .blocked
+                cells[cell].blocked.append(slot)
                 continue
             }
-            let request = tenants[slot].waiting.removeFirst()
-            waiting -= 1
+            let request = mutation == .startedTwice ? tenants[slot].waiting[0] : takeWaiting(of: slot, at: 0)
             start(slot)
             list(slot)
-            return (request, tenants[slot].cell)
+            return (request, cell)
         }
         return nil
     }
@@ -253,7 +302,7 @@ public struct Admission: Sendable {
         tenants[slot].running -= 1
         cells[cell].running -= 1
         running -= 1
-        if let blocked = cells[cell].blocked.popFirst() { ready.append(blocked) }
+        call(cell)
         freeCellIfGone(cell)
         list(slot)
         freeIfGone(slot)
@@ -263,8 +312,7 @@ public struct Admission: Sendable {
     /// - Returns: whether it waited.
     public mutating func cancel(_ request: RequestID, of slot: TenantSlot) -> Bool {
         guard let index = tenants[slot].waiting.firstIndex(of: request) else { return false }
-        tenants[slot].waiting.remove(at: index)
-        waiting -= 1
+        _ = takeWaiting(of: slot, at: index)
         freeIfGone(slot)
         return true
     }

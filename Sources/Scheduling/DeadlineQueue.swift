@@ -31,6 +31,12 @@ public struct DeadlineQueue<ID: Hashable & Sendable>: Sendable {
 
     public mutating func remove(_ id: ID) { live[id] = nil }
 
+    /// The earliest.
+    public mutating func first() -> ID? {
+        dropRemoved()
+        return heap.min?.id
+    }
+
     /// When the earliest is due.
     public mutating func nextDeadline() -> UInt64? {
         dropRemoved()

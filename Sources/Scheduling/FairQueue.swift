@@ -61,6 +61,8 @@ public struct FairQueue: Sendable {
         var requestNanoseconds: UInt64
         /// CPU time since it woke.
         var busyNanoseconds: UInt64 = 0
+        /// By how much its virtual time was moved since it was charged last.
+        var forgiven: Int128 = 0
         /// It is so far ahead that virtual time goes on without it.
         var isInDebt = false
         /// Tells its live entry in a heap from those of before.
@@ -86,6 +88,8 @@ public struct FairQueue: Sendable {
     private var eligible = Heap<Entry>()
     private var early = Heap<Entry>()
     private var parked = DeadlineQueue<Slot>()
+    /// Those that run, no more than there are workers.
+    private var running: [Slot] = []
     private var stamp: UInt64 = 0
     /// Sum over those that wait or run.
     public private(set) var activeWeight: Int64 = 0
@@ -98,7 +102,7 @@ public struct FairQueue: Sendable {
 
     /// Ways to break the algorithm, for tests that prove that its properties are looked at.
     enum Mutation: Sendable, CaseIterable {
-        case weightsIgnored, lagUnbounded, deadlinesIgnored, usageForgotten, quotaForgotten
+        case weightsIgnored, lagUnbounded, deadlinesIgnored, usageForgotten, quotaForgotten, quotaHalved, parkedForGood, sliceConstant
     }
 
     private let mutation: Mutation?
@@ -178,6 +182,7 @@ public struct FairQueue: Sendable {
     /// An entity that ran has more to do.
     public mutating func yield(_ slot: Slot, now: UInt64) {
         precondition(entities[slot].state == .running, "only who runs yields")
+        running.removeAll { $0 == slot }
         enqueue(slot, now: now)
     }
 
@@ -185,6 +190,7 @@ public struct FairQueue: Sendable {
     public mutating func sleep(_ slot: Slot) {
         precondition(entities[slot].state == .running, "only who runs goes to sleep")
         entities[slot].state = .asleep
+        running.removeAll { $0 == slot }
         let limit = virtual(configuration.creditLimitNanoseconds, over: entities[slot].weight)
         // By virtual time without it, so that who comes back at once is where it was.
         leave(slot)
@@ -244,32 +250,49 @@ public struct FairQueue: Sendable {
         while waitingCount > 0 {
             promote(until: virtualTime)
             // Where only those that run are eligible, whoever is next goes early: no worker is idle while somebody waits.
-            guard let entry = eligible.popMin() ?? early.popMin() else { preconditionFailure("who waits is in one of the heaps") }
+            let isEarly = eligible.isEmpty
+            guard let entry = isEarly ? early.popMin() : eligible.popMin() else { preconditionFailure("who waits is in one of the heaps") }
             guard entities[entry.slot].stamp == entry.stamp, entities[entry.slot].state == .waiting else { continue }
             waitingCount -= 1
             endDebt(entry.slot)
+            if isEarly { forgive(until: entities[entry.slot].virtualTime) }
             entities[entry.slot].state = .running
+            running.append(entry.slot)
             return entry.slot
         }
         return nil
+    }
+
+    /// All who are behind run when somebody goes early: their weights say more than a worker each. What they are owed beyond a limit they cannot use;
+    /// kept, it would keep virtual time back, and all that used the other workers would wait for whoever wakes at it.
+    private mutating func forgive(until time: Int128) {
+        for slot in running {
+            let floor = time - virtual(configuration.creditLimitNanoseconds, over: entities[slot].weight)
+            let missed = max(floor - entities[slot].virtualTime, 0)
+            entities[slot].virtualTime += missed
+            entities[slot].forgiven += missed
+            weightedTime += missed * Int128(entities[slot].weight)
+        }
     }
 
     /// Charges CPU time that a running entity used.
     public mutating func charge(_ slot: Slot, nanoseconds: UInt64, now: UInt64) {
         precondition(entities[slot].state == .running, "only who runs is charged")
         let used = min(nanoseconds, Self.longestCharge)
-        let ahead = mutation == .usageForgotten ? 0 : virtual(used, over: entities[slot].weight)
+        // What it used since counts before what it missed.
+        let ahead = mutation == .usageForgotten ? 0 : max(virtual(used, over: entities[slot].weight) - entities[slot].forgiven, 0)
+        entities[slot].forgiven = 0
         entities[slot].virtualTime += ahead
         weightedTime += ahead * Int128(entities[slot].weight)
         entities[slot].busyNanoseconds &+= used
-        entities[slot].quota?.charge(used, now: now)
+        entities[slot].quota?.charge(mutation == .quotaHalved ? used / 2 : used, now: now)
         // Each slice asks anew: a deadline that stayed until the piece is had would pass for who ran late, and short turns would wait behind it.
         if entities[slot].busyNanoseconds > entities[slot].requestNanoseconds { ask(slot, for: configuration.busyRequestNanoseconds) }
     }
 
     /// How long an entity that starts to run now may run while others wait.
     public var sliceNanoseconds: UInt64 {
-        let share = configuration.roundNanoseconds / UInt64(waitingCount + 1)
+        let share = mutation == .sliceConstant ? .max : configuration.roundNanoseconds / UInt64(waitingCount + 1)
         return min(max(share, configuration.shortestSliceNanoseconds), configuration.longestSliceNanoseconds)
     }
 
@@ -301,7 +324,7 @@ public struct FairQueue: Sendable {
 
     /// Puts those back whose quota has filled.
     private mutating func release(now: UInt64) {
-        while let slot = parked.popDue(at: now) {
+        while mutation != .parkedForGood, let slot = parked.popDue(at: now) {
             // Nobody is owed for the time its quota forbade it to run.
             entities[slot].virtualTime = max(entities[slot].virtualTime, virtualTime)
             ask(slot, for: configuration.busyRequestNanoseconds)

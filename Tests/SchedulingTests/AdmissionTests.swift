@@ -106,6 +106,102 @@ import Testing
         expect(admission.waiting, 0)
     }
 
+    /// One cell with one place, which a runner has, and two others that wait for it in turn.
+    private func fullCell() -> (admission: Admission, cell: Int, runner: Int, first: Int, second: Int) {
+        var admission = machine(cell: 1)
+        let cell = admission.addCell()
+        let tenants = (0..<3).map { _ in admission.addTenant(Self.tenant, in: cell) }
+        expect(admission.offer(1, of: tenants[0]), .start)
+        expect(admission.offer(2, of: tenants[1]), .wait(shed: nil))
+        expect(admission.offer(3, of: tenants[2]), .wait(shed: nil))
+        expect(admission.next()?.request, nil)
+        return (admission, cell, tenants[0], tenants[1], tenants[2])
+    }
+
+    @Test func aPlaceInACellGoesToTheNextWhenTheFirstDoesNotWaitAnyMore() {
+        var (admission, cell, runner, first, _) = fullCell()
+        expect(admission.cancel(2, of: first), true)
+        admission.ended(runner, in: cell)
+        expect(admission.next()?.request, 3)
+    }
+
+    @Test func aPlaceInACellGoesToTheNextWhenTheFirstIsParked() {
+        var (admission, cell, runner, first, second) = fullCell()
+        admission.setParked(first, true)
+        admission.ended(runner, in: cell)
+        expect(admission.next()?.request, 3)
+        admission.setParked(first, false)
+        expect(admission.next()?.request, nil)
+        admission.ended(second, in: cell)
+        expect(admission.next()?.request, 2)
+    }
+
+    @Test func aPlaceInACellGoesToTheNextWhenTheFirstMoves() {
+        var (admission, cell, runner, first, _) = fullCell()
+        let other = admission.addCell()
+        // Called, but not started yet.
+        admission.ended(runner, in: cell)
+        admission.update(first, Self.tenant, in: other)
+        expect([admission.next()?.request, admission.next()?.request], [2, 3])
+        #expect(admission.cell(of: first) == other)
+    }
+
+    @Test func whoMovesDoesNotWaitForTheCellItLeft() {
+        var (admission, _, _, first, second) = fullCell()
+        admission.update(second, Self.tenant, in: admission.addCell())
+        expect(admission.next()?.request, 3)
+        admission.update(first, Self.tenant, in: Admission.nowhere)
+        expect(admission.next()?.request, 2)
+    }
+
+    @Test func nobodyOvertakesThoseThatWaitForACell() {
+        var (admission, cell, runner, _, _) = fullCell()
+        admission.ended(runner, in: cell)
+        expect(admission.offer(4, of: runner), .wait(shed: nil))
+        expect(admission.next()?.request, 2)
+        expect(admission.next()?.request, nil)
+    }
+
+    @Test func aChangedWeightCountsForWhatWaitsAlready() {
+        var admission = machine(1, queue: 2)
+        let cell = admission.addCell()
+        func limits(_ weight: Int) -> TenantAdmission { TenantAdmission(concurrency: 9, queue: 9, weight: weight) }
+        let (a, b, heavy) = (
+            admission.addTenant(limits(1), in: cell), admission.addTenant(limits(10), in: cell), admission.addTenant(limits(100), in: cell)
+        )
+        expect(admission.offer(1, of: heavy), .start)
+        expect(admission.offer(2, of: a), .wait(shed: nil))
+        expect(admission.offer(3, of: b), .wait(shed: nil))
+        admission.update(a, limits(50), in: cell)
+        expect(admission.offer(4, of: heavy), .wait(shed: 3))
+        // What it weighed when it first waited is nothing to what waits now.
+        expect(admission.cancel(2, of: a), true)
+        admission.update(a, limits(1), in: cell)
+        expect(admission.offer(5, of: a), .wait(shed: nil))
+        expect(admission.offer(6, of: b), .wait(shed: 5))
+    }
+
+    @Test func aRemovedTenantIsNotParkedForGood() {
+        var admission = machine()
+        let a = admission.addTenant(Self.tenant, in: admission.addCell())
+        admission.setParked(a, true)
+        expect(admission.offer(1, of: a), .wait(shed: nil))
+        admission.removeTenant(a)
+        expect(admission.next()?.request, 1)
+    }
+
+    @Test func aRemovedTenantThatWaitedGivesItsPlaceBack() {
+        var admission = machine(1)
+        let cell = admission.addCell()
+        let a = admission.addTenant(Self.tenant, in: cell)
+        for request in UInt64(1)...2 { _ = admission.offer(request, of: a) }
+        admission.ended(a, in: cell)
+        expect(admission.next()?.request, 2)
+        admission.ended(a, in: cell)
+        admission.removeTenant(a)
+        expect(admission.addTenant(Self.tenant, in: cell), a)
+    }
+
     @Test func aTenantsPlaceIsUsedAgainOnlyWhenNothingOfItIsLeft() {
         var admission = machine()
         let cell = admission.addCell()

@@ -14,6 +14,8 @@ import Testing
 
         mutating func remove(_ id: Int) { entries.removeAll { $0.id == id } }
 
+        func first() -> Int? { entries.first { $0.deadline == next() }?.id }
+
         func next() -> UInt64? { entries.map(\.deadline).min() }
 
         mutating func popDue(at now: UInt64) -> Int? {
@@ -41,7 +43,7 @@ import Testing
                 model.remove(id)
             case 6: now += random.next() % 4
             case 7:
-                guard queue.nextDeadline() == model.next() else {
+                guard queue.first() == model.first(), queue.nextDeadline() == model.next() else {
                     Issue.record("seed \(seed), operation \(operation): the next deadline differs")
                     return
                 }
