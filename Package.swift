@@ -143,7 +143,8 @@ let package = Package(
 
         // Tests.
         tests("ArchitectureTests", []),
-        tests("PolicyTests", ["Policy", "PolicyFiles"]),
+        target("TestSupport", path: "Tests/TestSupport"),
+        tests("PolicyTests", ["Policy", "PolicyFiles", "TestSupport"]),
         tests("SchedulingTests", ["Scheduling"]),
         tests("WireTests", ["Wire"]),
         tests("FiberTests", ["CFiber"]),
@@ -163,9 +164,9 @@ let package = Package(
             name: "test-cell", dependencies: ["CellRuntime", "CTestCell"], path: "Tests/TestCell", swiftSettings: swiftSettings),
         .target(name: "CFilterProbe", path: "Tests/CFilterProbe", cSettings: cSettings),
         tests("SandboxTests", ["Sandbox", "sandbox-fixture", "CFilterProbe"]),
-        tests("SnapshotsTests", ["Snapshots", "SnapshotDelta"]),
+        tests("SnapshotsTests", ["Snapshots", "SnapshotDelta", "TestSupport"]),
         tests("TelemetryTests", ["Telemetry"]),
-        tests("SupervisorTests", ["Supervisor", nio, nioPosix]),
+        tests("SupervisorTests", ["Supervisor", "TestSupport", nio, nioPosix]),
         tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1, nioTLS, nioSSL]),
         tests("AdminTests", ["Admin"]),
         tests("LoadHarnessTests", ["LoadHarness"]),

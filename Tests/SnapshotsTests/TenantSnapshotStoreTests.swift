@@ -1,5 +1,6 @@
 import Foundation
 import SnapshotDelta
+import TestSupport
 import Testing
 
 @testable import Snapshots

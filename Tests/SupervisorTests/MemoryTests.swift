@@ -2,6 +2,7 @@ import Foundation
 import NIOCore
 import Policy
 import Synchronization
+import TestSupport
 import Testing
 import Wire
 

@@ -3,6 +3,7 @@ import Glibc
 import NIOCore
 import Sandbox
 import Synchronization
+import TestSupport
 import Testing
 import Wire
 
