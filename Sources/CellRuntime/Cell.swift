@@ -8,8 +8,6 @@ import Wire
 final class Cell: @unchecked Sendable {
     /// Turns that may be running or suspended at once.
     static let fiberLimit = 4_096
-    /// Tenants' versions a cell keeps.
-    static let versionLimit = 20_000
 
     let lock = Lock()
     let socket: SupervisorSocket
@@ -175,7 +173,7 @@ final class Cell: @unchecked Sendable {
         case .tenant:
             var reader = ByteReader(payload)
             let bundle = try TenantBundle(from: &reader)
-            guard versions.count < Self.versionLimit else { throw .invalid("more than \(Self.versionLimit) tenants in a cell") }
+            guard versions.count < TenantBundle.cellLimit else { throw .invalid("more than \(TenantBundle.cellLimit) tenants in a cell") }
             guard versions[header.id] == nil else { throw .invalid("tenant version \(header.id) came twice") }
             let isolate = TenantIsolate(cell: self, version: TenantVersion(id: header.id, bundle: bundle))
             versions[header.id] = isolate

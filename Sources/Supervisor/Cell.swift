@@ -11,8 +11,6 @@ final class Cell: @unchecked Sendable {
 
     /// Requests may wait for a cell that is starting; more get `overloaded`.
     static let waitingLimit = 4_096
-    /// Versions that a cell keeps at most (`versionLimit` in CellRuntime); one more ends it.
-    static let versionLimit = 20_000
     /// Output that may wait in a cell's socket before the cell counts as stuck.
     static let backlogBytesLimit = 256 << 20
 

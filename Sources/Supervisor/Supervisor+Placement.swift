@@ -48,7 +48,7 @@ extension Supervisor {
     /// - Returns: false when the cell keeps what it was told to retire, and has room for none: it is ended.
     func makeRoomForVersion(in cell: Cell) -> Bool {
         guard cell.versions.count >= configuration.versionsPerCell else { return true }
-        guard cell.versions.count < Cell.versionLimit else {
+        guard cell.versions.count < TenantBundle.cellLimit else {
             cell.end("it keeps versions that it was told to retire")
             return false
         }

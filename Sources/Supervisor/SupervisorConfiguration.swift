@@ -1,5 +1,6 @@
 import NIOCore
 import Scheduling
+import Wire
 
 /// What the supervisor is started with.
 public struct SupervisorConfiguration: Sendable {
@@ -15,7 +16,7 @@ public struct SupervisorConfiguration: Sendable {
     /// Cells that one cordon may have; with all of them full, the least full takes more tenants.
     public var cellsPerCordon = 16
     /// Versions of tenants that a cell may keep before it gives some up for others: three quarters of what it has room for.
-    public var versionsPerCell = Cell.versionLimit / 4 * 3
+    public var versionsPerCell = TenantBundle.cellLimit / 4 * 3
     /// Requests being handled by one cell; more wait.
     public var cellConcurrency = 4_096
     /// A cell that is replaced ends after this, whatever still runs in it.

@@ -76,6 +76,9 @@ public struct CellConfiguration: Sendable {
 
 /// One version of a tenant as a cell needs it: limits, bindings and code.
 public struct TenantBundle: Sendable {
+    /// Versions that a cell keeps at most; one more, and it says that the supervisor is at fault.
+    public static let cellLimit = 20_000
+
     public var tenant: String
     public var limits: TenantLimits
     public var eval: Bool

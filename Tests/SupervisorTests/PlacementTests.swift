@@ -99,7 +99,7 @@ import Wire
         _ = try await first.next()
         try await test.onLoop { supervisor in
             let version = supervisor.tenants["a"]!.version!
-            for id in 0..<UInt64(Cell.versionLimit) {
+            for id in 0..<UInt64(TenantBundle.cellLimit) {
                 let retired = TenantVersionRecord(id: id + 1_000, policy: version.policy, key: version.key, bundle: version.bundle)
                 retired.isRetired = true
                 version.home!.versions[retired.id] = retired
