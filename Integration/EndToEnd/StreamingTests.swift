@@ -71,9 +71,9 @@ extension EndToEndTests {
             #expect(try connection.readChunk() == nil)
         }
 
-        /// Larger than what may be under way to a client.
+        /// Larger than what may be under way to a client, with all that the kernel takes.
         private static let large = """
-            const text = 'x'.repeat(4 << 20), bytes = new Uint8Array(4 << 20);
+            const text = 'x'.repeat(12 << 20), bytes = new Uint8Array(12 << 20);
             export default { fetch(request) {
               const { pathname } = new URL(request.url);
               if (pathname === '/text') return new Response(text);
@@ -86,13 +86,17 @@ extension EndToEndTests {
         @Test(arguments: ["/text", "/piece"]) func aClientThatLeavesDuringALargeAnswerFreesItsPlace(_ path: String) throws {
             let daemon = try TestDaemon([TestTenant("large", Self.large, policy: "limits: { concurrency: 2, wall_ms: 600000 }")])
             defer { daemon.end() }
-            for _ in 0..<2 {
-                let client = try daemon.connect()
+            var clients = try (0..<2).map { _ in try daemon.connect() }
+            for client in clients {
                 client.setReceiveBuffer(8192)
                 try client.request("large.localhost", path)
                 #expect(try client.readHead().status == 200)
                 client.endWithReset()
             }
+            // Until nothing is under way any more: what arrives for who is gone is dropped, and lets more come.
+            usleep(500_000)
+            #expect(try daemon.list("/v1/tenants").first?["in_flight"] as? Int == 2)
+            clients = []
             _ = try eventually("the places to be free") {
                 try daemon.list("/v1/tenants").first?["in_flight"] as? Int == 0 ? true : nil
             }
