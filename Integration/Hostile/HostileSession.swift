@@ -33,7 +33,7 @@ final class HostileSession: @unchecked Sendable {
         try daemon.reload()
         let pid = daemon.process.processIdentifier
         // Builders of snapshots end when they are done; what stays are the cells.
-        _ = try eventually("the start to be over") { [daemon] in
+        _ = try eventually(seconds: 60, "the start to be over") { [daemon] in
             Set(Holdings.descendants(of: pid)).isSubset(of: try daemon.cells()) ? true : nil
         }
         before = Holdings(of: pid)
