@@ -139,7 +139,7 @@ let package = Package(
             ]),
         executable("cloister", ["Policy", arguments]),
         target("LoadHarness", ["Scheduling", nio, nioPosix, nioHTTP1, histogram]),
-        executable("cloister-load", ["LoadHarness", arguments]),
+        executable("cloister-load", ["LoadHarness", "Policy", arguments]),
 
         // Tests.
         tests("ArchitectureTests", []),

@@ -121,6 +121,7 @@ extension EndToEndTests {
             let version = try cloisterd(["--version"])
             #expect(version.status == 0 && version.output.contains("."))
             #expect(try cloister(["--version"]).output == version.output)
+            #expect(try run(TestDaemon.binaries.appendingPathComponent("cloister-load").path, ["--version"]).output == version.output)
         }
     }
 }

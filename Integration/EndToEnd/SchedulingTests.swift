@@ -106,9 +106,13 @@ extension EndToEndTests {
             #expect(try daemon.get("neighbour").text == "neighbour")
             let stuck = try daemon.connect()
             try stuck.request("stuck.localhost")
-            _ = try eventually("a hand-off while the neighbour is answered") {
+            _ = try eventually("a hand-off while the neighbour is answered") { () -> Bool? in
                 #expect(try daemon.get("neighbour").text == "neighbour")
-                return try daemon.list("/v1/cells").first?["handoffs"] as? Int ?? 0 > 0 ? true : nil
+                let cell = try daemon.list("/v1/cells").first
+                guard let count = cell?["handoffs"] as? Int, count > 0 else { return nil }
+                let (all, longest) = (cell?["handoff_microseconds"] as? Int ?? 0, cell?["longest_handoff_microseconds"] as? Int ?? 0)
+                #expect(longest > 0 && longest <= all && all <= longest * count, "\(cell ?? [:])")
+                return true
             }
             // Nobody was ended for it: the builtin had the time that its policy allows.
             #expect(try stuck.readResponse().text == "done")

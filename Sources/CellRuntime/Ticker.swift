@@ -105,11 +105,16 @@ final class Ticker: @unchecked Sendable {
                 running.preemptedAtCPU = Clock.read(worker.cpuClock)
                 if !running.isOwnWork { running.isolate.isolate?.preempt() }
             }
-            if !running.isHandedOff, isStalled(running, of: worker, now: now) {
-                running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff() }
-            }
             // While nobody waits its place is not handed on, and the ticker must see to the socket: somebody may be about to come.
-            if running.preemptedAt != nil, !running.isHandedOff { awaitsSwitch = cell.lock.withLock { cell.queue.waitingCount > 0 } }
+            if let preemptedAt = running.preemptedAt, !running.isHandedOff, cell.lock.withLock({ cell.queue.waitingCount > 0 }) {
+                // Where nobody waited before, somebody came after the last look.
+                let since = running.awaitedSince ?? (preemptedAt == now ? sliceEnd(of: running, now: now) : min(now, lastTickNanoseconds))
+                running.awaitedSince = since
+                if isStalled(running, of: worker, now: now) {
+                    running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff(waited: now - since) }
+                }
+                awaitsSwitch = !running.isHandedOff
+            }
             if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
         if isStuck { giveUp(worker) }
@@ -163,6 +168,11 @@ final class Ticker: @unchecked Sendable {
             let ran = now &- running.sliceStart
             return ran >= cell.queue.sliceNanoseconds || cell.shouldPreempt(running.isolate, ranNanoseconds: ran, now: now)
         }
+    }
+
+    /// When a slice that is over now has ended.
+    private func sliceEnd(of running: Worker.Running, now: UInt64) -> UInt64 {
+        min(now, running.sliceStart + cell.lock.withLock { cell.queue.sliceNanoseconds })
     }
 
     /// The CPU of turns that do suspend themselves is looked at by their worker, which knows for which request it was.

@@ -46,6 +46,8 @@ final class Worker: @unchecked Sendable {
         var preemptedAt: UInt64?
         /// The thread's CPU time then.
         var preemptedAtCPU: UInt64 = 0
+        /// Since when its slice was over and somebody waited.
+        var awaitedSince: UInt64?
         /// The thread's CPU time when the turn was told to end, for builtins that do not look.
         var terminatedAtCPU: UInt64?
         /// No turn: V8 makes the isolate, cleans it up or disposes of it, and cannot be interrupted.
@@ -132,14 +134,17 @@ final class Worker: @unchecked Sendable {
     }
 
     /// Gives the place of this worker, which is stuck, to a spare.
+    /// - Parameter waited: nanoseconds for which somebody could have run.
     /// - Returns: false without a spare.
-    func handOff() -> Bool {
+    func handOff(waited: UInt64) -> Bool {
         guard let spare = cell.spares.popLast() else { return false }
         hasPlace = false
         endActivity()
         spare.hasPlace = true
         spare.placeGiven.signal()
         cell.status.handoffs += 1
+        cell.status.handoffMicroseconds += waited / 1_000
+        cell.status.longestHandoffMicroseconds = max(cell.status.longestHandoffMicroseconds, waited / 1_000)
         CellThreads.stuck.apply(to: thread)
         return true
     }
@@ -149,7 +154,10 @@ final class Worker: @unchecked Sendable {
     func abandonRunning() -> Bool {
         guard running != nil else { return false }
         running!.isAbandoned = true
-        if !running!.isHandedOff { running!.isHandedOff = cell.lock.withLock { handOff() } }
+        if !running!.isHandedOff {
+            let waited = running!.awaitedSince.map { Clock.monotonicNanoseconds - $0 } ?? 0
+            running!.isHandedOff = cell.lock.withLock { handOff(waited: waited) }
+        }
         return running!.isHandedOff
     }
 

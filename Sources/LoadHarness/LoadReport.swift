@@ -47,6 +47,11 @@ public struct LoadReport: Codable, Sendable {
         public var p50, p99: Double
     }
 
+    public struct Handoffs: Codable, Sendable, Equatable {
+        /// The longest is since the cells' start.
+        public var mean, longest: Double
+    }
+
     public struct BytesPerTenant: Codable, Sendable, Equatable {
         public var hot, warm, cold: Double?
     }
@@ -81,6 +86,8 @@ public struct LoadReport: Codable, Sendable {
     /// In the measured part, as `handoffs` and `cold_starts`.
     @OrNull public var preemptions: UInt64?
     @OrNull public var handoffs: UInt64?
+    /// For how long somebody could have run until a stuck worker's place was handed on.
+    public var handoff_ms: Handoffs?
     /// CPU time of the processes that are known, over all answers: of the daemon and its cells, or of a peer's.
     @OrNull public var cpu_us_per_request: Double?
     /// Resident memory of these processes, a shared page counted once.

@@ -121,7 +121,7 @@ struct Observation {
 /// What a system had used at some moment, by process: one that is gone takes nothing away from the others.
 struct Usage {
     /// Fields of `/v1/cells` that count up.
-    static let counterFields = ["preemptions", "handoffs", "cold_starts"]
+    static let counterFields = ["preemptions", "handoffs", "handoff_microseconds", "cold_starts"]
 
     var cpuSeconds: [Int32: Double] = [:]
     /// By field; nil where there is no admin API, or it did not answer.

@@ -299,6 +299,14 @@ public final class ScenarioRun: @unchecked Sendable {
         return jain == nil && shareError == nil ? nil : .init(jain: jain, max_share_error: shareError)
     }
 
+    private func handoffs(_ usage: Usage) -> LoadReport.Handoffs? {
+        guard let count = usage.count("handoffs", since: usageBefore), count > 0,
+            let microseconds = usage.count("handoff_microseconds", since: usageBefore),
+            let longest = observation.cells?.compactMap({ $0["longest_handoff_microseconds"] as? Int }).max()
+        else { return nil }
+        return LoadReport.Handoffs(mean: Double(microseconds) / Double(count) / 1e3, longest: Double(longest) / 1e3)
+    }
+
     // MARK: Report
 
     private func report(_ results: [GroupResults], _ usage: Usage) -> LoadReport {
@@ -317,6 +325,7 @@ public final class ScenarioRun: @unchecked Sendable {
             throughput_rps: own.throughput_rps, latency_ms: own.latency_ms,
             groups: Dictionary(uniqueKeysWithValues: zip(workload.groups, groups)), fairness: fairness,
             preemptions: usage.count("preemptions", since: usageBefore), handoffs: usage.count("handoffs", since: usageBefore),
+            handoff_ms: handoffs(usage),
             cpu_us_per_request: cpu, rss_bytes: observation.rssBytes, cold_starts: usage.count("cold_starts", since: usageBefore),
             pss_bytes_per_tenant: scenario == .idle || scenario == .resident ? pssPerTenant : nil, rounds_per_us: roundsPerMicrosecond,
             series: series)

@@ -28,6 +28,8 @@ public enum PolicyDirectory {
         /// Whose errors those of a file are: the tenant that the file has in force or, as far as it can be told, asks for. The file's own name
         /// (no tenant's, for it has an extension) where that is another file's.
         public var tenantOfFile: [String: String] = [:]
+        /// What hosts the tenants ask for whose policy is right but whose bundle cannot be read, and that have nothing in force.
+        public var hostsWithoutBundle: [String: [String]] = [:]
         /// What each file has in force from now on, for the next reading.
         public var holdings: [String: Holding] = [:]
     }
@@ -57,8 +59,11 @@ public enum PolicyDirectory {
             if let tenant = reading.tenant { contents.tenants.append(tenant) }
             guard !reading.file.errors.isEmpty else { continue }
             contents.errors += reading.file.errors
-            contents.tenantOfFile[reading.path] =
-                reading.holding?.tenant ?? claims.free(reading.name, to: reading.path) ?? reading.fileName
+            let tenant = reading.holding?.tenant ?? claims.free(reading.name, to: reading.path) ?? reading.fileName
+            contents.tenantOfFile[reading.path] = tenant
+            if reading.holding == nil, let policy = reading.decoded?.policy, policy.tenant == tenant {
+                contents.hostsWithoutBundle[tenant] = policy.hosts
+            }
         }
         return contents
     }

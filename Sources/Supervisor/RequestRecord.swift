@@ -94,21 +94,19 @@ final class RequestRecord: DispatchedRequest, @unchecked Sendable {
     }
 
     /// Refuses, or breaks the answer off where its head has gone out.
-    /// - Returns: whether the client still waited for a head.
-    @discardableResult
-    func refuse(_ code: ErrorCode, _ message: String, retryAfterSeconds: Int? = nil) -> Bool {
-        let exchange = exchange
-        switch clientState {
+    /// - Returns: what the client had got before.
+    func refuse(_ code: ErrorCode, _ message: String, retryAfterSeconds: Int? = nil) -> ClientState {
+        let (exchange, before) = (exchange, clientState)
+        switch before {
         case .open:
             close()
             exchange?.failed(code, message: message, retryAfterSeconds: retryAfterSeconds)
-            return true
         case .streaming:
             close()
             exchange?.broken(message)
-            return false
-        case .over: return false
+        case .over: break
         }
+        return before
     }
 
     private func close() {

@@ -85,7 +85,7 @@ extension Supervisor {
 
     private func giveUpOrRetry(_ record: RequestRecord) {
         guard record.clientState == .open else {
-            record.refuse(.cellLost, "the cell was lost")
+            refuse(record, .cellLost, "the cell was lost")
             return conclude(record, cpuNanoseconds: 0)
         }
         if !record.isEntered, !record.isRetry, !record.bodyWasStreamed, record.request != nil, !isDraining {

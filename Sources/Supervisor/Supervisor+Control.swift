@@ -58,6 +58,8 @@ extension Supervisor: SupervisorControl {
                     tenants: cell.homes, share: cell.toldShare,
                     sandboxed: cell.process.isSandboxed, isolates: cell.status.isolates, inFlight: cell.requests.count,
                     preemptions: cell.status.preemptions, migrations: cell.status.migrations, handoffs: cell.status.handoffs,
+                    handoffMicroseconds: cell.status.handoffMicroseconds,
+                    longestHandoffMicroseconds: cell.status.longestHandoffMicroseconds,
                     runnableWeight: cell.status.runnableWeight,
                     coldStarts: cell.status.coldStarts, cpuSeconds: Double(cell.status.cpuMicroseconds) / 1e6,
                     memoryBytes: cell.memoryBytes, accountedBytes: cell.status.pageBytes)

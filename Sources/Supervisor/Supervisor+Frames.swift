@@ -32,7 +32,7 @@ extension Supervisor {
             record.responseEnded = true
             record.isEntered = true
             if record.clientState == .open { throw ProtocolViolation("a body broke off before its head") }
-            record.refuse(.exception, "the response's body broke off")
+            refuse(record, .exception, "the response's body broke off")
         case .requestCredit: try takeRequestCredit(header, payload, from: cell)
         case .log: try takeLog(header, payload, from: cell)
         case .status: try takeStatus(header, payload, from: cell)
@@ -193,8 +193,11 @@ extension Supervisor {
             throw WireError.truncated
         }
         guard let record = try request(header.id, of: cell) else { return }
-        if record.clientState == .open { refuse(record, .exception, "the handler ended without an answer") }
-        if record.clientState == .streaming { record.refuse(.exception, "the response's body broke off") }
+        switch record.clientState {
+        case .open: refuse(record, .exception, "the handler ended without an answer")
+        case .streaming: refuse(record, .exception, "the response's body broke off")
+        case .over: break
+        }
         conclude(record, cpuNanoseconds: min(microseconds.multipliedSaturated(by: 1000), longestCPUNanoseconds(of: record)))
     }
 
@@ -307,6 +310,8 @@ extension Supervisor {
         metrics.preemptions.with([cell.name]).set(Double(cell.status.preemptions))
         metrics.migrations.with([cell.name]).set(Double(cell.status.migrations))
         metrics.handoffs.with([cell.name]).set(Double(cell.status.handoffs))
+        metrics.handoffSeconds.with([cell.name]).set(Double(cell.status.handoffMicroseconds) / 1e6)
+        metrics.longestHandoff.with([cell.name]).set(Double(cell.status.longestHandoffMicroseconds) / 1e6)
         takeMemoryStatus(of: cell)
         metrics.cellAccounted.with([cell.name]).set(Double(cell.status.pageBytes))
     }

@@ -75,7 +75,7 @@ extension Supervisor: RequestDispatcher {
 
     func count(_ outcome: String, _ tenant: TenantRecord) {
         tenant.outcomes[outcome, default: 0] += 1
-        metrics.requests.with([tenant.name, outcome]).increment()
+        if isKnown(tenant) { metrics.requests.with([tenant.name, outcome]).increment() }
     }
 
     func countAnswer(_ tenant: TenantRecord) {
@@ -271,13 +271,23 @@ extension Supervisor: RequestDispatcher {
 
     // MARK: Ends
 
-    /// Refuses and counts it.
+    /// Refuses, or breaks the answer off, and counts it.
+    /// - Returns: whether the client still waited for a head.
     @discardableResult
     func refuse(_ record: RequestRecord, _ code: ErrorCode, _ message: String, retryAfterSeconds: Int? = nil) -> Bool {
-        let wasOpen = record.refuse(code, message, retryAfterSeconds: retryAfterSeconds)
-        if wasOpen { count(code.code, record.tenant) }
-        return wasOpen
+        switch record.refuse(code, message, retryAfterSeconds: retryAfterSeconds) {
+        case .open:
+            count(code.code, record.tenant)
+            return true
+        case .streaming:
+            if isKnown(record.tenant) { metrics.responsesBroken.with([record.tenant.name, code.code]).increment() }
+        case .over: break
+        }
+        return false
     }
+
+    /// A tenant that was removed has no series any more, whatever of its requests still ends.
+    private func isKnown(_ tenant: TenantRecord) -> Bool { tenants[tenant.name] === tenant }
 
     func finish(_ record: RequestRecord, refusing code: ErrorCode, _ message: String, retryAfterSeconds: Int? = nil) {
         // Not while the gateway is still dispatching it.

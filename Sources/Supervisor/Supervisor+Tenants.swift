@@ -18,12 +18,17 @@ public struct PolicyLoad: Sendable {
     public var tenants: [Tenant]
     /// What did not load, by tenant (its file's name where the name itself could not be read), as FILE:LINE:COLUMN: message.
     public var failures: [String: [String]]
+    /// Hosts of those of them that have nothing in force: their clients hear that the tenant does not load, not that there is none.
+    public var hostsWithoutBundle: [String: [String]]
     /// False when the policies could not be read at all: then nothing changes.
     public var isComplete: Bool
 
-    public init(tenants: [Tenant], failures: [String: [String]], isComplete: Bool = true) {
+    public init(
+        tenants: [Tenant], failures: [String: [String]], hostsWithoutBundle: [String: [String]] = [:], isComplete: Bool = true
+    ) {
         self.tenants = tenants
         self.failures = failures
+        self.hostsWithoutBundle = hostsWithoutBundle
         self.isComplete = isComplete
     }
 }
@@ -70,7 +75,8 @@ extension Supervisor {
             tenants[name] = tenant
             for error in errors { logger.error("a policy does not load", metadata: ["tenant": "\(name)", "reason": "\(error)"]) }
         }
-        for (name, tenant) in tenants where !names.contains(name) && load.failures[name] == nil {
+        let gone = tenants.filter { name, _ in !names.contains(name) && load.failures[name] == nil }
+        for (name, tenant) in gone {
             if let version = tenant.version {
                 supersede(version)
                 report.removed.append(name)
@@ -80,7 +86,8 @@ extension Supervisor {
             tenants[name] = nil
             admission.removeTenant(tenant.place)
         }
-        rebuildHosts()
+        metrics.forget(tenants: Set(gone.keys))
+        rebuildHosts(load.hostsWithoutBundle)
         endUnneededCells()
         logger.info(
             "policies loaded",
@@ -147,12 +154,12 @@ extension Supervisor {
         startWaiting()
     }
 
-    private func rebuildHosts() {
+    private func rebuildHosts(_ hostsWithoutBundle: [String: [String]]) {
         hosts = [:]
         wildcardHosts = [:]
         // A tenant whose new policy does not load may keep a host that another asks for by now: who had it first keeps it.
-        for tenant in tenants.values.sorted(by: { $0.version?.id ?? 0 > $1.version?.id ?? 0 }) {
-            for host in tenant.version?.policy.hosts ?? [] {
+        for tenant in tenants.values.sorted(by: { $0.version?.id ?? .max > $1.version?.id ?? .max }) {
+            for host in tenant.version?.policy.hosts ?? hostsWithoutBundle[tenant.name] ?? [] {
                 if host.hasPrefix("*.") { wildcardHosts[String(host.dropFirst(2))] = tenant } else { hosts[host] = tenant }
             }
         }

@@ -160,6 +160,9 @@ public struct CellReport: Sendable, Codable {
     public var migrations: UInt64
     /// Times a spare thread took the place of a worker that was stuck in a builtin.
     public var handoffs: UInt64
+    /// For how long somebody could have run by then: the sum, and the longest.
+    public var handoffMicroseconds: UInt64
+    public var longestHandoffMicroseconds: UInt64
     /// Sum of the weights of the tenants that ran or waited when the cell was last asked.
     public var runnableWeight: UInt64
     public var coldStarts: UInt64
@@ -170,9 +173,8 @@ public struct CellReport: Sendable, Codable {
     public var accountedBytes: UInt64
     public init(
         cell: String, pid: Int32, state: String, tenants: Int, share: Double?, sandboxed: Bool, isolates: UInt64, inFlight: Int,
-        preemptions: UInt64,
-        migrations: UInt64, handoffs: UInt64, runnableWeight: UInt64, coldStarts: UInt64, cpuSeconds: Double, memoryBytes: UInt64,
-        accountedBytes: UInt64
+        preemptions: UInt64, migrations: UInt64, handoffs: UInt64, handoffMicroseconds: UInt64, longestHandoffMicroseconds: UInt64,
+        runnableWeight: UInt64, coldStarts: UInt64, cpuSeconds: Double, memoryBytes: UInt64, accountedBytes: UInt64
     ) {
         self.cell = cell
         self.pid = pid
@@ -185,6 +187,8 @@ public struct CellReport: Sendable, Codable {
         self.preemptions = preemptions
         self.migrations = migrations
         self.handoffs = handoffs
+        self.handoffMicroseconds = handoffMicroseconds
+        self.longestHandoffMicroseconds = longestHandoffMicroseconds
         self.runnableWeight = runnableWeight
         self.coldStarts = coldStarts
         self.cpuSeconds = cpuSeconds

@@ -3,6 +3,7 @@ import Telemetry
 /// The supervisor's metrics.
 struct SupervisorMetrics {
     let requests: CounterFamily
+    let responsesBroken: CounterFamily
     let duration: Histogram
     let cpuSeconds: CounterFamily
     let inFlight: Gauge
@@ -11,6 +12,8 @@ struct SupervisorMetrics {
     let preemptions: GaugeFamily
     let migrations: GaugeFamily
     let handoffs: GaugeFamily
+    let handoffSeconds: GaugeFamily
+    let longestHandoff: GaugeFamily
     let coldStarts: GaugeFamily
     let coldStartSeconds: GaugeFamily
     let cellMemory: GaugeFamily
@@ -43,6 +46,10 @@ struct SupervisorMetrics {
         requests = registry.counter(
             "cloister_requests_total", help: "Answers by tenant and outcome (ok or the error's code).",
             labels: ["tenant", "outcome"])
+        responsesBroken = registry.counter(
+            "cloister_responses_broken_total",
+            help: "Answers that broke off after their head (counted as ok by then), by tenant and the error's code.",
+            labels: ["tenant", "code"])
         duration =
             registry.histogram(
                 "cloister_request_duration_seconds", help: "From dispatch to the response's head, all tenants."
@@ -60,6 +67,12 @@ struct SupervisorMetrics {
         handoffs = registry.gauge(
             "cloister_handoffs_total", help: "Times a spare thread took a stuck worker's place, since the cell's start.", labels: ["cell"],
             kind: .counter)
+        handoffSeconds = registry.gauge(
+            "cloister_handoff_seconds_total",
+            help: "For how long somebody could have run until a stuck worker's place was handed on, since the cell's start.",
+            labels: ["cell"], kind: .counter)
+        longestHandoff = registry.gauge(
+            "cloister_handoff_longest_seconds", help: "The longest such time since the cell's start.", labels: ["cell"])
         coldStarts = registry.gauge(
             "cloister_cold_starts_total", help: "Isolates made for a request, since the cell's start.", labels: ["cell"], kind: .counter)
         coldStartSeconds = registry.gauge(
@@ -127,10 +140,15 @@ struct SupervisorMetrics {
 
     func forget(cell: String) {
         for family in [
-            isolates, preemptions, migrations, handoffs, coldStarts, coldStartSeconds, cellMemory, cellAccounted, isolateBytes, storedBytes,
-            warmTenants, trims, evictions, evictedTooEarly, prewarmed,
+            isolates, preemptions, migrations, handoffs, handoffSeconds, longestHandoff, coldStarts, coldStartSeconds, cellMemory,
+            cellAccounted, isolateBytes, storedBytes, warmTenants, trims, evictions, evictedTooEarly, prewarmed,
         ] {
-            family.remove(label: "cell", value: cell)
+            family.remove(label: "cell", values: [cell])
         }
+    }
+
+    func forget(tenants: Set<String>) {
+        guard !tenants.isEmpty else { return }
+        for family in [requests, responsesBroken, cpuSeconds] { family.remove(label: "tenant", values: tenants) }
     }
 }

@@ -42,11 +42,12 @@ public final class MetricFamily<Series: Sendable>: Sendable {
     /// The only series of a family without labels.
     public var single: Series { with([]) }
 
-    /// Forgets the series whose label `label` has `value`: a tenant or a cell that is gone. Those who still hold one add to nothing.
-    public func remove(label: String, value: String) {
+    /// Forgets the series whose label `label` has one of `values`: tenants or cells that are gone. Those who still hold one add to nothing.
+    /// One pass over all series, however many go.
+    public func remove(label: String, values: Set<String>) {
         guard let index = labels.firstIndex(of: label) else { return }
         series.withLock { series in
-            for key in series.keys where key[index] == value { series[key] = nil }
+            for key in series.keys where values.contains(key[index]) { series[key] = nil }
         }
     }
 

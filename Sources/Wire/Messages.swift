@@ -253,6 +253,9 @@ public struct CellStatus: Sendable, Equatable {
     public var migrations: UInt64 = 0
     /// Times a spare thread took the place of a worker that was stuck.
     public var handoffs: UInt64 = 0
+    /// What passed from the end of a slice, or from when somebody waited, until then: the sum, and the longest.
+    public var handoffMicroseconds: UInt64 = 0
+    public var longestHandoffMicroseconds: UInt64 = 0
     public var coldStarts: UInt64 = 0
     public var coldStartMicroseconds: UInt64 = 0
     public var turns: UInt64 = 0
@@ -278,7 +281,8 @@ public struct CellStatus: Sendable, Equatable {
     public init() {}
 
     private static let fields: [WritableKeyPath<CellStatus, UInt64> & Sendable] = [
-        \.isolates, \.runnable, \.runnableWeight, \.suspended, \.requests, \.preemptions, \.migrations, \.handoffs, \.coldStarts,
+        \.isolates, \.runnable, \.runnableWeight, \.suspended, \.requests, \.preemptions, \.migrations, \.handoffs,
+        \.handoffMicroseconds, \.longestHandoffMicroseconds, \.coldStarts,
         \.coldStartMicroseconds, \.turns, \.cpuMicroseconds, \.pageBytes, \.arrayBufferBytes, \.droppedLogLines,
         \.isolateBytes, \.warm, \.storedBytes, \.trims, \.evictedIdle, \.evictedByPressure, \.evictedAtLimit, \.evictedWhenAsked,
         \.evictedTooEarly, \.prewarmed,

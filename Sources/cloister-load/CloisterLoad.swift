@@ -1,12 +1,13 @@
 import ArgumentParser
 import Foundation
 import LoadHarness
+import Policy
 
 /// The load generator's command.
 @main
 struct CloisterLoad: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "cloister-load", abstract: "Open-loop load, measured from when each request was due.",
+        commandName: "cloister-load", abstract: "Open-loop load, measured from when each request was due.", version: Version.text,
         subcommands: [Run.self, Compare.self, Starts.self])
 
     static func main() async {

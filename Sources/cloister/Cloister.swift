@@ -115,6 +115,7 @@ struct Tenants: ParsableCommand {
             })
         for tenant in tenants {
             if let why = tenant.snapshotReason { print("\(tenant.tenant): no snapshot: \(printable(why))") }
+            if let error = tenant.startError { print("\(tenant.tenant): did not start: \(printable(error))") }
             for error in tenant.errors { print("\(tenant.tenant): \(printable(error))") }
         }
     }

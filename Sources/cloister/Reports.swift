@@ -18,6 +18,7 @@ struct Tenant: Decodable {
     var cpuSeconds: Double
     var snapshot: String?
     var snapshotReason: String?
+    var startError: String?
 }
 
 struct Cell: Decodable {

@@ -341,6 +341,6 @@ extension PolicyLoad {
                     bundle: TenantBundle(
                         tenant: loaded.policy.tenant, limits: loaded.policy.limits, eval: loaded.policy.eval,
                         weight: loaded.policy.weight, vars: loaded.vars, secrets: loaded.secrets, modules: loaded.modules))
-            }, failures: failures, isComplete: contents.isComplete)
+            }, failures: failures, hostsWithoutBundle: contents.hostsWithoutBundle, isComplete: contents.isComplete)
     }
 }

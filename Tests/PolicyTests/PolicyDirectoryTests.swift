@@ -240,8 +240,9 @@ import Testing
 
     @Test func aBundleThatCannotBeReadIsToldAtMain() throws {
         try folder.write("bad/main.js", Data([0xff]))
-        try write("a.yaml", "tenant: a\nmain: ../bad/main.js")
+        try write("a.yaml", "tenant: a\nmain: ../bad/main.js\nhosts: [x.example]")
         let contents = load()
+        #expect(contents.hostsWithoutBundle == ["a": ["x.example"]])
         #expect(contents.tenants.isEmpty && contents.tenantOfFile == [path("a.yaml"): "a"])
         #expect(told(contents) == ["policies/a.yaml:2:7: the bundle cannot be read: bad/main.js is not UTF-8"])
     }

@@ -63,6 +63,18 @@ import Wire
         try await test.expectNothingHeld()
     }
 
+    @Test func anAnswerThatItsHandlerBreaksOffIsCounted() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        let request = try await cell.nextRequest().id
+        cell.head(request, body: "part")
+        cell.send(.responseBroken, id: request)
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "part", isComplete: false))
+        #expect(try await client.next() == .broken)
+        #expect(test.registry.text().contains(#"cloister_responses_broken_total{tenant="a",code="exception"} 1"#))
+    }
+
     @Test func anAnswerThatHasBegunIsBrokenOff() async throws {
         let test = try await TestSupervisor()
         let client = try await test.request()
@@ -71,6 +83,7 @@ import Wire
         cell.die()
         #expect(try await client.next() == .head(status: 200, headers: "", body: "part", isComplete: false))
         #expect(try await client.next() == .broken)
+        #expect(test.registry.text().contains(#"cloister_responses_broken_total{tenant="a",code="cell_lost"} 1"#))
         try await test.expectNothingHeld()
     }
 

@@ -158,6 +158,39 @@ import Wire
         #expect(try text() == "\(4 << 30)")
     }
 
+    @Test func aCellThatHoldsFarMoreThanItAccountsForIsReplacedWithoutALostRequest() async throws {
+        let test = try await TestSupervisor { $0.memoryBudgetBytes = 64 * Self.gibibyte }
+        let first = try await test.request()
+        let old = try await test.readyCell()
+        let underWay = try await old.nextRequest().id
+        // It accounts for nothing: what a cell takes by itself is 96 MiB, and 1.6 times that is too much.
+        func seconds(_ count: Int, holding bytes: UInt64) async throws {
+            try await test.onLoop { supervisor in
+                for _ in 0..<count {
+                    supervisor.allCells.forEach { $0.memoryBytes = bytes }
+                    supervisor.shareMemory()
+                }
+            }
+        }
+        func started() async throws -> Int { try await test.onLoop { $0.allCells.count } }
+        try await seconds(29, holding: 160 << 20)
+        try await seconds(1, holding: 150 << 20)
+        try await seconds(29, holding: 160 << 20)
+        #expect(try await started() == 1)
+        try await seconds(1, holding: 160 << 20)
+        #expect(try await started() == 2)
+        #expect(test.registry.text().contains("cloister_cells_drifted_total 1\n"))
+        let new = try await test.readyCell()
+        while try await test.onLoop({ supervisor in supervisor.leavingCells.isEmpty }) { await Task.yield() }
+        let second = try await test.request()
+        new.answer(try await new.nextRequest().id, "new")
+        #expect(try await second.next() == .head(status: 200, headers: "", body: "new", isComplete: true))
+        old.answer(underWay, "old")
+        #expect(try await first.next() == .head(status: 200, headers: "", body: "old", isComplete: true))
+        try await old.expectEnd()
+        try await test.expectNothingHeld()
+    }
+
     /// A cell that runs out of mappings is lost with all its tenants.
     @Test func aCellGetsNoMoreIsolatesThanTheKernelHasMappingsFor() async throws {
         let test = try await TestSupervisor { $0.isolatesPerCell = 1_000_000 }

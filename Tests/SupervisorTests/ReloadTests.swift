@@ -1,3 +1,4 @@
+import NIOCore
 import Policy
 import Testing
 import Wire
@@ -25,5 +26,37 @@ import Wire
         let report = try await test.onLoop { $0.apply(PolicyLoad(tenants: [], failures: [:])) }
         #expect(report.removed.sorted() == ["a", "b"])
         #expect(try await test.onLoop { $0.tenants.isEmpty })
+    }
+
+    @Test func whoseBundleDoesNotLoadIsKnownByItsHostsUnlessSomebodyElseHasThem() async throws {
+        let test = try await TestSupervisor([.test("b")])
+        let load = { (hosts: [String]) in
+            PolicyLoad(tenants: [], failures: ["a": ["a.yaml:2:7: the bundle cannot be read"]], hostsWithoutBundle: ["a": hosts])
+        }
+        var both = load(["a.test", "b.test"])
+        both.tenants = try await test.onLoop { supervisor in
+            supervisor.tenants.values.compactMap(\.version).map { PolicyLoad.Tenant(policy: $0.policy, bundle: $0.bundle) }
+        }
+        try await test.onLoop { [both] in _ = $0.apply(both) }
+        #expect(try await test.request("a").next() == .failed(.startupFailed, retryAfterSeconds: nil))
+        let client = try await test.request("b")
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id, "b")
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "b", isComplete: true))
+        #expect(try await test.request("c").next() == .failed(.tenantUnknown, retryAfterSeconds: nil))
+    }
+
+    /// Thousands come and go: the metrics of those who are gone would fill the families.
+    @Test func aRemovedTenantsSeriesAreForgottenThoughOneOfItsRequestsGoesOn() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")])
+        let client = try await test.request("a")
+        let cell = try await test.readyCell()
+        let request = try await cell.nextRequest().id
+        #expect(test.registry.text().contains(#"tenant="a""#))
+        try await test.apply([.test("b")])
+        cell.send(.finished, id: request, ByteBuffer(integer: UInt64(5), endianness: .little))
+        #expect(try await client.next() == .failed(.exception, retryAfterSeconds: nil))
+        let metrics = test.registry.text()
+        #expect(!metrics.contains(#"tenant="a""#) && metrics.contains(#"tenant="b""#))
     }
 }

@@ -79,7 +79,7 @@ import Testing
         let registry = MetricsRegistry()
         let family = registry.counter("cloister_c_total", help: "c", labels: ["tenant", "outcome"])
         for name in ["a", "b"] { family.with([name, "ok"]).increment() }
-        family.remove(label: "tenant", value: "a")
+        family.remove(label: "tenant", values: ["a"])
         let text = registry.text()
         #expect(!text.contains("tenant=\"a\""))
         #expect(text.contains("tenant=\"b\""))
