@@ -388,6 +388,30 @@ extension EndToEndTests {
             }
         }
 
+        /// Beside a tenant that holds nothing each kind shows what another holds, and only that one does.
+        @Test(arguments: [
+            ("heap_bytes", "Array(1e6).fill({})", 7 << 20),
+            ("heap_bytes", "new WebAssembly.Memory({ initial: 160 })", 10 << 20),
+            ("array_buffer_bytes", "new Uint8Array(10e6).fill(1)", 10_000_000),
+            ("native_bytes", "Array.from({ length: 200 }, () => new Intl.DateTimeFormat('en', { dateStyle: 'full' }))", 4 << 20),
+        ])
+        func bytesAreToldByKind(kind: String, expression: String, least: Int) throws {
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "holder", "let kept; export default { fetch() { kept ??= \(expression); return new Response('kept'); } };",
+                    policy: "snapshot: off"),
+                .plain("other"),
+            ])
+            defer { daemon.end() }
+            #expect(try daemon.get("holder").text == "kept")
+            #expect(try daemon.get("other").status == 200)
+            let (holder, other) = (try state("holder", of: daemon), try state("other", of: daemon))
+            for each in ["heap_bytes", "array_buffer_bytes", "native_bytes"] {
+                let more = try #require(holder[each] as? Int) - #require(other[each] as? Int)
+                #expect(each == kind ? more >= least : more < least / 2, "\(each): \(holder), \(other)")
+            }
+        }
+
         /// While all are busy more are made than there may be; when they are idle again they go.
         @Test func noMoreIsolatesStayThanTheLimitSays() throws {
             let names = (0..<12).map { "t\($0)" }

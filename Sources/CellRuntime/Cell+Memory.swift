@@ -362,10 +362,12 @@ extension Cell {
     private func report(_ isolate: TenantIsolate, now: UInt64) -> IsolateReport {
         let version = isolate.version
         let state: IsolateState = isolate.isHot ? (isolate.isTrimmed ? .trimmed : .hot) : version.snapshot != nil ? .warm : .cold
-        let buffers = isolate.isHot ? min(isolate.arrayBufferBytes, isolate.bytes) : 0
+        let all = isolate.isHot ? isolate.bytes : 0
+        let buffers = min(isolate.arrayBufferBytes, all)
+        let native = min(isolate.nativeBytes, all - buffers)
         return IsolateReport(
-            version: version.id, state: state, pageBytes: UInt64(isolate.isHot ? isolate.bytes - buffers : 0),
-            arrayBufferBytes: UInt64(buffers),
+            version: version.id, state: state, pageBytes: UInt64(all - buffers - native),
+            arrayBufferBytes: UInt64(buffers), nativeBytes: UInt64(native),
             bundleBytes: UInt64(version.bundleBytes), codeBytes: UInt64(version.codeBytes),
             snapshotBytes: UInt64(version.snapshot?.delta.count ?? 0),
             idleMilliseconds: isolate.lastUseNanoseconds == 0 ? 0 : (now &- isolate.lastUseNanoseconds) / 1_000_000,
@@ -377,7 +379,7 @@ extension TenantIsolate {
     /// What the isolate holds now. For whoever runs it.
     var measuredBytes: Int {
         guard let memory = isolate?.memory else { return 0 }
-        arrayBufferBytes = memory.arrayBufferBytes
-        return memory.pageBytes + memory.arrayBufferBytes
+        (arrayBufferBytes, nativeBytes) = (memory.arrayBufferBytes, memory.nativeBytes)
+        return memory.bytes
     }
 }

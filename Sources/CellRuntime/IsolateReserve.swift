@@ -48,7 +48,7 @@ final class IsolateReserve: @unchecked Sendable {
         let memory = isolate.memory
         let box = Box(isolate)
         lock.withLock {
-            guard ended.count < Self.endedLimit, memory.pageBytes + memory.arrayBufferBytes <= Self.endedBytesLimit else { return }
+            guard ended.count < Self.endedLimit, memory.bytes <= Self.endedBytesLimit else { return }
             ended.append((box, owner))
         }
         hasWork.store(true, ordering: .relaxed)

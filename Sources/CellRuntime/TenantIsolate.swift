@@ -58,6 +58,7 @@ final class TenantIsolate: RuntimeHost {
     /// What it held when its last slice ended.
     var bytes = 0
     var arrayBufferBytes = 0
+    var nativeBytes = 0
     /// Bodies of responses that wait for their clients.
     var waitingBytes = 0
     /// When the eviction order last heard of its use.
@@ -188,7 +189,7 @@ final class TenantIsolate: RuntimeHost {
     private func hasRoom(forWaiting count: Int) -> Bool {
         guard let memory = isolate?.memory else { return false }
         let waiting = cell.lock.withLock { waitingBytes }
-        return memory.pageBytes + memory.arrayBufferBytes + waiting + count <= memory.limitBytes + Ticker.memorySlackBytes
+        return memory.bytes + waiting + count <= memory.limitBytes + Ticker.memorySlackBytes
     }
 
     private var waitingBodiesMessage: String {

@@ -184,7 +184,7 @@ final class Ticker: @unchecked Sendable {
             if cpu &- first > running.remainingCPUNanoseconds { return .cpuLimit }
         }
         guard let memory = isolate.isolate?.memory else { return nil }
-        return memory.pageBytes + memory.arrayBufferBytes > memory.limitBytes + Self.memorySlackBytes ? .memoryLimit : nil
+        return memory.bytes > memory.limitBytes + Self.memorySlackBytes ? .memoryLimit : nil
     }
 
     /// What V8 holds besides a tenant's own objects: the runtime's heap, code pages, half-empty pages.

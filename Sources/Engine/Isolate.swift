@@ -101,7 +101,7 @@ public struct Isolate: ~Copyable {
         var memory = cv8_memory()
         cv8_isolate_memory(raw, &memory)
         return IsolateMemory(
-            pageBytes: memory.page_bytes, arrayBufferBytes: memory.array_buffer_bytes + memory.native_bytes,
+            pageBytes: memory.page_bytes, arrayBufferBytes: memory.array_buffer_bytes, nativeBytes: memory.native_bytes,
             limitBytes: memory.limit_bytes, isOverLimit: memory.over_limit)
     }
 
@@ -117,8 +117,12 @@ public struct Isolate: ~Copyable {
 public struct IsolateMemory: Sendable {
     /// Committed pages of heap, code and Wasm memories.
     public var pageBytes: Int
-    /// Array buffers, and what else V8 and ICU hold for it outside of pages: Wasm modules' bytes, Intl's formats.
+    /// Array buffers, and what structuredClone has written.
     public var arrayBufferBytes: Int
+    /// What V8 and ICU hold for it in the C library's heap: Wasm modules' bytes, Intl's formats.
+    public var nativeBytes: Int
+    /// All of these, which the limit is of.
+    public var bytes: Int { pageBytes + arrayBufferBytes + nativeBytes }
     public var limitBytes: Int
     /// The limit was reached: the isolate is being terminated.
     public var isOverLimit: Bool

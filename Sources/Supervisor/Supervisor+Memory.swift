@@ -339,7 +339,8 @@ extension IsolateListing {
     init(_ report: IsolateReport, tenant: String, cell: String) {
         self.init(
             tenant: tenant, cell: cell, state: report.state.name, heapBytes: report.pageBytes, arrayBufferBytes: report.arrayBufferBytes,
-            bundleBytes: report.bundleBytes, codeBytes: report.codeBytes, snapshotBytes: report.snapshotBytes,
+            nativeBytes: report.nativeBytes, bundleBytes: report.bundleBytes, codeBytes: report.codeBytes,
+            snapshotBytes: report.snapshotBytes,
             idleSeconds: Double(report.idleMilliseconds) / 1000,
             reviveMilliseconds: Double(report.reviveMicroseconds) / 1000, inFlight: Int(report.openRequests))
     }

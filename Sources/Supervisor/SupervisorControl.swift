@@ -115,6 +115,8 @@ public struct IsolateListing: Sendable, Codable {
     /// V8's pages: heap, code, Wasm memories.
     public var heapBytes: UInt64
     public var arrayBufferBytes: UInt64
+    /// What V8 and ICU hold outside of both: Wasm modules' bytes, Intl's formats.
+    public var nativeBytes: UInt64
     /// What the cell keeps also without an isolate.
     public var bundleBytes: UInt64
     /// What V8 compiled of it, of a tenant without a snapshot.
@@ -125,8 +127,8 @@ public struct IsolateListing: Sendable, Codable {
     public var reviveMilliseconds: Double
     public var inFlight: Int
     public init(
-        tenant: String, cell: String, state: String, heapBytes: UInt64, arrayBufferBytes: UInt64, bundleBytes: UInt64,
-        codeBytes: UInt64, snapshotBytes: UInt64,
+        tenant: String, cell: String, state: String, heapBytes: UInt64, arrayBufferBytes: UInt64, nativeBytes: UInt64,
+        bundleBytes: UInt64, codeBytes: UInt64, snapshotBytes: UInt64,
         idleSeconds: Double, reviveMilliseconds: Double, inFlight: Int
     ) {
         self.tenant = tenant
@@ -134,6 +136,7 @@ public struct IsolateListing: Sendable, Codable {
         self.state = state
         self.heapBytes = heapBytes
         self.arrayBufferBytes = arrayBufferBytes
+        self.nativeBytes = nativeBytes
         self.bundleBytes = bundleBytes
         self.codeBytes = codeBytes
         self.snapshotBytes = snapshotBytes

@@ -341,6 +341,7 @@ public struct IsolateReport: Sendable, Equatable {
     public var state: IsolateState
     public var pageBytes: UInt64
     public var arrayBufferBytes: UInt64
+    public var nativeBytes: UInt64
     /// The bundle, what was compiled of it, and the snapshot, which the cell keeps also without an isolate.
     public var bundleBytes: UInt64
     public var codeBytes: UInt64
@@ -349,16 +350,17 @@ public struct IsolateReport: Sendable, Equatable {
     /// What it took the last time to make it ready; 0 when it never was.
     public var reviveMicroseconds: UInt64
     public var openRequests: UInt32
-    public static let size = 8 * 8 + 4 + 1
+    public static let size = 9 * 8 + 4 + 1
 
     public init(
-        version: UInt64, state: IsolateState, pageBytes: UInt64, arrayBufferBytes: UInt64, bundleBytes: UInt64,
+        version: UInt64, state: IsolateState, pageBytes: UInt64, arrayBufferBytes: UInt64, nativeBytes: UInt64, bundleBytes: UInt64,
         codeBytes: UInt64, snapshotBytes: UInt64, idleMilliseconds: UInt64, reviveMicroseconds: UInt64, openRequests: UInt32
     ) {
         self.version = version
         self.state = state
         self.pageBytes = pageBytes
         self.arrayBufferBytes = arrayBufferBytes
+        self.nativeBytes = nativeBytes
         self.bundleBytes = bundleBytes
         self.codeBytes = codeBytes
         self.snapshotBytes = snapshotBytes
@@ -368,7 +370,9 @@ public struct IsolateReport: Sendable, Equatable {
     }
 
     public func encode(into sink: inout some ByteSink) {
-        for number in [version, pageBytes, arrayBufferBytes, bundleBytes, codeBytes, snapshotBytes, idleMilliseconds, reviveMicroseconds] {
+        for number in [
+            version, pageBytes, arrayBufferBytes, nativeBytes, bundleBytes, codeBytes, snapshotBytes, idleMilliseconds, reviveMicroseconds,
+        ] {
             sink.append(integer: number)
         }
         sink.append(integer: openRequests)
@@ -379,6 +383,7 @@ public struct IsolateReport: Sendable, Equatable {
         version = try reader.integer()
         pageBytes = try reader.integer()
         arrayBufferBytes = try reader.integer()
+        nativeBytes = try reader.integer()
         bundleBytes = try reader.integer()
         codeBytes = try reader.integer()
         snapshotBytes = try reader.integer()

@@ -10,13 +10,15 @@ struct Isolates: ParsableCommand {
         func mebibytes(_ bytes: UInt64) -> String { fixed(Double(bytes) / 1_048_576) }
         printTable(
             [
-                "TENANT", "CELL", "STATE", "HEAP MIB", "BUFFERS MIB", "BUNDLE MIB", "CODE MIB", "SNAPSHOT MIB", "IDLE S", "REVIVED IN MS",
+                "TENANT", "CELL", "STATE", "HEAP MIB", "BUFFERS MIB", "NATIVE MIB", "BUNDLE MIB", "CODE MIB", "SNAPSHOT MIB", "IDLE S",
+                "REVIVED IN MS",
                 "IN FLIGHT",
             ],
             try answer.decode([IsolateEntry].self).map { isolate in
                 [
                     isolate.tenant, isolate.cell, isolate.state, mebibytes(isolate.heapBytes), mebibytes(isolate.arrayBufferBytes),
-                    mebibytes(isolate.bundleBytes), mebibytes(isolate.codeBytes), mebibytes(isolate.snapshotBytes),
+                    mebibytes(isolate.nativeBytes), mebibytes(isolate.bundleBytes), mebibytes(isolate.codeBytes),
+                    mebibytes(isolate.snapshotBytes),
                     fixed(isolate.idleSeconds), fixed(isolate.reviveMilliseconds), "\(isolate.inFlight)",
                 ]
             })

@@ -52,6 +52,7 @@ struct IsolateEntry: Decodable {
     var state: String
     var heapBytes: UInt64
     var arrayBufferBytes: UInt64
+    var nativeBytes: UInt64
     var bundleBytes: UInt64
     var codeBytes: UInt64
     var snapshotBytes: UInt64

@@ -385,8 +385,8 @@ private final class FakeControl: SupervisorControl {
     func isolates() async -> [IsolateListing] {
         [
             IsolateListing(
-                tenant: "a", cell: "standard#0", state: "warm", heapBytes: 0, arrayBufferBytes: 0, bundleBytes: 100, codeBytes: 0,
-                snapshotBytes: 30_000, idleSeconds: 2, reviveMilliseconds: 1.5, inFlight: 0)
+                tenant: "a", cell: "standard#0", state: "warm", heapBytes: 0, arrayBufferBytes: 0, nativeBytes: 0, bundleBytes: 100,
+                codeBytes: 0, snapshotBytes: 30_000, idleSeconds: 2, reviveMilliseconds: 1.5, inFlight: 0)
         ]
     }
 

@@ -78,16 +78,16 @@ private func sayNative(_ main: String) {
     do {
         let tenant = FixtureTenant(main)
         tenant.start()
-        let before = tenant.isolate.memory.arrayBufferBytes
+        let before = tenant.isolate.memory.nativeBytes
         tenant.call(0)
-        sayLine("counted \(tenant.isolate.memory.arrayBufferBytes - before > 8 << 20)")
+        sayLine("counted \(tenant.isolate.memory.nativeBytes - before > 8 << 20)")
         sayLine(tenant.call(1).text)
         tenant.isolate.trim()
         // But for what ICU has read for all.
-        sayLine("given back \(tenant.isolate.memory.arrayBufferBytes - before < 2 << 20), over \(tenant.isolate.memory.isOverLimit)")
+        sayLine("given back \(tenant.isolate.memory.nativeBytes - before < 2 << 20), over \(tenant.isolate.memory.isOverLimit)")
         sayLine(tenant.call(2).text)
         let memory = tenant.isolate.memory
-        sayLine("over \(memory.isOverLimit), in time \(memory.pageBytes + memory.arrayBufferBytes < 96 << 20)")
+        sayLine("over \(memory.isOverLimit), in time \(memory.bytes < 96 << 20)")
     }
     let next = FixtureTenant("export const cases = [() => new Intl.NumberFormat('en').format(1000)]")
     next.start()
@@ -105,14 +105,14 @@ private func sayNative(_ main: String) {
             first.call()
             second.start()
             second.call()
-            sayLine("once \(first.isolate.memory.arrayBufferBytes >> 20) \(second.isolate.memory.arrayBufferBytes >> 20)")
+            sayLine("once \(first.isolate.memory.nativeBytes >> 20) \(second.isolate.memory.nativeBytes >> 20)")
         }
         second.call()
     }
     let third = FixtureTenant(main)
     third.start()
     third.call()
-    sayLine("anew \(third.isolate.memory.arrayBufferBytes >> 20)")
+    sayLine("anew \(third.isolate.memory.nativeBytes >> 20)")
 }
 
 @Sendable func longSpecifier() {

@@ -56,7 +56,7 @@ import Testing
     }
 
     @Test func aModuleOutlivesTheIsolateThatItsBytesWereCountedFor() throws {
-        try check("shared-wasm", ["started", "true", "started", "true", "once 8 4", "true", "started", "true", "anew 8"])
+        try check("shared-wasm", ["started", "true", "started", "true", "once 4 0", "true", "started", "true", "anew 4"])
     }
 
     @Test func anEventThatDoesNotFitIsAnExceptionOfItsTurn() throws {
