@@ -100,8 +100,12 @@ public struct LoadReport: Codable, Sendable {
     /// In the measured part.
     public var evictions: UInt64?
     public var revivals: UInt64?
+    /// Of these, those that nobody waited for: a call was expected.
+    public var prewarmed: UInt64?
     /// Revivals and cold starts over what Belady's rule would have needed with as many isolates.
     public var belady_ratio: Double?
+    /// The part of the difference between plain LRU's isolates made and Belady's that was not made. Who was brought back before its call costs nothing.
+    public var belady_gap_closed: Double?
     /// Means. Hot: proportional set size; warm: likewise in `idle`, else what cells account for; cold: of the daemon's own memory.
     public var bytes_per_tenant: BytesPerTenant?
     /// Rounds of the tenants' loop that were taken for a microsecond, where requests take CPU time.

@@ -8,6 +8,8 @@ struct MemoryCounters {
     /// Of these, those that were not made from the source after all.
     var fromSnapshot = 0.0
     var coldStarts = 0.0
+    /// Of the revivals, those that nobody waited for.
+    var prewarmed = 0.0
     /// Snapshots that are not there yet, but will be.
     var snapshotsToCome = 0.0
     /// Revivals by the upper bound of their time in seconds, cumulated.
@@ -22,6 +24,8 @@ struct MemoryCounters {
             let name = line[..<space]
             if name.hasPrefix("cloister_evictions_total{") {
                 evictions += value
+            } else if name.hasPrefix("cloister_prewarmed_total{") {
+                prewarmed += value
             } else if name == "cloister_revival_duration_seconds_count" {
                 revivals = value
             } else if name == "cloister_revivals_total{from=\"snapshot\"}" {
@@ -44,6 +48,7 @@ struct MemoryCounters {
         difference.revivals -= earlier.revivals
         difference.fromSnapshot -= earlier.fromSnapshot
         difference.coldStarts -= earlier.coldStarts
+        difference.prewarmed = max(prewarmed - earlier.prewarmed, 0)
         let before = Dictionary(earlier.revivalBuckets.map { ($0.bound, $0.count) }, uniquingKeysWith: { first, _ in first })
         difference.revivalBuckets = revivalBuckets.map { ($0.bound, $0.count - (before[$0.bound] ?? 0)) }
         return difference
@@ -102,14 +107,27 @@ extension Observation {
     }
 }
 
-/// How many isolates would have had to be made with foresight.
-enum BeladyBound {
+/// How many isolates would have had to be made in the last phase by plain LRU, and with foresight.
+struct EvictionBounds {
+    let lru: Int
+    let belady: Int
+
     /// - Parameters:
-    ///   - arrivals: of the measured phase, in order.
+    ///   - phases: all of a run; what comes in those before the last one fills the room.
     ///   - isolates: how many fit at once.
-    static func misses(_ arrivals: [Workload.Arrival], tenants: Int, isolates: Int) -> Int {
-        let items = [EvictionSimulation.Item](repeating: .init(bytes: 1, costNanoseconds: 1), count: tenants)
-        let uses = arrivals.map { EvictionSimulation.Use(nanoseconds: $0.nanoseconds, item: $0.tenant) }
-        return EvictionSimulation(items: items, uses: uses, capacityBytes: max(isolates, 1)).run(.belady).misses
+    init(_ phases: [Workload.Phase], tenants: Int, isolates: Int) {
+        var (uses, start) = ([EvictionSimulation.Use](), UInt64(0))
+        for (index, phase) in phases.enumerated() {
+            uses += phase.arrivals.map { EvictionSimulation.Use(nanoseconds: start + $0.nanoseconds, item: $0.tenant) }
+            if index < phases.count - 1 { start += UInt64(phase.seconds * 1e9) }
+        }
+        let simulation = EvictionSimulation(
+            items: [EvictionSimulation.Item](repeating: .init(bytes: 1, costNanoseconds: 1), count: tenants), uses: uses,
+            capacityBytes: max(isolates, 1), measuredFrom: start)
+        lru = simulation.run(.order(.lru)).misses
+        belady = simulation.run(.belady).misses
     }
+
+    /// The part of what foresight would save that so many made isolates save; nil where it would save nothing.
+    func gapClosed(making isolates: Double) -> Double? { lru > belady ? (Double(lru) - isolates) / Double(lru - belady) : nil }
 }

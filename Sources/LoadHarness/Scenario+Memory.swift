@@ -105,16 +105,15 @@ extension Scenario {
 
     private func mixed(_ parameters: ScenarioParameters, rate: Double, first: [Workload.Phase]) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
-        let cumulated = Popularity.cumulated(Popularity.azure(parameters.tenants))
-        func arrivals(_ seconds: Double) -> [Workload.Arrival] {
-            Arrivals.poisson(rate: rate, seconds: seconds, &random) { random in (Popularity.draw(cumulated, &random), 0, 0) }
-        }
         // Before it counts, those that are called often have come and have their snapshots.
-        let warmUp = Workload.Phase(
-            seconds: min(parameters.seconds, 30), arrivals: arrivals(min(parameters.seconds, 30)), isMeasured: false)
+        let warmUpSeconds = min(parameters.seconds, 30)
+        let (before, measured) = AzureCalls.arrivals(
+            tenants: parameters.tenants, rate: rate, seconds: warmUpSeconds + parameters.seconds, &random
+        ).split(atSeconds: warmUpSeconds)
+        let warmUp = Workload.Phase(seconds: warmUpSeconds, arrivals: before, isMeasured: false)
         return Workload(
             tenants: (0..<parameters.tenants).map { Workload.Tenant("t\($0)", Self.smallSource($0 % 200), policy: Self.freePolicy) },
-            groups: ["all"], phases: first + [warmUp, .init(seconds: parameters.seconds, arrivals: arrivals(parameters.seconds))],
+            groups: ["all"], phases: first + [warmUp, .init(seconds: parameters.seconds, arrivals: measured)],
             offeredRate: rate)
     }
 }

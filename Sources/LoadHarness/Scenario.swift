@@ -79,7 +79,7 @@ public enum Scenario: String, CaseIterable, Sendable {
         case .bimodal: timed(parameters, .bimodal)
         case .tpcc: timed(parameters, .tpcc)
         case .exponential, .soak: timed(parameters, .exponential)
-        case .azure: timed(parameters, .azure, popularity: Popularity.azure(parameters.tenants))
+        case .azure: timed(parameters, .azure)
         case .hogs: hogs(parameters)
         case .weights: weights(parameters)
         case .zipf: zipf(parameters)
@@ -122,28 +122,33 @@ public enum Scenario: String, CaseIterable, Sendable {
         return workload
     }
 
-    private func timed(_ parameters: ScenarioParameters, _ times: ServiceTimes, popularity: [Double]? = nil) -> Workload {
+    private func timed(_ parameters: ScenarioParameters, _ times: ServiceTimes) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
         let rate = parameters.rate ?? parameters.load * Double(parameters.workers) / times.meanNanoseconds * 1e9
-        let cumulated = Popularity.cumulated(popularity ?? Array(repeating: 1, count: parameters.tenants))
         // Where short and long requests are told apart, so are their tenants: a tenth has the long ones.
         let separates = self == .bimodal && parameters.tenants > 1
         let long = max(1, parameters.tenants / 10)
-        func plan(_ seconds: Double) -> [Workload.Arrival] {
-            Arrivals.poisson(rate: rate, seconds: seconds, &random) { random in
-                let (kind, service) = times.draw(&random)
-                let tenant = Popularity.draw(cumulated, &random)
-                guard separates else { return (tenant, kind, service) }
-                return (kind == 0 ? long + tenant % (parameters.tenants - long) : tenant % long, kind, service)
+        let seconds = parameters.warmUpSeconds + parameters.seconds
+        let plan =
+            if self == .azure {
+                AzureCalls.arrivals(tenants: parameters.tenants, rate: rate, seconds: seconds, &random) { random in
+                    let (kind, service) = times.draw(&random)
+                    return (kind, service)
+                }
+            } else {
+                Arrivals.poisson(rate: rate, seconds: seconds, &random) { random in
+                    let (kind, service) = times.draw(&random)
+                    let tenant = Int.random(in: 0..<parameters.tenants, using: &random)
+                    guard separates else { return (tenant, kind, service) }
+                    return (kind == 0 ? long + tenant % (parameters.tenants - long) : tenant % long, kind, service)
+                }
             }
-        }
+        let (before, measured) = plan.split(atSeconds: parameters.warmUpSeconds)
         // Long enough that V8 optimises each tenant's loop.
         var phases = [Self.visit(parameters.tenants, rate: 50, service: 3_000_000, times: 5)]
-        if parameters.warmUpSeconds > 0 {
-            // And that it has done so for the handlers at the mix that is measured: all tenants' reach that at the same time.
-            phases.append(.init(seconds: parameters.warmUpSeconds, arrivals: plan(parameters.warmUpSeconds), isMeasured: false))
-        }
-        phases.append(.init(seconds: parameters.seconds, arrivals: plan(parameters.seconds)))
+        // And that it has done so for the handlers at the mix that is measured: all tenants' reach that at the same time.
+        if parameters.warmUpSeconds > 0 { phases.append(.init(seconds: parameters.warmUpSeconds, arrivals: before, isMeasured: false)) }
+        phases.append(.init(seconds: parameters.seconds, arrivals: measured))
         return Workload(
             tenants: tenants(parameters.tenants, Self.spinSource), groups: times.kinds.map(\.group), phases: phases, offeredRate: rate,
             needsCalibration: true)

@@ -177,10 +177,13 @@ public final class ScenarioRun: @unchecked Sendable {
         } else if let p50 = counters.revivalMilliseconds(at: 0.5), let p99 = counters.revivalMilliseconds(at: 0.99) {
             report.revive_ms = .init(p50: p50, p99: p99)
         }
-        if scenario.isAboutMemory, let phase = workload.phases.last {
+        if scenario.isAboutMemory {
             let isolates = observation.cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } ?? 0
-            let best = BeladyBound.misses(phase.arrivals, tenants: workload.tenants.count, isolates: isolates)
-            report.belady_ratio = (counters.revivals + counters.coldStarts) / Double(max(best, 1))
+            let bounds = EvictionBounds(workload.phases, tenants: workload.tenants.count, isolates: isolates)
+            let made = counters.revivals + counters.coldStarts
+            report.belady_ratio = made / Double(max(bounds.belady, 1))
+            report.belady_gap_closed = bounds.gapClosed(making: made - counters.prewarmed)
+            report.prewarmed = UInt64(counters.prewarmed)
             var bytes = observation.bytesPerTenant
             bytes.cold = observation.daemonPSSBytes.map { Double($0) / Double(workload.tenants.count) }
             report.bytes_per_tenant = bytes

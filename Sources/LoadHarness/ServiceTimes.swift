@@ -69,13 +69,18 @@ enum Popularity {
 
     /// As Azure's functions: 2 % hot ones make 93.6 % of the calls (by Zipf 1.1 among themselves), 18 % medium ones 6 %, 80 % rare ones the rest.
     static func azure(_ count: Int) -> [Double] {
-        let hot = max(1, count / 50)
-        let medium = max(0, min(count - hot, count * 18 / 100))
+        let (hot, medium) = azureClasses(count)
         let rare = count - hot - medium
         let hotShares = zipf(hot, exponent: 1.1)
         let sum = hotShares.reduce(0, +)
         return hotShares.map { $0 / sum * 0.936 } + Array(repeating: 0.06 / Double(max(medium, 1)), count: medium)
             + Array(repeating: 0.004 / Double(max(rare, 1)), count: rare)
+    }
+
+    /// How many of so many tenants are hot, and how many medium; the others are rare.
+    static func azureClasses(_ count: Int) -> (hot: Int, medium: Int) {
+        let hot = max(1, count / 50)
+        return (hot, max(0, min(count - hot, count * 18 / 100)))
     }
 
     /// Running sums, to draw from.

@@ -29,7 +29,7 @@ public struct EvictionSimulation: Sendable {
 
     public struct Result: Sendable {
         public var misses = 0
-        /// Brought back before they were used.
+        /// Brought back before they were used, whether in time to count or before.
         public var prewarmed = 0
         /// The sum of what the misses cost, without the first use of each.
         public var costNanoseconds: UInt64 = 0
@@ -38,9 +38,13 @@ public struct EvictionSimulation: Sendable {
     private let items: [Item]
     private let uses: [Use]
     private let capacityBytes: Int
+    private let measuredFrom: UInt64
 
-    /// - Parameter uses: in order of time.
-    public init(items: [Item], uses: [Use], capacityBytes: Int) {
+    /// - Parameters:
+    ///   - uses: in order of time.
+    ///   - measuredFrom: nanoseconds; misses before only fill the room.
+    public init(items: [Item], uses: [Use], capacityBytes: Int, measuredFrom: UInt64 = 0) {
+        self.measuredFrom = measuredFrom
         self.items = items
         self.uses = uses
         self.capacityBytes = capacityBytes
@@ -88,7 +92,7 @@ public struct EvictionSimulation: Sendable {
                 order.use(slot, bytes: item.bytes, now: use.nanoseconds)
                 continue
             }
-            result.count(item, isFirst: !isKnown[use.item])
+            if use.nanoseconds >= measuredFrom { result.count(item, isFirst: !isKnown[use.item]) }
             isKnown[use.item] = true
             admit(slot, now: use.nanoseconds, isUsed: true)
         }
@@ -110,7 +114,7 @@ public struct EvictionSimulation: Sendable {
         for (index, use) in uses.enumerated() {
             let item = items[use.item]
             if resident[use.item] == nil {
-                result.count(item, isFirst: !isKnown[use.item])
+                if use.nanoseconds >= measuredFrom { result.count(item, isFirst: !isKnown[use.item]) }
                 isKnown[use.item] = true
                 bytes += item.bytes
             }

@@ -1,0 +1,61 @@
+import Testing
+
+@testable import LoadHarness
+
+/// When tenants are called in the scenarios that follow Azure's functions.
+@Suite struct AzureCallsTests {
+    @Test(arguments: [AzureCalls.Pattern.steady, .wave, .timer, .rare])
+    func aTenantIsCalledAsOftenAsItsGapSays(_ pattern: AzureCalls.Pattern) {
+        var random = SplitMix64(seed: 1)
+        let counts = (0..<200).map { _ in AzureCalls.times(pattern, gap: 10, seconds: 2_000, &random).count }
+        let mean = Double(counts.reduce(0, +)) / 200
+        // Pareto's gaps have no variance: their mean is approached slowly, and from above in a run that ends.
+        #expect(pattern == .rare ? (190...300).contains(mean) : abs(mean - 200) < 6, "\(pattern): \(mean)")
+    }
+
+    @Test func callsComeInOrderAndAsOftenAsAskedFor() {
+        var random = SplitMix64(seed: 2)
+        let arrivals = AzureCalls.arrivals(tenants: 500, rate: 1_000, seconds: 100, &random)
+        #expect(abs(Double(arrivals.count) / 100_000 - 1) < 0.03, "\(arrivals.count)")
+        #expect(zip(arrivals, arrivals.dropFirst()).allSatisfy { $0.nanoseconds <= $1.nanoseconds })
+        let hot = arrivals.count { $0.tenant < 10 }
+        #expect(abs(Double(hot) / Double(arrivals.count) - 0.936) < 0.01)
+        var again = SplitMix64(seed: 2)
+        #expect(AzureCalls.arrivals(tenants: 500, rate: 1_000, seconds: 100, &again) == arrivals)
+    }
+
+    @Test func aSixthOfThoseWhoAreNotHotIsCalledByTimers() {
+        var random = SplitMix64(seed: 3)
+        var counts: [AzureCalls.Pattern: Int] = [:]
+        for tenant in 0..<10_000 { counts[AzureCalls.pattern(tenant, of: 10_000, &random), default: 0] += 1 }
+        #expect(counts[.steady] == 200)
+        // 1,568 expected, with a standard deviation of 36.
+        #expect(abs((counts[.timer] ?? 0) - 1_568) < 180, "\(counts)")
+        let (rare, wave) = (Double(counts[.rare] ?? 0), Double(counts[.wave] ?? 1))
+        #expect(abs(rare / wave - 80.0 / 18) < 0.4, "\(counts)")
+        let times = AzureCalls.times(.timer, gap: 10, seconds: 1_000, &random)
+        let gaps = zip(times.dropFirst(), times).map { $0 - $1 }
+        #expect(gaps.count > 97 && gaps.allSatisfy { abs($0 - 10) < 0.2 }, "\(gaps)")
+    }
+
+    @Test func aPlanIsSplitAtAMoment() {
+        let plan = [1, 2, 3, 4].map { Workload.Arrival(nanoseconds: $0 * 1_000_000_000, tenant: Int($0), group: 0) }
+        let (before, after) = plan.split(atSeconds: 2.5)
+        #expect(before == Array(plan.prefix(2)))
+        #expect(after.map(\.nanoseconds) == [500_000_000, 1_500_000_000] && after.map(\.tenant) == [3, 4])
+    }
+
+    /// Three in turn where two fit: plain LRU misses every call, Belady's rule those of one of them. What filled the room before does not count.
+    @Test func boundsCountTheLastPhaseWithWhatThoseBeforeLeft() {
+        func phase(_ calls: Int, _ tenants: Int) -> Workload.Phase {
+            .init(
+                seconds: Double(calls),
+                arrivals: (0..<calls).map { .init(nanoseconds: UInt64($0) * 1_000_000_000, tenant: $0 % tenants, group: 0) })
+        }
+        let bounds = EvictionBounds([phase(30, 3), phase(30, 3)], tenants: 3, isolates: 2)
+        #expect(bounds.lru == 30 && bounds.belady == 10, "\(bounds)")
+        #expect(bounds.gapClosed(making: 30) == 0 && bounds.gapClosed(making: Double(bounds.belady)) == 1)
+        let full = EvictionBounds([phase(30, 3), phase(30, 3)], tenants: 3, isolates: 3)
+        #expect(full.lru == 0 && full.belady == 0 && full.gapClosed(making: 0) == nil, "\(full)")
+    }
+}
