@@ -12,6 +12,12 @@ let v8Prefix = v8IsUnpacked ? unpacked : "/usr"
     let triplet = "x86_64-linux-gnu"
 #endif
 let v8Libraries = "\(v8Prefix)/lib/\(triplet)"
+// SwiftPM keeps what a manifest says for as long as its text stays the same, and a foreign nodejs has headers where Debian's are: without this whoever
+// builds before scripts/setup goes on without V8 after it. A manifest that fails is not kept.
+if !FileManager.default.fileExists(atPath: v8Libraries + "/libnode.so") {
+    FileHandle.standardError.write(Data("V8 is missing: run scripts/setup\n".utf8))
+    exit(1)
+}
 
 /// Warnings are errors in CI; locally they stay warnings.
 let strict = Context.environment["CLOISTER_STRICT"] == "1" || Context.environment["CI"] == "true"
