@@ -175,7 +175,7 @@ let package = Package(
         tests("SupervisorTests", ["Supervisor", "TestSupport", nio, nioPosix]),
         tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1, nioTLS, nioSSL]),
         tests("AdminTests", ["Admin"]),
-        tests("LoadHarnessTests", ["LoadHarness"]),
+        tests("LoadHarnessTests", ["LoadHarness", "Scheduling"]),
         target("IntegrationHarness", path: "Integration/Harness"),
         tests("EndToEndTests", ["IntegrationHarness", "LoadHarness"], path: "Integration/EndToEnd"),
         tests("HostileTests", ["IntegrationHarness"], path: "Integration/Hostile", exclude: ["cases"]),

@@ -116,16 +116,22 @@ struct EvictionBounds {
     ///   - phases: all of a run; what comes in those before the last one fills the room.
     ///   - isolates: how many fit at once.
     init(_ phases: [Workload.Phase], tenants: Int, isolates: Int) {
-        var (uses, start) = ([EvictionSimulation.Use](), UInt64(0))
-        for (index, phase) in phases.enumerated() {
-            uses += phase.arrivals.map { EvictionSimulation.Use(nanoseconds: start + $0.nanoseconds, item: $0.tenant) }
-            if index < phases.count - 1 { start += UInt64(phase.seconds * 1e9) }
-        }
+        let (uses, start) = Self.uses(phases)
         let simulation = EvictionSimulation(
             items: [EvictionSimulation.Item](repeating: .init(bytes: 1, costNanoseconds: 1), count: tenants), uses: uses,
             capacityBytes: max(isolates, 1), measuredFrom: start)
         lru = simulation.run(.order(.lru)).misses
         belady = simulation.run(.belady).misses
+    }
+
+    /// All calls, and when the last phase begins.
+    static func uses(_ phases: [Workload.Phase]) -> (uses: [EvictionSimulation.Use], measuredFrom: UInt64) {
+        var (uses, start) = ([EvictionSimulation.Use](), UInt64(0))
+        for (index, phase) in phases.enumerated() {
+            uses += phase.arrivals.map { EvictionSimulation.Use(nanoseconds: start + $0.nanoseconds, item: $0.tenant) }
+            if index < phases.count - 1 { start += UInt64(phase.seconds * 1e9) }
+        }
+        return (uses, start)
     }
 
     /// The part of what foresight would save that so many made isolates save; nil where it would save nothing.

