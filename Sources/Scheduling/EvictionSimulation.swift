@@ -29,7 +29,7 @@ public struct EvictionSimulation: Sendable {
 
     public struct Result: Sendable {
         public var misses = 0
-        /// Brought back before they were used, whether in time to count or before.
+        /// Brought back before they were used, also before misses count.
         public var prewarmed = 0
         /// The sum of what the misses cost, without the first use of each.
         public var costNanoseconds: UInt64 = 0
