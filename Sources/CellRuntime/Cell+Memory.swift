@@ -67,6 +67,18 @@ extension Cell {
         started(isolate, from: .snapshot, nanoseconds: nanoseconds)
     }
 
+    /// What V8 takes to make an isolate, by itself.
+    private static let isolateNanoseconds: UInt64 = 2_000_000
+
+    /// What bringing it back costs: the least that was seen, since all beyond that is other work on the processors, which says nothing of who is to go.
+    /// Who starts from its source takes an isolate that was made ahead, and another has to be made for that.
+    private func cost(of isolate: TenantIsolate, _ kind: StartKind, nanoseconds: UInt64) -> UInt64 {
+        switch kind {
+        case .source, .sourceOfWarm: Self.isolateNanoseconds + (isolate.sourceNanoseconds ?? nanoseconds)
+        case .snapshot: isolate.snapshotNanoseconds ?? nanoseconds
+        }
+    }
+
     /// An isolate is ready for its first request. Takes the lock.
     func started(_ isolate: TenantIsolate, from kind: StartKind, nanoseconds: UInt64) {
         let bytes = isolate.measuredBytes
@@ -75,15 +87,17 @@ extension Cell {
             status.coldStarts += kind == .source ? 1 : 0
             status.coldStartMicroseconds += nanoseconds / 1000
             isolate.reviveNanoseconds = nanoseconds
+            isolate.costNanoseconds = cost(of: isolate, kind, nanoseconds: nanoseconds)
             isolate.bytes = bytes
             let now = Clock.monotonicNanoseconds
             // The warm-up's isolate is nobody's.
             guard isolate.evictionSlot >= 0 else { return }
             if eviction.isResident(isolate.evictionSlot) {
-                eviction.update(isolate.evictionSlot, bytes: bytes, costNanoseconds: nanoseconds)
+                eviction.update(isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds)
             } else {
                 eviction.admit(
-                    isolate.evictionSlot, bytes: bytes, costNanoseconds: nanoseconds, now: now, isUsed: isolate.openRequests > 0)
+                    isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds, now: now,
+                    isUsed: isolate.openRequests > 0)
             }
         }
     }
@@ -146,7 +160,7 @@ extension Cell {
             eviction.use(isolate.evictionSlot, bytes: bytes, now: now)
         } else {
             // It was chosen to go, and a request came first.
-            eviction.admit(isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.reviveNanoseconds, now: now)
+            eviction.admit(isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds, now: now)
         }
         // Now that it is idle it may itself be the one to go.
         keepWithinBudget(now: now)

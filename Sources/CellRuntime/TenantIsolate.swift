@@ -52,6 +52,8 @@ final class TenantIsolate: RuntimeHost {
     var evictionSlot: EvictionOrder.Slot = -1
     /// What it took the last time to make it ready.
     var reviveNanoseconds: UInt64 = 0
+    /// What bringing it back is taken to cost when somebody has to go.
+    var costNanoseconds: UInt64 = 0
     /// The least that it took from its source with an isolate made ahead, and from its snapshot.
     var sourceNanoseconds: UInt64?
     var snapshotNanoseconds: UInt64?
