@@ -399,7 +399,7 @@ extension EndToEndTests {
             let daemon = try TestDaemon([
                 TestTenant(
                     "holder", "let kept; export default { fetch() { kept ??= \(expression); return new Response('kept'); } };",
-                    policy: "snapshot: off\nlimits: { memory_mb: 512 }"),
+                    policy: "snapshot: off\nlimits: { memory_mb: 512, cpu_ms: 30000, wall_ms: 60000 }"),
                 .plain("other"),
             ])
             defer { daemon.end() }
