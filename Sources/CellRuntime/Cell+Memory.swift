@@ -41,6 +41,8 @@ extension Cell {
     private static let smallBundleBytes = 32 << 10
     /// Of all revivals' time, how much the last one counts.
     private static let typicalGain = 0.1
+    /// What V8 takes to make an isolate ahead, which one that starts from its source uses up: 2 to 4 ms (docs/benchmarks.md, First answers).
+    private static let isolateNanoseconds: UInt64 = 2_000_000
 
     /// Of a tenant that has a snapshot.
     func prefersSource(_ isolate: TenantIsolate) -> Bool {
@@ -52,7 +54,9 @@ extension Cell {
     /// Takes the lock.
     func startedFromSource(_ isolate: TenantIsolate, nanoseconds: UInt64, evaluationNanoseconds: UInt64) {
         let isWarm = lock.withLock {
-            isolate.sourceNanoseconds = min(isolate.sourceNanoseconds ?? .max, evaluationNanoseconds)
+            let least = min(isolate.sourceNanoseconds ?? .max, evaluationNanoseconds)
+            isolate.sourceNanoseconds = least
+            isolate.costNanoseconds = least + Self.isolateNanoseconds
             return isolate.version.snapshot != nil
         }
         started(isolate, from: isWarm ? .sourceOfWarm : .source, nanoseconds: nanoseconds)
@@ -61,22 +65,12 @@ extension Cell {
     /// Takes the lock.
     func revived(_ isolate: TenantIsolate, nanoseconds: UInt64) {
         lock.withLock {
-            isolate.snapshotNanoseconds = min(isolate.snapshotNanoseconds ?? .max, nanoseconds)
+            let least = min(isolate.snapshotNanoseconds ?? .max, nanoseconds)
+            isolate.snapshotNanoseconds = least
+            isolate.costNanoseconds = least
             typicalRevivalNanoseconds += (Double(nanoseconds) - typicalRevivalNanoseconds) * Self.typicalGain
         }
         started(isolate, from: .snapshot, nanoseconds: nanoseconds)
-    }
-
-    /// What V8 takes to make an isolate, by itself.
-    private static let isolateNanoseconds: UInt64 = 2_000_000
-
-    /// What bringing it back costs: the least that was seen, since all beyond that is other work on the processors, which says nothing of who is to go.
-    /// Who starts from its source takes an isolate that was made ahead, and another has to be made for that.
-    private func cost(of isolate: TenantIsolate, _ kind: StartKind, nanoseconds: UInt64) -> UInt64 {
-        switch kind {
-        case .source, .sourceOfWarm: Self.isolateNanoseconds + (isolate.sourceNanoseconds ?? nanoseconds)
-        case .snapshot: isolate.snapshotNanoseconds ?? nanoseconds
-        }
     }
 
     /// An isolate is ready for its first request. Takes the lock.
@@ -87,7 +81,6 @@ extension Cell {
             status.coldStarts += kind == .source ? 1 : 0
             status.coldStartMicroseconds += nanoseconds / 1000
             isolate.reviveNanoseconds = nanoseconds
-            isolate.costNanoseconds = cost(of: isolate, kind, nanoseconds: nanoseconds)
             isolate.bytes = bytes
             let now = Clock.monotonicNanoseconds
             // The warm-up's isolate is nobody's.

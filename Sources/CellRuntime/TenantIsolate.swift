@@ -52,7 +52,8 @@ final class TenantIsolate: RuntimeHost {
     var evictionSlot: EvictionOrder.Slot = -1
     /// What it took the last time to make it ready.
     var reviveNanoseconds: UInt64 = 0
-    /// What bringing it back is taken to cost when somebody has to go.
+    /// What bringing it back is taken to cost when somebody has to go: the least that it took the way it came back last. What was beyond that was other
+    /// work on the processors.
     var costNanoseconds: UInt64 = 0
     /// The least that it took from its source with an isolate made ahead, and from its snapshot.
     var sourceNanoseconds: UInt64?

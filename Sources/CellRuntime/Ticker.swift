@@ -113,7 +113,7 @@ final class Ticker: @unchecked Sendable {
                 if isStalled(running, of: worker, now: now) {
                     running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff(waited: now - since) }
                 }
-                awaitsSwitch = !running.isHandedOff
+                if !running.isHandedOff { awaitsSwitch = true }
             }
             if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
