@@ -91,7 +91,7 @@ public struct AdminServer: Service {
         router.get("v1/tenants") { _, _ in try AdminAnswer.json(await control.tenants()) }
         router.get("v1/tenants/:name") { _, context in
             let name = try context.parameters.require("name")
-            guard let tenant = await control.tenants().first(where: { $0.tenant == name }) else {
+            guard let tenant = await control.tenant(name) else {
                 return AdminAnswer.error(.notFound, "tenant_unknown", "no tenant has this name")
             }
             return try AdminAnswer.json(tenant)

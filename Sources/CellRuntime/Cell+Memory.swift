@@ -5,7 +5,7 @@ import Wire
 /// The life of isolates as far as memory decides it: made, trimmed, evicted, revived. All under the cell's lock unless it says otherwise.
 extension Cell {
     /// Over the budget, isolates are evicted until so much of it is used.
-    private static let lowWatermark = 0.9
+    private static let lowWatermark = 0.98
     /// An isolate that was idle for this long is trimmed, if it holds little enough that it does not take long: its garbage is collected, if there is
     /// enough for that to pay, and it shares what pages it can.
     private static let trimAfterNanoseconds: UInt64 = 10_000_000_000
@@ -18,7 +18,7 @@ extension Cell {
     private static let reportsPerFrame = 500
     /// Of the budget, what bundles and snapshots of tenants without an isolate may take together with all others'; over it, the ones that were
     /// not used for longest become cold.
-    private static let storedShare = 0.5
+    private static let storedShare = 0.15
     /// That many at once: the supervisor answers each.
     private static let coldLimit = 200
     private static let secondNanoseconds: UInt64 = 900_000_000
@@ -52,9 +52,10 @@ extension Cell {
     }
 
     /// Takes the lock.
-    func startedFromSource(_ isolate: TenantIsolate, nanoseconds: UInt64, evaluationNanoseconds: UInt64) {
+    /// - Parameter cpuNanoseconds: what its modules took.
+    func startedFromSource(_ isolate: TenantIsolate, nanoseconds: UInt64, cpuNanoseconds: UInt64) {
         let isWarm = lock.withLock {
-            let least = min(isolate.sourceNanoseconds ?? .max, evaluationNanoseconds)
+            let least = min(isolate.sourceNanoseconds ?? .max, cpuNanoseconds)
             isolate.sourceNanoseconds = least
             isolate.costNanoseconds = least + Self.isolateNanoseconds
             return isolate.version.snapshot != nil
@@ -63,12 +64,12 @@ extension Cell {
     }
 
     /// Takes the lock.
-    func revived(_ isolate: TenantIsolate, nanoseconds: UInt64) {
+    func revived(_ isolate: TenantIsolate, nanoseconds: UInt64, cpuNanoseconds: UInt64) {
         lock.withLock {
-            let least = min(isolate.snapshotNanoseconds ?? .max, nanoseconds)
+            let least = min(isolate.snapshotNanoseconds ?? .max, cpuNanoseconds)
             isolate.snapshotNanoseconds = least
             isolate.costNanoseconds = least
-            typicalRevivalNanoseconds += (Double(nanoseconds) - typicalRevivalNanoseconds) * Self.typicalGain
+            typicalRevivalNanoseconds += (Double(cpuNanoseconds) - typicalRevivalNanoseconds) * Self.typicalGain
         }
         started(isolate, from: .snapshot, nanoseconds: nanoseconds)
     }
@@ -90,7 +91,7 @@ extension Cell {
             } else {
                 eviction.admit(
                     isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds, now: now,
-                    isUsed: isolate.openRequests > 0)
+                    isCalled: isolate.takeCall())
             }
         }
     }
@@ -150,10 +151,11 @@ extension Cell {
         isolate.bytes = isolate.measuredBytes
         let bytes = isolate.bytes + isolate.waitingBytes
         if eviction.isResident(isolate.evictionSlot) {
-            eviction.use(isolate.evictionSlot, bytes: bytes, now: now)
+            eviction.use(isolate.evictionSlot, bytes: bytes, now: now, isCalled: isolate.takeCall())
         } else {
             // It was chosen to go, and a request came first.
-            eviction.admit(isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds, now: now)
+            eviction.admit(
+                isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds, now: now, isCalled: isolate.takeCall())
         }
         // Now that it is idle it may itself be the one to go.
         keepWithinBudget(now: now)
@@ -383,6 +385,12 @@ extension Cell {
 }
 
 extension TenantIsolate {
+    /// Whether requests came since this was last asked. Under the cell's lock.
+    func takeCall() -> Bool {
+        defer { wasCalled = false }
+        return wasCalled
+    }
+
     /// What the isolate holds now. For whoever runs it.
     var measuredBytes: Int {
         guard let memory = isolate?.memory else { return 0 }

@@ -218,6 +218,7 @@ final class Cell: @unchecked Sendable {
         let request = RequestState(id: header.id)
         routes[header.id] = (isolate, request)
         isolate.openRequests += 1
+        isolate.wasCalled = true
         isolate.isGivenUp = false
         status.requests += 1
         deliver(

@@ -116,7 +116,7 @@ extension TenantIsolate {
     private func revive() -> Bool {
         guard phase == .cold, let snapshot = cell.lock.withLock({ version.snapshot }) else { return false }
         cell.makeRoomForIsolate(besides: self)
-        let before = Clock.monotonicNanoseconds
+        let (before, cpuBefore) = (Clock.monotonicNanoseconds, Clock.threadCPUNanoseconds)
         do {
             try doOwnWork { () throws in take(try revived(from: snapshot)) }
         } catch {
@@ -126,7 +126,8 @@ extension TenantIsolate {
         phase = .ready
         startedMilliseconds = Clock.wallMilliseconds
         cell.coldStarted(self)
-        cell.revived(self, nanoseconds: Clock.monotonicNanoseconds - before)
+        cell.revived(
+            self, nanoseconds: Clock.monotonicNanoseconds - before, cpuNanoseconds: Clock.threadCPUNanoseconds - cpuBefore)
         return true
     }
 
@@ -167,7 +168,6 @@ extension TenantIsolate {
             failHeld(.overloaded, "\(error)")
             return false
         }
-        enteredNanoseconds = Clock.monotonicNanoseconds
         cell.coldStarted(self)
         phase = .starting
         startFailure = nil
@@ -257,8 +257,8 @@ extension TenantIsolate {
         turnRequest = nil
         if phase == .starting || startFailure != nil { checkStart() }
         if phase == .ready, !held.isEmpty {
-            let now = Clock.monotonicNanoseconds
-            cell.startedFromSource(self, nanoseconds: now - startedNanoseconds, evaluationNanoseconds: now - enteredNanoseconds)
+            cell.startedFromSource(
+                self, nanoseconds: Clock.monotonicNanoseconds - startedNanoseconds, cpuNanoseconds: evaluationCPUNanoseconds)
             releaseHeld()
         }
         tellFinished()
@@ -276,11 +276,13 @@ extension TenantIsolate {
         failHeld(.startupFailed, startFailure)
     }
 
+    /// What the start-up that ended now took. The turn in which it succeeded belonged to no request.
+    private var evaluationCPUNanoseconds: UInt64 { startupCPUNanoseconds &+ orphanCPUNanoseconds }
+
     /// The request that the start-up was for tells the supervisor what it took.
     private func noteStartupCPU() {
         for case .request(let request, _, _, _) in held {
-            // The turn in which it succeeded belonged to no request.
-            request.startupCPUNanoseconds = startupCPUNanoseconds &+ orphanCPUNanoseconds
+            request.startupCPUNanoseconds = evaluationCPUNanoseconds
             startupCPUNanoseconds = 0
             return
         }

@@ -41,6 +41,8 @@ final class TenantIsolate: RuntimeHost {
     var isForsaken = false
     /// Requests that came and are not finished.
     var openRequests = 0
+    /// A request came that the eviction order has not heard of.
+    var wasCalled = false
     var lastUseNanoseconds: UInt64 = 0
     /// Whether there is a V8 isolate.
     var isHot = false
@@ -52,10 +54,9 @@ final class TenantIsolate: RuntimeHost {
     var evictionSlot: EvictionOrder.Slot = -1
     /// What it took the last time to make it ready.
     var reviveNanoseconds: UInt64 = 0
-    /// What bringing it back is taken to cost when somebody has to go: the least that it took the way it came back last. What was beyond that was other
-    /// work on the processors.
+    /// What bringing it back is taken to cost when somebody has to go: the least CPU time that it took the way it came back last.
     var costNanoseconds: UInt64 = 0
-    /// The least that it took from its source with an isolate made ahead, and from its snapshot.
+    /// The least CPU time that it took from its source with an isolate made ahead, and from its snapshot.
     var sourceNanoseconds: UInt64?
     var snapshotNanoseconds: UInt64?
     /// What it held when its last slice ended.
@@ -82,9 +83,8 @@ final class TenantIsolate: RuntimeHost {
     /// CPU time of a turn that belongs to no request.
     var orphanCPUNanoseconds: UInt64 = 0
     var startedMilliseconds = 0.0
-    /// When the start that is under way began, and when it had its isolate.
+    /// When the start that is under way began.
     var startedNanoseconds: UInt64 = 0
-    var enteredNanoseconds: UInt64 = 0
     let turn = Turn()
     /// Holds the turn that is running or suspended.
     var fiber: OpaquePointer?

@@ -17,6 +17,9 @@ extension Scenario {
         }
     }
 
+    /// Seconds of the same load before it counts, where the command line does not say.
+    public var usualWarmUpSeconds: Double { [.pressure, .registered].contains(self) ? 30 : 3 }
+
     static let reviveIsolates = 4
     /// One in so many tenants of `revive` has the large bundle.
     private static let largeEvery = 16
@@ -105,15 +108,16 @@ extension Scenario {
 
     private func mixed(_ parameters: ScenarioParameters, rate: Double, first: [Workload.Phase]) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
-        // Before it counts, those that are called often have come and have their snapshots.
-        let warmUpSeconds = min(parameters.seconds, 30)
+        // Before it counts, those that are called often have come and have their snapshots, and, where it lasts for four of their periods, the timers
+        // among them are known for what they are.
+        let warmUpSeconds = parameters.warmUpSeconds
         let (before, measured) = AzureCalls.arrivals(
             tenants: parameters.tenants, rate: rate, seconds: warmUpSeconds + parameters.seconds, &random
         ).split(atSeconds: warmUpSeconds)
-        let warmUp = Workload.Phase(seconds: warmUpSeconds, arrivals: before, isMeasured: false)
+        let warmUp = warmUpSeconds > 0 ? [Workload.Phase(seconds: warmUpSeconds, arrivals: before, isMeasured: false)] : []
         return Workload(
             tenants: (0..<parameters.tenants).map { Workload.Tenant("t\($0)", Self.smallSource($0 % 200), policy: Self.freePolicy) },
-            groups: ["all"], phases: first + [warmUp, .init(seconds: parameters.seconds, arrivals: measured)],
+            groups: ["all"], phases: first + warmUp + [.init(seconds: parameters.seconds, arrivals: measured)],
             offeredRate: rate)
     }
 }

@@ -20,20 +20,21 @@ public struct EvictionConfiguration: Sendable {
 
 /// Which isolate to evict next: the one whose loss is expected to cost least for the bytes that it holds, among a sample (greedy-dual caches: Cao
 /// and Irani, "Cost-Aware WWW Proxy Caching Algorithms", 1997; FaasCache, ASPLOS 2021). The cost is what it takes to bring it back, over the time
-/// until that is to be done: when uses come at regular times, until the next one; else by the last two uses and the time that they span until now, which
-/// grows as an isolate lies idle (LRU-K: O'Neil, O'Neil and Weikum, 1993), and a little by the last one alone, since uses come in clusters. What was
-/// used once is on probation: it counts half.
+/// until that is to be done: when calls come at regular times, until the next one; else by the last two calls and the time that they span until now, which
+/// grows as an isolate lies idle (LRU-K: O'Neil, O'Neil and Weikum, 1993), and a little by the last use alone, since calls come in clusters. What was
+/// called once is on probation: it counts half. A call is one request or several at once; what goes on for a while is used, but not called again.
 ///
 /// The one that was just used may go as well as any other, and often does: most tenants are used once in a long while.
 ///
-/// What is known of an entity outlives its eviction. Pure: time is a parameter, in nanoseconds. Uses take O(1), choices O(residents) for shares.
+/// What is known of an entity outlives its eviction. Pure: time is a parameter, in nanoseconds. Uses take O(1), choices O(residents) for shares,
+/// `expected` O(those that come regularly).
 public struct EvictionOrder: Sendable {
     public typealias Slot = Int
 
-    /// Uses that the frequency is taken over, and what the last one counts besides. More uses let a cluster that is over stand for a frequency: see
+    /// Calls that the frequency is taken over, and what the last use counts besides. More calls let a cluster that is over stand for a frequency: see
     /// docs/decisions/0023.
-    private static let (ratedUses, recency) = (2, 0.02)
-    /// Uses are regular when this many gaps, the last ones, differ from their mean by less than a tenth, and are no shorter than this.
+    private static let (ratedCalls, recency) = (2, 0.02)
+    /// Calls are regular when this many gaps, the last ones, differ from their mean by less than a tenth, and are no shorter than this.
     private static let (periodGaps, shortestPeriodNanoseconds) = (3, UInt64(2_000_000_000))
     private static let historyCount = periodGaps + 1
 
@@ -42,8 +43,10 @@ public struct EvictionOrder: Sendable {
         var isResident = false
         var bytes = 0
         var costNanoseconds: UInt64 = 0
-        /// Times of the last uses, the newest first.
-        var uses: [UInt64] = []
+        /// When it was last called, the newest first.
+        var calls: [UInt64] = []
+        /// When it last had something to do: a call can take long.
+        var lastUse: UInt64 = 0
         var evictedAt: UInt64?
         var residentSince: UInt64 = 0
         /// Its place among the residents.
@@ -58,6 +61,8 @@ public struct EvictionOrder: Sendable {
     private var entities: [Entity] = []
     private var free: [Slot] = []
     private var residents: [Slot] = []
+    /// Those whose calls come at regular times.
+    private var regulars: Set<Slot> = []
     /// Of a generator for samples (SplitMix64); always the same start, so that runs can be repeated.
     private var random: UInt64 = 1
     private var oldest = -1
@@ -84,17 +89,16 @@ public struct EvictionOrder: Sendable {
     public mutating func remove(_ slot: Slot) {
         precondition(!entities[slot].isFree, "an entity is removed once")
         if entities[slot].isResident { leave(slot) }
+        regulars.remove(slot)
         entities[slot] = Entity(weight: 1, isFree: true)
         free.append(slot)
     }
 
     /// It is there: made, or revived at this cost.
-    /// - Parameter isUsed: false when nobody has asked for it yet.
-    public mutating func admit(_ slot: Slot, bytes: Int, costNanoseconds: UInt64, now: UInt64, isUsed: Bool = true) {
+    /// - Parameter isCalled: false when nobody has asked for it since it was there last.
+    public mutating func admit(_ slot: Slot, bytes: Int, costNanoseconds: UInt64, now: UInt64, isCalled: Bool = true) {
         precondition(!entities[slot].isResident, "who is resident is not admitted")
-        if isUsed, let evictedAt = entities[slot].evictedAt, oldest >= 0, (entities[oldest].uses.first ?? .max) < evictedAt {
-            evictedTooEarly += 1
-        }
+        if isCalled, let evictedAt = entities[slot].evictedAt, oldest >= 0, entities[oldest].lastUse < evictedAt { evictedTooEarly += 1 }
         entities[slot].evictedAt = nil
         entities[slot].isResident = true
         entities[slot].residentSince = now
@@ -106,17 +110,18 @@ public struct EvictionOrder: Sendable {
         entities[slot].place = residents.count
         residents.append(slot)
         append(slot)
-        if isUsed { note(slot, now) }
+        if isCalled { noteCall(slot, now) }
     }
 
     /// It was used, and holds this much now.
-    public mutating func use(_ slot: Slot, bytes: Int, now: UInt64) {
+    /// - Parameter isCalled: false when it went on with what it had been called for before.
+    public mutating func use(_ slot: Slot, bytes: Int, now: UInt64, isCalled: Bool = true) {
         guard entities[slot].isResident else { return }
         residentBytes += bytes - entities[slot].bytes
         entities[slot].bytes = bytes
         unlink(slot)
         append(slot)
-        note(slot, now)
+        if isCalled { noteCall(slot, now) } else { entities[slot].lastUse = now }
     }
 
     /// What it holds has changed, or what it takes to bring it back is known better.
@@ -185,15 +190,15 @@ public struct EvictionOrder: Sendable {
         return mixed ^ (mixed >> 31)
     }
 
-    /// The time between uses of an entity that comes regularly, and by how much that has varied.
+    /// The time between calls of an entity that comes regularly, and by how much that has varied.
     private func rhythm(of slot: Slot) -> (period: UInt64, spread: UInt64)? {
-        let uses = entities[slot].uses
-        guard uses.count > Self.periodGaps else { return nil }
-        let mean = (uses[0] - uses[Self.periodGaps]) / UInt64(Self.periodGaps)
+        let calls = entities[slot].calls
+        guard calls.count > Self.periodGaps else { return nil }
+        let mean = (calls[0] - calls[Self.periodGaps]) / UInt64(Self.periodGaps)
         guard mean >= Self.shortestPeriodNanoseconds else { return nil }
         var (shortest, longest) = (mean, mean)
         for index in 0..<Self.periodGaps {
-            let gap = uses[index] - uses[index + 1]
+            let gap = calls[index] - calls[index + 1]
             (shortest, longest) = (min(shortest, gap), max(longest, gap))
         }
         return longest - mean < mean / 10 && mean - shortest < mean / 10 ? (mean, longest - shortest) : nil
@@ -201,39 +206,40 @@ public struct EvictionOrder: Sendable {
 
     /// Entities that are not resident and come regularly, the next time soon, give or take what their gaps have varied by.
     public func expected(now: UInt64) -> [Slot] {
-        entities.indices.filter { slot in
-            let entity = entities[slot]
-            guard !entity.isResident, !entity.isFree, let last = entity.uses.first, let (period, spread) = rhythm(of: slot) else {
+        regulars.filter { slot in
+            guard !entities[slot].isResident, let last = entities[slot].calls.first, let (period, spread) = rhythm(of: slot) else {
                 return false
             }
             return now + configuration.aheadNanoseconds + spread >= last + period && now <= last + period + spread
-        }
+        }.sorted()
     }
 
     /// The residents from the one that was not used for longest; who was brought back before it is used counts from then.
     public func oldestFirst(_ body: (Slot, _ lastUse: UInt64) -> Bool) {
         var slot = oldest
-        while slot >= 0, body(slot, max(entities[slot].uses.first ?? 0, entities[slot].residentSince)) { slot = entities[slot].newer }
+        while slot >= 0, body(slot, max(entities[slot].lastUse, entities[slot].residentSince)) { slot = entities[slot].newer }
     }
 
     /// Nanoseconds of revival that losing it is expected to cost in a second, for each MiB that it holds.
     private func value(of slot: Slot, now: UInt64) -> Double {
         let entity = entities[slot]
         let costPerMebibyte = Double(max(entity.costNanoseconds, 1)) / (Double(max(entity.bytes, 4096)) / 1_048_576)
-        if let last = entity.uses.first, let (period, _) = rhythm(of: slot), now < last + period + period / 5 {
+        if let last = entity.calls.first, let (period, _) = rhythm(of: slot), now < last + period + period / 5 {
             return costPerMebibyte / max(Double(last + period) - Double(now), 1e9) * 1e9
         }
         func seconds(since use: UInt64) -> Double { Double(max(now &- use, 1)) / 1e9 }
-        let rated = entity.uses.prefix(Self.ratedUses)
+        let rated = entity.calls.prefix(Self.ratedCalls)
         let count = rated.count == 1 ? 0.5 : Double(rated.count)
-        return (count / seconds(since: rated.last ?? now) + Self.recency / seconds(since: rated.first ?? now)) * costPerMebibyte
+        return (count / seconds(since: rated.last ?? now) + Self.recency / seconds(since: entity.lastUse)) * costPerMebibyte
     }
 
-    private mutating func note(_ slot: Slot, _ now: UInt64) {
-        // Uses in the same moment are one.
-        if let last = entities[slot].uses.first, now &- last < 1_000_000 { return }
-        if entities[slot].uses.count == Self.historyCount { entities[slot].uses.removeLast() }
-        entities[slot].uses.insert(now, at: 0)
+    private mutating func noteCall(_ slot: Slot, _ now: UInt64) {
+        entities[slot].lastUse = now
+        // Calls in the same moment are one.
+        if let last = entities[slot].calls.first, now &- last < 1_000_000 { return }
+        if entities[slot].calls.count == Self.historyCount { entities[slot].calls.removeLast() }
+        entities[slot].calls.insert(now, at: 0)
+        if rhythm(of: slot) != nil { regulars.insert(slot) } else { regulars.remove(slot) }
     }
 
     private mutating func leave(_ slot: Slot) {

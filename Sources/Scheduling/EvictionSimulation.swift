@@ -70,10 +70,10 @@ public struct EvictionSimulation: Sendable {
         var isKnown = [Bool](repeating: false, count: slots.count)
         var result = Result()
         var second: UInt64 = 0
-        func admit(_ slot: EvictionOrder.Slot, now: UInt64, isUsed: Bool) {
+        func admit(_ slot: EvictionOrder.Slot, now: UInt64, isCalled: Bool) {
             let item = self.items[items[slot]]
             // As in a cell: first it is made and serves, then something goes, itself included.
-            order.admit(slot, bytes: item.bytes, costNanoseconds: item.costNanoseconds, now: now, isUsed: isUsed)
+            order.admit(slot, bytes: item.bytes, costNanoseconds: item.costNanoseconds, now: now, isCalled: isCalled)
             while order.residentBytes > capacityBytes, order.residentCount > 1,
                 let victim = order.victim(now: now, budgetBytes: .max, mayEvict: { _ in true })
             { order.evict(victim, now: now) }
@@ -83,7 +83,7 @@ public struct EvictionSimulation: Sendable {
                 second += Self.secondNanoseconds
                 for slot in order.expected(now: second) {
                     result.prewarmed += 1
-                    admit(slot, now: second, isUsed: false)
+                    admit(slot, now: second, isCalled: false)
                 }
             }
             let item = self.items[use.item]
@@ -94,7 +94,7 @@ public struct EvictionSimulation: Sendable {
             }
             if use.nanoseconds >= measuredFrom { result.count(item, isFirst: !isKnown[use.item]) }
             isKnown[use.item] = true
-            admit(slot, now: use.nanoseconds, isUsed: true)
+            admit(slot, now: use.nanoseconds, isCalled: true)
         }
         return result
     }

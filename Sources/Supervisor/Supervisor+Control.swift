@@ -19,9 +19,20 @@ extension Supervisor: SupervisorControl {
         }
     }
 
+    /// Reports that are made at once: requests wait for no more than these.
+    private static let reportsAtOnce = 500
+
     public func tenants() async -> [TenantReport] {
-        await onLoop { [self] in tenants.values.map(report).sorted { $0.tenant < $1.tenant } }
+        let names = await onLoop { [self] in Array(tenants.keys) }.sorted()
+        var reports: [TenantReport] = []
+        for start in stride(from: 0, to: names.count, by: Self.reportsAtOnce) {
+            let some = names[start..<min(start + Self.reportsAtOnce, names.count)]
+            reports += await onLoop { [self] in some.compactMap { tenants[$0].map(report) } }
+        }
+        return reports
     }
+
+    public func tenant(_ name: String) async -> TenantReport? { await onLoop { [self] in tenants[name].map(report) } }
 
     private func report(_ tenant: TenantRecord) -> TenantReport {
         let state =
@@ -87,7 +98,7 @@ extension Supervisor: SupervisorControl {
 
     public func isolates() async -> [IsolateListing] {
         let list: EventLoopFuture<[IsolateListing]> = eventLoop.flatSubmit { [self] in listIsolates() }
-        return (try? await list.get()) ?? []
+        return ((try? await list.get()) ?? []).sorted { $0.tenant < $1.tenant }
     }
 
     public func evict(_ tenant: String?) async -> Bool { await onLoop { [self] in evict(tenant) } }

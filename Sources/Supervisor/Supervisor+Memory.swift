@@ -280,7 +280,7 @@ extension Supervisor {
             cell.send(.list, id: pings)
             return query.promise.futureResult
         }
-        return EventLoopFuture.whenAllSucceed(queries, on: eventLoop).map { $0.flatMap { $0 }.sorted { $0.tenant < $1.tenant } }
+        return EventLoopFuture.whenAllSucceed(queries, on: eventLoop).map { $0.flatMap { $0 } }
     }
 
     func takeIsolates(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {

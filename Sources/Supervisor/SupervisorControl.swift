@@ -2,7 +2,10 @@
 public protocol SupervisorControl: Sendable {
     /// Whether requests are taken, and if not, why.
     func readiness() async -> Readiness
+    /// All, in order of their names; each as it was at some moment of the call.
     func tenants() async -> [TenantReport]
+    /// - Returns: nil when no tenant has the name.
+    func tenant(_ name: String) async -> TenantReport?
     func cells() async -> [CellReport]
     /// Reads all policies again; changed tenants swap atomically, a policy that fails leaves the old one in force.
     func reload() async -> ReloadReport

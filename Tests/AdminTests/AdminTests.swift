@@ -370,6 +370,8 @@ private final class FakeControl: SupervisorControl {
         ]
     }
 
+    func tenant(_ name: String) async -> TenantReport? { await tenants().first { $0.tenant == name } }
+
     func cells() async -> [CellReport] { [] }
 
     func reload() async -> ReloadReport {

@@ -44,7 +44,7 @@ import Testing
     @Test(arguments: [0.06, 0.12]) func theOrderOfEvictionIsBetterThanPlainLRUWhereCallsComeInClusters(share: Double) {
         let tenants = 2_000
         let phases = Scenario.pressure.workload(
-            ScenarioParameters(tenants: tenants, rate: 300, load: 0.8, seconds: 120, warmUpSeconds: 3, seed: 1, workers: 1)
+            ScenarioParameters(tenants: tenants, rate: 300, load: 0.8, seconds: 120, warmUpSeconds: 30, seed: 1, workers: 1)
         ).phases
         let (uses, start) = EvictionBounds.uses(phases)
         let simulation = EvictionSimulation(

@@ -43,6 +43,23 @@ import Testing
         #expect(victim(&order, at: 60) == 1)
     }
 
+    /// The first was called at 10 and at work until 33, the second was called as often as it was used: its last two calls are nearer.
+    @Test func whatGoesOnIsUsedButNotCalledAgain() {
+        var order = order(uses: [[10], [12, 31]])
+        for time in 11...33 { order.use(0, bytes: Self.mebibyte, now: UInt64(time) * Self.second, isCalled: false) }
+        #expect(victim(&order, at: 60) == 0)
+        var oldest: [Int] = []
+        order.oldestFirst { slot, _ in
+            oldest.append(slot)
+            return true
+        }
+        #expect(oldest == [1, 0])
+        var regular = self.order(uses: [[0, 100, 200, 300]])
+        regular.use(0, bytes: Self.mebibyte, now: 302 * Self.second, isCalled: false)
+        regular.evict(0, now: 303 * Self.second)
+        #expect(regular.expected(now: 399 * Self.second) == [0])
+    }
+
     @Test func whoHoldsMoreForTheSameGoesFirst() {
         var order = order(uses: [[10, 21, 30], [10, 21, 30]])
         order.update(1, bytes: 10 * Self.mebibyte)
