@@ -117,24 +117,24 @@ let package = Package(
 
         // Shared by supervisor and cell.
         target("Policy"),
-        target("Scheduling", ["Policy", collections]),
+        target("Scheduling", [collections]),
         target("Wire", ["Policy"]),
         target("SnapshotDelta", ["CZstd"]),
 
         // The cell.
-        target("Engine", ["CV8", "Policy"]),
+        target("Engine", ["CV8"]),
         target("WebRuntime", ["Engine", "CWebRuntime", "CCrypto", "CICU"]),
-        target("Sandbox", ["CLinux", "CSeccomp", "Policy"]),
+        target("Sandbox", ["CLinux", "CSeccomp"]),
         target("CellRuntime", ["Engine", "WebRuntime", "CFiber", "Scheduling", "SnapshotDelta", "Wire", "Sandbox", "Policy", collections]),
         executable("cloister-cell", ["CellRuntime"]),
 
         // The supervisor.
         target("PolicyFiles", ["Policy", yams]),
-        target("Snapshots", ["Policy", "SnapshotDelta", crypto]),
+        target("Snapshots", ["SnapshotDelta", crypto]),
         target("Telemetry", [logging]),
         target(
             "Supervisor",
-            ["Sandbox", "Snapshots", "SnapshotDelta", "Scheduling", "Wire", "Policy", "PolicyFiles", "Telemetry", nio, nioPosix]),
+            ["Sandbox", "Snapshots", "SnapshotDelta", "Scheduling", "Wire", "Policy", "Telemetry", logging, nio, nioPosix]),
         target("Gateway", ["Supervisor", "Telemetry", "Policy", "Wire", nio, nioPosix, nioTLS, nioSSL]),
         target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
         executable(

@@ -63,6 +63,65 @@ extension EndToEndTests {
             #expect(try daemon.metric("cloister_memory_budget_bytes") == before)
         }
 
+        @Test func whatCellsHoldIsShownAndGivenUpFromTheCommandLine() throws {
+            let daemon = try TestDaemon([.plain("a"), .plain("bb")])
+            defer { daemon.end() }
+            let access = ["--admin", "127.0.0.1:\(daemon.adminPort)", "--state", daemon.folder.appendingPathComponent("state").path]
+            func ask(_ command: String...) throws -> String {
+                let result = try cloister(command + access)
+                #expect(result.status == 0 && result.errors.isEmpty, "\(command): \(result)")
+                return result.output
+            }
+            /// The table's words by line, without those of its head.
+            func rows(_ table: String, head: String) -> [[String]] {
+                let lines = table.split(separator: "\n")
+                #expect(lines.first?.hasPrefix(head + "  ") == true, "\(table)")
+                return lines.dropFirst().map { $0.split(separator: " ").map(String.init) }
+            }
+            func list(_ json: String) throws -> [[String: Any]] {
+                try #require(JSONSerialization.jsonObject(with: Data(json.utf8)) as? [[String: Any]], "\(json)")
+            }
+            func budget(_ json: String) throws -> Int {
+                let report = try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any]
+                #expect(report?["used_bytes"] as? Int ?? 0 > 0, "\(json)")
+                return try #require(report?["budget_bytes"] as? Int, "\(json)")
+            }
+            /// Those who have an isolate.
+            func hot() throws -> [String] {
+                try list(ask("isolates", "-o", "json")).filter { ["hot", "trimmed"].contains($0["state"] as? String) }
+                    .compactMap { $0["tenant"] as? String }
+            }
+            for name in ["a", "bb"] { #expect(try daemon.get(name).text == name) }
+
+            #expect(try hot() == ["a", "bb"])
+            let isolates = try rows(ask("isolates"), head: "TENANT")
+            #expect(isolates.map { Array($0.prefix(2)) } == [["a", "standard#0"], ["bb", "standard#0"]], "\(isolates)")
+            let cells = try list(ask("cells", "-o", "json"))
+            #expect(cells.first?["cell"] as? String == "standard#0" && cells.first?["sandboxed"] as? Bool == true, "\(cells)")
+            let pid = try #require(daemon.cells().first)
+            let cell = try #require(rows(ask("cells"), head: "CELL").first)
+            #expect(Array(cell.prefix(4)) == ["standard#0", "\(pid)", "ready", "on"], "\(cell)")
+
+            #expect(try budget(ask("budget", "-o", "json")) > 0)
+            #expect(try rows(ask("budget"), head: "BUDGET MIB").map(\.count) == [6])
+            #expect(try rows(ask("budget", "600"), head: "BUDGET MIB").first?.first == "600.0")
+            #expect(try budget(ask("budget", "-o", "json")) == 600 << 20)
+            #expect(try budget(ask("budget", "700", "-o", "json")) == 700 << 20)
+            #expect(try cloister(["budget", "63"] + access).status == 64)
+
+            #expect(try ask("evict", "a") == "evicted a\n")
+            _ = try eventually("a to be evicted") { try hot() == ["bb"] ? true : nil }
+            #expect(try ask("evict", "bb", "-o", "json") == "{\"evicted\":\"bb\"}\n")
+            _ = try eventually("bb to be evicted") { try hot().isEmpty ? true : nil }
+            #expect(try ask("evict", "--all", "--cold") == "evicted all idle isolates\n")
+            _ = try eventually("all to be forgotten") { try rows(ask("isolates"), head: "TENANT").isEmpty ? true : nil }
+            for name in ["a", "bb"] { #expect(try daemon.get(name).text == name) }
+            #expect(try ask("evict", "--all", "--cold", "-o", "json") == "{\"evicted\":\"all\"}\n")
+            let unknown = try cloister(["evict", "nobody"] + access)
+            #expect(unknown.status == 1 && unknown.errors.contains("tenant_unknown"), "\(unknown)")
+            for arguments in [["evict"], ["evict", "a", "--all"]] { #expect(try cloister(arguments + access).status == 64) }
+        }
+
         @Test func anAddressThatCannotBeHadIsNamedWithTheReason() throws {
             let daemon = try TestDaemon([.plain("a")])
             defer { daemon.end() }

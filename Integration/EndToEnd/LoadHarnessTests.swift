@@ -11,10 +11,21 @@ extension EndToEndTests {
 
         private static func parameters(_ scenario: Scenario, seconds: Double = 1) -> ScenarioParameters {
             // Low rates: debug builds on two cores keep up with them.
-            let tenants = scenario == .weights ? 8 : 5
+            let (tenants, rate): (Int, Double) =
+                switch scenario {
+                case .bimodal: (5, 20)
+                case .weights: (8, 50)
+                // Its second tenant has 3 % of the calls.
+                case .pressure: (8, 100)
+                default: (5, 50)
+                }
             return ScenarioParameters(
-                tenants: tenants, rate: scenario == .bimodal ? 20 : 50, load: 0.8, seconds: seconds, warmUpSeconds: 0, seed: 3, workers: 1,
-                roundsPerMicrosecond: 1)
+                tenants: tenants, rate: rate, load: 0.8, seconds: seconds, warmUpSeconds: 0, seed: 3, workers: 1, roundsPerMicrosecond: 1)
+        }
+
+        /// So few tenants as here all have room by what `pressure` is usually run with.
+        private static func configuration(_ scenario: Scenario) -> String {
+            scenario == .pressure ? "cells_per_cordon: 1\nisolates_per_cell: 1\n" : scenario.usualConfiguration
         }
 
         private func object(_ report: LoadReport) throws -> [String: Any] {
@@ -49,7 +60,7 @@ extension EndToEndTests {
 
         private func check(_ scenario: Scenario) async throws {
             let parameters = Self.parameters(scenario)
-            let report = try await CloisterSystem(executable: Self.daemon, preempts: true, configuration: scenario.usualConfiguration)
+            let report = try await CloisterSystem(executable: Self.daemon, preempts: true, configuration: Self.configuration(scenario))
                 .run(scenario, parameters) { _ in }
             let workload = scenario.workload(parameters)
             func expect(_ holds: Bool, _ what: String, line: Int = #line) {
@@ -88,6 +99,13 @@ extension EndToEndTests {
             for name in ["preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "cells", "evictions", "revivals"] {
                 expect(written[name] is NSNumber, "\(name) is measured")
             }
+            guard [.pressure, .revive].contains(scenario) else { return }
+            expect(report.revivals ?? 0 > 0, "who has gone comes back")
+            for name in ["belady_ratio", "belady_gap_closed", "prewarmed"] { expect(written[name] is NSNumber, "\(name) is measured") }
+            expect(report.belady_ratio ?? 0 > 0, "isolates were made")
+            expect(report.revive_ms.map { $0.p50 > 0 && $0.p50 <= $0.p99 } == true, "revivals are timed")
+            let bytes = report.bytes_per_tenant
+            expect(bytes?.hot ?? 0 > 0 && bytes?.warm ?? 0 > 0 && bytes?.cold ?? 0 > 0, "what tenants take is measured by state")
         }
 
         @Test func aRunningDaemonIsMeasuredFromWhereTheRunBegins() async throws {
@@ -130,12 +148,16 @@ extension EndToEndTests {
                 try run(Self.load, ["run", "--scenario", "hello", "--rate", "50"] + arguments)
             }
             let page = FileManager.default.temporaryDirectory.appendingPathComponent("report-\(UUID().uuidString).html")
-            defer { try? FileManager.default.removeItem(at: page) }
+            let file = page.deletingPathExtension().appendingPathExtension("json")
+            defer { for each in [page, file] { try? FileManager.default.removeItem(at: each) } }
             let met = try hello(
                 "--tenants", "2", "--duration", "1.5", "--max-p99-ms", "60000", "--max-errors", "0", "--min-jain", "0.9", "--report",
-                page.path)
-            #expect(met.status == 0, "\(met.errors)")
+                page.path, "--json", file.path)
+            #expect(met.status == 0 && met.output.isEmpty, "\(met)")
             #expect(try String(contentsOf: page, encoding: .utf8).contains("Fairness"))
+            let report = try JSONDecoder().decode(LoadReport.self, from: Data(contentsOf: file))
+            #expect(report.scenario == "hello" && report.system == "cloister" && report.tenants == 2 && report.completed > 0, "\(report)")
+            #expect(report.evictions != nil && report.revivals != nil && report.rss_bytes != nil && report.fairness != nil, "\(report)")
             let missed = try hello("--duration", "0.5", "--max-p50-ms", "0", "--min-throughput", "1000000", "--min-jain", "0.9")
             #expect(missed.status == 1 && missed.errors.contains("p50") && missed.errors.contains("throughput"), "\(missed.errors)")
             #expect(missed.errors.contains("Jain's index was not measured"), "of one tenant: \(missed.errors)")
@@ -145,6 +167,26 @@ extension EndToEndTests {
             let weights = try run(
                 Self.load, ["run", "--scenario", "weights", "--duration", "1", "--target", "127.0.0.1:1", "--min-jain", "0.99"])
             #expect(weights.status != 0 && weights.errors.contains("broken"), "\(weights.errors)")
+        }
+
+        @Test func aComparisonHasARowForEachSystem() throws {
+            let file = FileManager.default.temporaryDirectory.appendingPathComponent("reports-\(UUID().uuidString).json")
+            defer { try? FileManager.default.removeItem(at: file) }
+            let result = try run(
+                Self.load,
+                [
+                    "compare", "--scenario", "hello", "--tenants", "2", "--rate", "50", "--duration", "1", "--rounds", "1", "--peers", "",
+                    "--json", file.path,
+                ])
+            #expect(result.status == 0, "\(result)")
+            let rows = result.output.split(separator: "\n").map { $0.split(separator: " ").map(String.init) }
+            let names = ["cloister", "cloister-run-to-completion"]
+            #expect(rows.map { Array($0.prefix(2)) } == [["system", "runs"]] + names.map { [$0, "1"] }, "\(result.output)")
+            let reports = try JSONDecoder().decode([String: [LoadReport]].self, from: Data(contentsOf: file))
+            #expect(reports.keys.sorted() == names)
+            // The same calls for both.
+            let completed = reports.values.joined().map(\.completed)
+            #expect(completed.count == 2 && completed[0] > 0 && completed[0] == completed[1], "\(reports)")
         }
 
         @Test func aComparisonWithoutItsFirstSystemFails() throws {

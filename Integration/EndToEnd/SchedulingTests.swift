@@ -186,15 +186,33 @@ extension EndToEndTests {
         }
 
         @Test func theCPULimitIsKeptWithinASlice() throws {
-            let daemon = try TestDaemon([
-                TestTenant(
-                    "loop", "export default { fetch() { for (;;) {} } };", policy: "limits: { cpu_ms: 60, cpu_quota_ms_per_s: 1000000 }")
-            ])
+            let source = """
+                export default { fetch(request) {
+                  if (request.url.endsWith('/loop')) for (;;) {}
+                  return new Response('up');
+                } };
+                """
+            let daemon = try TestDaemon([TestTenant("loop", source, policy: "limits: { cpu_ms: 60, cpu_quota_ms_per_s: 1000000 }")])
             defer { daemon.end() }
-            #expect(try daemon.get("loop").code == "cpu_limit")
-            let used = try eventually("the charge") { try cpuSeconds(daemon)["loop"].flatMap { $0 > 0 ? $0 : nil } }
-            // CPU time, not time on the clock: the start-up is in it, a slice is a few milliseconds, and V8 takes a while to look.
-            #expect(used >= 0.06 && used < 0.09, "\(used)")
+            var known = 0.0
+            /// What the request before was charged: the cell tells when it is over.
+            func charge() throws -> Double {
+                let before = known
+                known = try eventually("the charge") { try cpuSeconds(daemon)["loop"].flatMap { $0 > before ? $0 : nil } }
+                return known - before
+            }
+            var used = Double.infinity
+            // CPU time, not time on the clock. A slice of a millisecond, at most another until it is seen to be over, and the turn's end: less than
+            // three. But a busy machine may hold up the thread that looks. Fewer tries than bring a tenant into quarantine.
+            for _ in 0..<8 where used >= 0.063 {
+                // It pays for the start-up: the limit takes the isolate with it.
+                #expect(try daemon.get("loop").text == "up")
+                _ = try charge()
+                #expect(try daemon.get("loop", "/loop").code == "cpu_limit")
+                used = try charge()
+                #expect(used > 0.0599 && used < 0.09, "\(used)")
+            }
+            #expect(used < 0.063, "\(used)")
         }
     }
 }

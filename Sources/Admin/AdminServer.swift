@@ -14,7 +14,7 @@ import Telemetry
 ///     GET  /readyz             200 or 503, with reasons and warnings
 ///     GET  /metrics            Prometheus
 ///     GET  /v1/tenants, /v1/tenants/NAME, /v1/cells, /v1/isolates, /v1/budget
-///     POST /v1/budget?memory_mb=N, /v1/evict, /v1/evict?tenant=NAME
+///     POST /v1/budget?memory_mb=N, /v1/evict, /v1/evict?tenant=NAME, /v1/evict?cold=true
 ///     POST /v1/reload, /v1/cells/replace, /v1/drain
 ///
 /// What is below `/v1/` needs the token or, on a socket file, the right user (`AdminGuard`).
@@ -109,7 +109,12 @@ public struct AdminServer: Service {
         }
         router.post("v1/evict") { request, _ in
             let name = request.uri.queryParameters["tenant"].map(String.init)
-            guard await control.evict(name) else { return AdminAnswer.error(.notFound, "tenant_unknown", "no tenant has this name") }
+            guard let isCold = Bool(String(request.uri.queryParameters["cold"] ?? "false")) else {
+                return AdminAnswer.error(.badRequest, "bad_request", "cold must be true or false")
+            }
+            guard await control.evict(name, cold: isCold) else {
+                return AdminAnswer.error(.notFound, "tenant_unknown", "no tenant has this name")
+            }
             return try AdminAnswer.json(["evicted": name ?? "all"])
         }
         router.post("v1/reload") { _, _ in

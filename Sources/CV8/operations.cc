@@ -131,10 +131,6 @@ void cv8_return_utf8(cv8_call *call, const uint8_t *data, size_t length) {
   if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
   ReturnString(call, v8::String::NewFromUtf8(call->isolate, reinterpret_cast<const char *>(data), v8::NewStringType::kNormal, static_cast<int>(length)));
 }
-void cv8_return_utf16(cv8_call *call, const uint16_t *data, size_t length) {
-  if (length > static_cast<size_t>(v8::String::kMaxLength)) return ReturnString(call, {});
-  ReturnString(call, v8::String::NewFromTwoByte(call->isolate, data, v8::NewStringType::kNormal, static_cast<int>(length)));
-}
 
 uint8_t *cv8_return_bytes(cv8_call *call, size_t length) {
   void *data = call->state->buffers->Allocate(length);

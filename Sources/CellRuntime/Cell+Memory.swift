@@ -16,9 +16,12 @@ extension Cell {
     /// Uses within this time are one: the order is not kept more exactly than that.
     private static let useNanoseconds: UInt64 = 1_000_000
     private static let reportsPerFrame = 500
-    /// Of the budget, what bundles and snapshots of tenants without an isolate may take together with all others'; over it, the ones that were
-    /// not used for longest become cold.
+    /// Of the budget, what bundles and snapshots of tenants without an isolate may take; over it, the ones that were not used for longest become cold.
     private static let storedShare = 0.15
+    /// Over it, so much of it is kept: whom to give up is looked for among all.
+    private static let storedWatermark = 0.95
+    /// What was used within this time stays.
+    private static let keptNanoseconds: UInt64 = 10_000_000_000
     /// That many at once: the supervisor answers each.
     private static let coldLimit = 200
     private static let secondNanoseconds: UInt64 = 900_000_000
@@ -30,15 +33,13 @@ extension Cell {
     /// There is a V8 isolate. Takes the lock.
     func coldStarted(_ isolate: TenantIsolate) {
         lock.withLock {
-            isolate.isHot = true
+            change(isolate) { isolate.isHot = true }
             isolate.generation += 1
             hotCount += 1
             hotPeak = max(hotPeak, hotCount)
         }
     }
 
-    /// Modules of this size are tried from their source before it is known how long that takes.
-    private static let smallBundleBytes = 32 << 10
     /// Of all revivals' time, how much the last one counts.
     private static let typicalGain = 0.1
     /// What V8 takes to make an isolate ahead, which one that starts from its source uses up: 2 to 4 ms (docs/benchmarks.md, First answers).
@@ -47,7 +48,7 @@ extension Cell {
     /// Of a tenant that has a snapshot.
     func prefersSource(_ isolate: TenantIsolate) -> Bool {
         guard isolate.version.snapshot != nil, !configuration.revivesFromSnapshot else { return false }
-        let source = isolate.sourceNanoseconds ?? (isolate.version.bundleBytes <= Self.smallBundleBytes ? 0 : .max)
+        let source = isolate.sourceNanoseconds ?? (isolate.version.bundleBytes <= TenantBundle.smallBytes ? 0 : .max)
         return source < isolate.snapshotNanoseconds ?? UInt64(typicalRevivalNanoseconds)
     }
 
@@ -79,11 +80,15 @@ extension Cell {
         let bytes = isolate.measuredBytes
         socket.send(FrameHeader(.started, length: 8, extra: kind.rawValue, id: isolate.version.id)) { $0.append(integer: nanoseconds) }
         lock.withLock {
-            status.coldStarts += kind == .source ? 1 : 0
-            status.coldStartMicroseconds += nanoseconds / 1000
+            if kind == .source {
+                status.coldStarts += 1
+                status.coldStartMicroseconds += nanoseconds / 1000
+            }
             isolate.reviveNanoseconds = nanoseconds
             isolate.bytes = bytes
             let now = Clock.monotonicNanoseconds
+            // Who was brought back before a call is idle from now on.
+            isolate.lastUseNanoseconds = now
             // The warm-up's isolate is nobody's.
             guard isolate.evictionSlot >= 0 else { return }
             if eviction.isResident(isolate.evictionSlot) {
@@ -100,9 +105,10 @@ extension Cell {
     func cooled(_ isolate: TenantIsolate) {
         lock.withLock {
             guard isolate.isHot else { return }
-            isolate.isHot = false
+            change(isolate) { isolate.isHot = false }
             isolate.isTrimmed = false
             isolate.isAskedToGo = false
+            if isolate.openRequests == 0 { isolate.wasCalled = false }
             hotCount -= 1
             guard isolate.evictionSlot >= 0 else { return }
             eviction.evict(isolate.evictionSlot, now: Clock.monotonicNanoseconds)
@@ -136,14 +142,16 @@ extension Cell {
     func remove(_ isolate: TenantIsolate) {
         lock.withLock {
             versions[isolate.version.id] = nil
-            isolate.isRemoved = true
-            storedBytes -= isolate.version.storedBytes
+            change(isolate) { isolate.isRemoved = true }
+            forgotSome = true
         }
     }
 
     /// An isolate has nothing to do for now.
     func noteUse(of isolate: TenantIsolate, now: UInt64) {
-        guard isolate.isHot, !eviction.isResident(isolate.evictionSlot) || now &- isolate.notedNanoseconds > Self.useNanoseconds else {
+        guard isolate.isHot else { return }
+        guard !eviction.isResident(isolate.evictionSlot) || now &- isolate.notedNanoseconds > Self.useNanoseconds else {
+            isolate.wasCalled = false
             return
         }
         isolate.notedNanoseconds = now
@@ -167,6 +175,23 @@ extension Cell {
         // The warm-up's isolate is nobody's.
         guard isolate.evictionSlot >= 0 else { return }
         eviction.update(isolate.evictionSlot, bytes: isolate.bytes + isolate.waitingBytes)
+    }
+
+    /// Changes what is kept of a version, or whether it has an isolate.
+    private func change(_ isolate: TenantIsolate, _ body: () -> Void) {
+        count(isolate, -1)
+        body()
+        count(isolate, 1)
+    }
+
+    /// Counts what is kept of a version, once: 1, and -1 to take it back.
+    func count(_ isolate: TenantIsolate, _ sign: Int) {
+        guard !isolate.isRemoved else { return }
+        let bytes = sign * isolate.version.storedBytes
+        storedBytes += bytes
+        guard !isolate.isHot else { return }
+        coldStoredBytes += bytes
+        if isolate.version.snapshot != nil { warmCount += sign }
     }
 
     // MARK: Eviction
@@ -230,7 +255,6 @@ extension Cell {
         let now = Clock.monotonicNanoseconds
         guard now &- lastHousekeepingNanoseconds > Self.secondNanoseconds else { return }
         lastHousekeepingNanoseconds = now
-        status.warm = UInt64(versions.values.count { !$0.isHot && $0.version.snapshot != nil })
         // No worker had time for it: one goes anyway, so that it is never put off for good.
         if !housekeepingDue.isEmpty { deliverHousekeeping() }
         housekeepingDue.removeAll(keepingCapacity: true)
@@ -244,7 +268,7 @@ extension Cell {
         housekeepingDue.reverse()
         keepWithinBudget(now: now)
         prewarm(now: now)
-        giveUpCold()
+        giveUpCold(now: now)
     }
 
     /// A worker has nothing else to do: an isolate that was found to be due is trimmed or ended, unless it has been used since. One at a time: each
@@ -273,8 +297,8 @@ extension Cell {
         guard !configuration.evictsLRU else { return }
         var count = 0
         for slot in eviction.expected(now: now) where count < Self.prewarmLimit {
-            guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired, isolate.version.snapshot != nil,
-                hotCount + count < configuration.isolateLimit
+            guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired,
+                hotCount + count < configuration.isolateLimit, hasQuota(isolate, now: now)
             else { continue }
             count += 1
             status.prewarmed += 1
@@ -284,15 +308,26 @@ extension Cell {
 
     /// Tells the supervisor of versions that this cell no longer keeps bundle and snapshot of: it retires them here and gives them again when
     /// they are used.
-    private func giveUpCold() {
-        var excess = storedBytes - Int(Double(budgetBytes) * Self.storedShare)
-        guard excess > 0 else { return }
-        let idle = versions.values.filter { !$0.isHot && !$0.isScheduled && $0.openRequests == 0 && !$0.isRetired && !$0.isGivenUp }
+    private func giveUpCold(now: UInt64) {
+        let limit = Double(budgetBytes) * Self.storedShare
+        guard coldStoredBytes > Int(limit) else { return }
+        var excess = coldStoredBytes - Int(limit * Self.storedWatermark)
+        let idle = versions.values.filter { mayGiveUp($0, now: now) }
         for isolate in idle.sorted(by: { $0.lastUseNanoseconds < $1.lastUseNanoseconds }).prefix(Self.coldLimit) where excess > 0 {
-            isolate.isGivenUp = true
+            isolate.givenUpNanoseconds = now
             excess -= isolate.version.storedBytes
             socket.send(FrameHeader(.cold, length: 0, id: isolate.version.id))
         }
+    }
+
+    /// Not who was used a moment ago, who comes regularly, which only this cell knows, and whose quota is used up, which is forgotten with it.
+    private func mayGiveUp(_ isolate: TenantIsolate, now: UInt64) -> Bool {
+        guard !isolate.isHot, !isolate.isScheduled, isolate.openRequests == 0, !isolate.isRetired,
+            now > isolate.lastUseNanoseconds + Self.keptNanoseconds,
+            // The supervisor may not have heeded it, for a request that then never came here.
+            isolate.givenUpNanoseconds == 0 || now > isolate.givenUpNanoseconds + Self.keptNanoseconds
+        else { return false }
+        return !eviction.isRegular(isolate.evictionSlot) && hasQuota(isolate, now: now)
     }
 
     /// So many isolates fewer than there were must be there for the C library's heap to be looked through, which holds up whoever needs memory
@@ -314,10 +349,14 @@ extension Cell {
             if intervals % Self.intervalsUntilUnused == 0 {
                 V8.giveBackUnusedPages()
                 blobs.giveBackUnused()
+                reserve.giveBackUnused()
             }
             let isWorthwhile = lock.withLock {
-                guard hotPeak - hotCount >= Self.trimmedIsolates || hotCount == 0 && hotPeak > 0 else { return false }
+                // What a version leaves is free when its isolate has been disposed of.
+                let hasForgotten = forgotSome && intervals % Self.intervalsUntilUnused == 0
+                guard hotPeak - hotCount >= Self.trimmedIsolates || hotCount == 0 && hotPeak > 0 || hasForgotten else { return false }
                 hotPeak = hotCount
+                if hasForgotten { forgotSome = false }
                 return true
             }
             if isWorthwhile { V8.trimProcess() }
@@ -328,24 +367,16 @@ extension Cell {
 
     func takeSnapshot(_ snapshot: SnapshotFrame, of version: UInt64) throws(WireError) {
         guard let isolate = versions[version] else { return }
-        storedBytes -= isolate.version.storedBytes
-        isolate.version.snapshot = snapshot
-        storedBytes += isolate.version.storedBytes
+        change(isolate) { isolate.version.snapshot = snapshot }
     }
 
     /// What V8 compiled of a version, for its next start.
-    func keep(_ code: [Int: UnsafeRawBufferPointer], of version: TenantVersion) {
-        storedBytes -= version.storedBytes
-        version.keep(code)
-        storedBytes += version.storedBytes
-    }
+    func keep(_ code: [Int: UnsafeRawBufferPointer], of isolate: TenantIsolate) { change(isolate) { isolate.version.keep(code) } }
 
     /// A snapshot turned out not to be usable: the version starts from its source from now on. Takes the lock.
     func refuseSnapshot(of isolate: TenantIsolate, _ why: String) {
         lock.withLock {
-            storedBytes -= isolate.version.storedBytes
-            isolate.version.snapshot = nil
-            storedBytes += isolate.version.storedBytes
+            change(isolate) { isolate.version.snapshot = nil }
         }
         socket.send(.snapshotRefused, id: isolate.version.id, payload: Array(why.utf8.prefix(4096)))
     }

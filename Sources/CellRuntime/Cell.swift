@@ -31,8 +31,15 @@ final class Cell: @unchecked Sendable {
     var evictable: [TenantIsolate?] = []
     /// What isolates may hold together, as the supervisor said last.
     var budgetBytes = Int.max
-    /// What bundles and snapshots take.
+    /// What bundles, code and snapshots take, and what of it is of versions without an isolate.
     var storedBytes = 0
+    var coldStoredBytes = 0
+    /// Versions have gone since the C library's heap was looked through.
+    var forgotSome = false
+    /// Versions of these that have a snapshot.
+    var warmCount = 0
+    /// When tenants were called whose versions this cell no longer has.
+    private var callHistory = CallHistory()
     /// What a revival from a snapshot takes.
     var typicalRevivalNanoseconds = 2e6
     var lastHousekeepingNanoseconds: UInt64 = 0
@@ -90,17 +97,19 @@ final class Cell: @unchecked Sendable {
     /// Puts an isolate away after a slice in which it took `cpuNanoseconds`.
     func endSlice(of isolate: TenantIsolate, cpuNanoseconds: UInt64, hasMore: Bool, wasUsed: Bool, now: UInt64) {
         queue.charge(isolate.slot, nanoseconds: cpuNanoseconds, now: now)
-        reportQuota(of: isolate, now: now)
+        // Of a version that is gone the supervisor was told so: it knows the number no more.
+        if !isolate.isRemoved { reportQuota(of: isolate, now: now) }
         // It counts as scheduled for good, so that nothing wakes it.
         if isolate.isForsaken { return queue.sleep(isolate.slot) }
         if hasMore { return queue.yield(isolate.slot, now: now) }
         isolate.isScheduled = false
         queue.sleep(isolate.slot)
-        if wasUsed { noteUse(of: isolate, now: now) }
+        if wasUsed || isolate.wasCalled { noteUse(of: isolate, now: now) }
         evictIfAsked(isolate, now: now)
         if isolate.isRemoved {
             queue.remove(isolate.slot)
             isolates[isolate.slot] = nil
+            callHistory.keep(eviction.calls(of: isolate.evictionSlot), of: isolate.version.tenant)
             eviction.remove(isolate.evictionSlot)
             evictable[isolate.evictionSlot] = nil
         }
@@ -117,10 +126,11 @@ final class Cell: @unchecked Sendable {
             quota: CPUQuota(millisecondsPerSecond: isolate.version.limits.quotaMillisecondsPerSecond, now: Clock.monotonicNanoseconds))
         if isolate.slot == isolates.count { isolates.append(nil) }
         isolates[isolate.slot] = isolate
-        isolate.evictionSlot = eviction.add(weight: isolate.version.weight)
+        isolate.evictionSlot = eviction.add(
+            weight: isolate.version.weight, calls: callHistory.take(of: isolate.version.tenant))
         if isolate.evictionSlot == evictable.count { evictable.append(nil) }
         evictable[isolate.evictionSlot] = isolate
-        storedBytes += isolate.version.storedBytes
+        count(isolate, 1)
     }
 
     func deliver(_ event: Event, to isolate: TenantIsolate) {
@@ -128,9 +138,13 @@ final class Cell: @unchecked Sendable {
         guard !isolate.isScheduled else { return }
         isolate.isScheduled = true
         let now = Clock.monotonicNanoseconds
-        queue.wake(isolate.slot, now: now)
+        // What it holds does not stay because its quota is used up: it is taken to be gone already.
+        queue.wake(isolate.slot, now: now, heedsQuota: !event.isEnd)
         reportQuota(of: isolate, now: now)
     }
+
+    /// Whether a tenant may use CPU time now.
+    func hasQuota(_ isolate: TenantIsolate, now: UInt64) -> Bool { queue.quotaWaitNanoseconds(isolate.slot, now: now) == 0 }
 
     /// The supervisor lets a tenant's requests wait, or refuses them, while its quota fills.
     private func reportQuota(of isolate: TenantIsolate, now: UInt64) {
@@ -219,7 +233,7 @@ final class Cell: @unchecked Sendable {
         routes[header.id] = (isolate, request)
         isolate.openRequests += 1
         isolate.wasCalled = true
-        isolate.isGivenUp = false
+        isolate.givenUpNanoseconds = 0
         status.requests += 1
         deliver(
             .request(
@@ -268,6 +282,7 @@ final class Cell: @unchecked Sendable {
         answer.pageBytes = UInt64(memory.pageBytes)
         answer.isolateBytes = UInt64(eviction.residentBytes)
         answer.storedBytes = UInt64(max(storedBytes, 0))
+        answer.warm = UInt64(max(warmCount, 0))
         answer.evictedTooEarly = UInt64(eviction.evictedTooEarly)
         var payload = ByteWriter()
         answer.encode(into: &payload)

@@ -17,6 +17,11 @@ enum Event {
     /// Nobody has used the isolate for a while: give back what can be given back.
     case trim
 
+    var isEnd: Bool {
+        guard case .end = self else { return false }
+        return true
+    }
+
     enum EndReason {
         case retired
         case evicted(EvictionReason)

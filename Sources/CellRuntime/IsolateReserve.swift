@@ -60,6 +60,17 @@ final class IsolateReserve: @unchecked Sendable {
         lock.withLock { wanted.signal() }
     }
 
+    /// Has the thread dispose of those that are ready and, as few as are taken by now, not needed.
+    func giveBackUnused() {
+        lock.withLock {
+            let surplus = made.count - size.target(now: Clock.monotonicNanoseconds)
+            guard surplus > 0 else { return }
+            ended += made.prefix(surplus).map { ($0, self) }
+            made.removeFirst(surplus)
+            wanted.signal()
+        }
+    }
+
     /// Whether somebody need not wait for V8.
     var isReady: Bool { lock.withLock { !made.isEmpty } }
 

@@ -87,8 +87,7 @@ extension TenantIsolate {
             trim()
             return false
         case .prewarm:
-            _ = revive()
-            return false
+            return phase == .cold && (startsSooner() || !revive()) && beginStart(on: spare)
         case .end(let reason):
             end(reason)
             return false
@@ -119,6 +118,9 @@ extension TenantIsolate {
         let (before, cpuBefore) = (Clock.monotonicNanoseconds, Clock.threadCPUNanoseconds)
         do {
             try doOwnWork { () throws in take(try revived(from: snapshot)) }
+        } catch is NoRoomForBlob {
+            // This time; the snapshot is as good as it was.
+            return false
         } catch {
             cell.refuseSnapshot(of: self, "\(error)")
             return false
@@ -131,12 +133,12 @@ extension TenantIsolate {
         return true
     }
 
+    private struct NoRoomForBlob: Error {}
+
     private func revived(from snapshot: SnapshotFrame) throws -> Isolate {
         let base = cell.reserve.snapshot
         // V8 reads it while it makes isolate and context, and not afterwards.
-        guard let blob = cell.blobs.lease(byteCount: snapshot.blobBytes) else {
-            throw SnapshotDelta.Failure(description: "there is no memory for it")
-        }
+        guard let blob = cell.blobs.lease(byteCount: snapshot.blobBytes) else { throw NoRoomForBlob() }
         defer { cell.blobs.giveBack(blob) }
         let bytes = UnsafeMutableRawBufferPointer(rebasing: blob[..<snapshot.blobBytes])
         try snapshot.delta.withUnsafeBytes { try SnapshotDelta.decompress($0, base: base, into: bytes) }
@@ -256,9 +258,10 @@ extension TenantIsolate {
         }
         turnRequest = nil
         if phase == .starting || startFailure != nil { checkStart() }
-        if phase == .ready, !held.isEmpty {
+        if phase == .ready, startedNanoseconds != 0 {
             cell.startedFromSource(
                 self, nanoseconds: Clock.monotonicNanoseconds - startedNanoseconds, cpuNanoseconds: evaluationCPUNanoseconds)
+            startedNanoseconds = 0
             releaseHeld()
         }
         tellFinished()
@@ -304,6 +307,8 @@ extension TenantIsolate {
             request.isFinished = true
             finishedRequests.append(request)
         }
+        // Its end need not wait any more.
+        cell.lock.withLock { inbox.prepend(contentsOf: events.filter(\.isEnd)) }
         tellFinished()
     }
 
@@ -384,12 +389,13 @@ extension TenantIsolate {
     private func keepCode() {
         guard phase == .ready, version.code.isEmpty, cell.lock.withLock({ version.snapshot == nil }) else { return }
         let code = version.compiled(by: isolate!)
-        cell.lock.withLock { cell.keep(code, of: version) }
+        cell.lock.withLock { cell.keep(code, of: self) }
     }
 
     private func disposeOfIsolate() {
         if let ended = isolate.take() { cell.reserve.dispose(of: ended, owner: self) }
         phase = .cold
+        startedNanoseconds = 0
         cell.unschedule(timers.keys, of: self)
         timers.removeAll()
         cell.cooled(self)

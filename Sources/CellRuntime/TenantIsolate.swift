@@ -35,8 +35,8 @@ final class TenantIsolate: RuntimeHost {
     var isSuspended = false
     var isRemoved = false
     var isRetired = false
-    /// The supervisor was told that the cell has no room for what it keeps of it.
-    var isGivenUp = false
+    /// When the supervisor was told that the cell has no room for what it keeps of it; 0: not since it was called.
+    var givenUpNanoseconds: UInt64 = 0
     /// Its turn does not end and is never gone on with: it stays as it is until the process ends.
     var isForsaken = false
     /// Requests that came and are not finished.
@@ -83,7 +83,7 @@ final class TenantIsolate: RuntimeHost {
     /// CPU time of a turn that belongs to no request.
     var orphanCPUNanoseconds: UInt64 = 0
     var startedMilliseconds = 0.0
-    /// When the start that is under way began.
+    /// When the start from the source that is under way began; 0: none is.
     var startedNanoseconds: UInt64 = 0
     let turn = Turn()
     /// Holds the turn that is running or suspended.

@@ -100,9 +100,6 @@ public struct OperationCall {
         var text = text
         text.withUTF8 { returnUTF8(UnsafeRawBufferPointer($0)) }
     }
-    public func returnUTF16(_ units: UnsafeBufferPointer<UInt16>) {
-        cv8_return_utf16(raw, units.baseAddress, units.count)
-    }
     /// A new Uint8Array to fill; nil after a RangeError was thrown (over the tenant's quota).
     public func returnBytes(count: Int) -> UnsafeMutableRawBufferPointer? {
         guard let data = cv8_return_bytes(raw, count) else { return nil }

@@ -59,7 +59,7 @@ public enum EngineError: Error, CustomStringConvertible {
     public var description: String {
         switch self {
         case .start(let why): "V8 did not start: \(why)"
-        case .snapshot(let why): "the base snapshot could not be built: \(why)"
+        case .snapshot(let why): "the snapshot could not be built: \(why)"
         case .isolate(let why): "no isolate could be made: \(why)"
         }
     }

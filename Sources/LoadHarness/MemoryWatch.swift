@@ -94,7 +94,7 @@ extension Observation {
             let kept = bytes("bundle_bytes") + bytes("code_bytes") + bytes("snapshot_bytes")
             var state = isolate["state"] as? String ?? ""
             if state == "trimmed" { state = "hot" }
-            let held = state == "hot" ? bytes("heap_bytes") + bytes("array_buffer_bytes") + kept : kept
+            let held = state == "hot" ? bytes("heap_bytes") + bytes("array_buffer_bytes") + bytes("native_bytes") + kept : kept
             sums[state, default: (0, 0)].bytes += held
             sums[state, default: (0, 0)].count += 1
         }

@@ -3,7 +3,7 @@ public struct EvictionConfiguration: Sendable {
     public enum Choice: String, Sendable, CaseIterable {
         /// Whoever was not used for longest.
         case lru
-        /// Among those, whoever costs least to lose for what it holds.
+        /// Whoever costs least to lose for what it holds.
         case greedyDual = "greedy_dual"
     }
 
@@ -14,6 +14,8 @@ public struct EvictionConfiguration: Sendable {
     public var shareFactor = 4
     /// How long before its next use somebody who comes regularly is expected; more than the time between two looks.
     public var aheadNanoseconds: UInt64 = 2_500_000_000
+    /// Of the samples.
+    public var seed: UInt64 = 1
 
     public init() {}
 }
@@ -63,8 +65,8 @@ public struct EvictionOrder: Sendable {
     private var residents: [Slot] = []
     /// Those whose calls come at regular times.
     private var regulars: Set<Slot> = []
-    /// Of a generator for samples (SplitMix64); always the same start, so that runs can be repeated.
-    private var random: UInt64 = 1
+    /// Of a generator for samples (SplitMix64).
+    private var random: UInt64
     private var oldest = -1
     private var newest = -1
     private var totalWeight = 0
@@ -73,18 +75,26 @@ public struct EvictionOrder: Sendable {
     /// Entities that were wanted again after their eviction while one that was kept had not been used.
     public private(set) var evictedTooEarly = 0
 
-    public init(_ configuration: EvictionConfiguration = .init()) { self.configuration = configuration }
+    public init(_ configuration: EvictionConfiguration = .init()) {
+        self.configuration = configuration
+        random = configuration.seed
+    }
 
     /// Makes an entity, not resident.
-    public mutating func add(weight: Int) -> Slot {
-        let entity = Entity(weight: max(weight, 1))
-        guard let slot = free.popLast() else {
-            entities.append(entity)
-            return entities.count - 1
-        }
-        entities[slot] = entity
+    /// - Parameter calls: when it was called before, as `calls(of:)` said of an entity that it was.
+    public mutating func add(weight: Int, calls: [UInt64] = []) -> Slot {
+        let entity = Entity(weight: max(weight, 1), calls: Array(calls.prefix(Self.historyCount)))
+        let slot = free.popLast() ?? entities.count
+        if slot == entities.count { entities.append(entity) } else { entities[slot] = entity }
+        noteRhythm(of: slot)
         return slot
     }
+
+    /// When it was called last, the newest first, as far as it is known.
+    public func calls(of slot: Slot) -> [UInt64] { entities[slot].calls }
+
+    /// Whether its calls come at regular times.
+    public func isRegular(_ slot: Slot) -> Bool { regulars.contains(slot) }
 
     public mutating func remove(_ slot: Slot) {
         precondition(!entities[slot].isFree, "an entity is removed once")
@@ -204,12 +214,13 @@ public struct EvictionOrder: Sendable {
         return longest - mean < mean / 10 && mean - shortest < mean / 10 ? (mean, longest - shortest) : nil
     }
 
-    /// Entities that are not resident and come regularly, the next time soon, give or take what their gaps have varied by.
+    /// Entities that are not resident and come regularly, the next time soon, give or take what their gaps have varied by. Once a call: who was there
+    /// since the last one and went again was worth less than others.
     public func expected(now: UInt64) -> [Slot] {
         regulars.filter { slot in
-            guard !entities[slot].isResident, let last = entities[slot].calls.first, let (period, spread) = rhythm(of: slot) else {
-                return false
-            }
+            guard !entities[slot].isResident, let last = entities[slot].calls.first, entities[slot].residentSince <= last,
+                let (period, spread) = rhythm(of: slot)
+            else { return false }
             return now + configuration.aheadNanoseconds + spread >= last + period && now <= last + period + spread
         }.sorted()
     }
@@ -239,6 +250,10 @@ public struct EvictionOrder: Sendable {
         if let last = entities[slot].calls.first, now &- last < 1_000_000 { return }
         if entities[slot].calls.count == Self.historyCount { entities[slot].calls.removeLast() }
         entities[slot].calls.insert(now, at: 0)
+        noteRhythm(of: slot)
+    }
+
+    private mutating func noteRhythm(of slot: Slot) {
         if rhythm(of: slot) != nil { regulars.insert(slot) } else { regulars.remove(slot) }
     }
 

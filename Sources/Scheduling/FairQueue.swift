@@ -10,7 +10,7 @@ public struct FairQueueConfiguration: Sendable {
     }
 
     public var order = Order.fair
-    /// A slice while few wait.
+    /// A slice while few wait. The daemon's is `slice_us`.
     public var longestSliceNanoseconds: UInt64 = 2_000_000
     /// Slices do not shrink below this.
     public var shortestSliceNanoseconds: UInt64 = 500_000
@@ -168,7 +168,8 @@ public struct FairQueue: Sendable {
     // MARK: Becoming runnable
 
     /// An entity that slept has something to do.
-    public mutating func wake(_ slot: Slot, now: UInt64) {
+    /// - Parameter heedsQuota: false for what is not put off until its quota has filled, though charged.
+    public mutating func wake(_ slot: Slot, now: UInt64, heedsQuota: Bool = true) {
         precondition(entities[slot].state == .asleep, "only who sleeps wakes")
         let floor = virtualTime - entities[slot].credit
         // What it had used ahead of its share is not forgiven, but virtual time passes it.
@@ -176,7 +177,7 @@ public struct FairQueue: Sendable {
         entities[slot].busyNanoseconds = 0
         ask(slot, for: entities[slot].requestNanoseconds)
         join(slot)
-        enqueue(slot, now: now)
+        enqueue(slot, now: now, heedsQuota: heedsQuota)
     }
 
     /// An entity that ran has more to do.
@@ -222,8 +223,8 @@ public struct FairQueue: Sendable {
         join(slot)
     }
 
-    private mutating func enqueue(_ slot: Slot, now: UInt64) {
-        if let wait = entities[slot].quota?.nanosecondsUntilAllowed(now: now), wait > 0 {
+    private mutating func enqueue(_ slot: Slot, now: UInt64, heedsQuota: Bool = true) {
+        if heedsQuota, let wait = entities[slot].quota?.nanosecondsUntilAllowed(now: now), wait > 0 {
             leave(slot)
             entities[slot].state = .parked
             return parked.set(slot, at: now &+ wait)
@@ -335,8 +336,6 @@ public struct FairQueue: Sendable {
 
     /// When the next parked entity may run again; nil without one.
     public mutating func nextReleaseNanoseconds() -> UInt64? { parked.nextDeadline() }
-
-    public var parkedCount: Int { parked.count }
 
     /// How long an entity's quota takes to fill until it may run; 0 when it may.
     public mutating func quotaWaitNanoseconds(_ slot: Slot, now: UInt64) -> UInt64 {

@@ -5,7 +5,7 @@ public struct ReserveSize: Sendable {
     public static let least = 2
     /// An idle isolate holds about a mebibyte.
     public static let most = 16
-    /// What was taken counts half after this, and in small steps less by a factor of e.
+    /// What was taken counts less by a factor of e after this, roughly: (1 + t/4)^-4 is as much as e^-t in small steps and 0.41 at 1.
     private static let memoryNanoseconds = 10e9
     /// Making one takes a few milliseconds, many times that while the machine is busy.
     private static let leadNanoseconds = 100e6
@@ -16,7 +16,9 @@ public struct ReserveSize: Sendable {
     public init() {}
 
     private func remembered(_ now: UInt64) -> Double {
-        now > updatedNanoseconds ? taken * Self.memoryNanoseconds / (Self.memoryNanoseconds + Double(now - updatedNanoseconds)) : taken
+        guard now > updatedNanoseconds else { return taken }
+        let root = 1 + Double(now - updatedNanoseconds) / Self.memoryNanoseconds / 4
+        return taken / (root * root * root * root)
     }
 
     /// One was wanted, whether it was there or not.
@@ -25,9 +27,9 @@ public struct ReserveSize: Sendable {
         updatedNanoseconds = max(updatedNanoseconds, now)
     }
 
-    /// How many should be ready.
+    /// How many should be ready. A twentieth of one is none.
     public func target(now: UInt64) -> Int {
         let soon = remembered(now) / Self.memoryNanoseconds * Self.leadNanoseconds
-        return min(Self.least + Int(soon.rounded(.up)), Self.most)
+        return min(Self.least + Int(soon + 0.95), Self.most)
     }
 }

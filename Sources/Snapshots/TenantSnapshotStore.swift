@@ -1,6 +1,7 @@
 import Crypto
 import Foundation
 import SnapshotDelta
+import Synchronization
 
 /// Keeps tenants' snapshots in the state folder, as deltas against the base snapshot, by the content they were made from. What is read is
 /// authenticated with the host's key; what is not whole is removed and made again. When it is full, what was not read for longest goes.
@@ -33,7 +34,7 @@ public final class TenantSnapshotStore: Sendable {
     private let key: HostKey
     private let identity: String
     private let limitBytes: Int
-    private let state = LockedState(State())
+    private let state = Mutex(State())
     private let writeFile: @Sendable (Data, String) throws(StateError) -> Void
 
     /// Finds what is there, oldest access first.
@@ -157,18 +158,17 @@ public final class TenantSnapshotStore: Sendable {
     /// Forgets a snapshot.
     public func remove(_ key: Key) { remove(key.name) }
 
+    /// Over the limit, so much of it is kept: whom to remove is looked for among all.
+    private static let watermark = 0.95
+
     private func makeRoom(for bytes: Int) {
-        let victims = state.withLock { state -> [String] in
-            var left = state.total + bytes - limitBytes
-            guard left > 0 else { return [] }
-            var victims: [String] = []
-            for (name, _) in state.lastReads.sorted(by: { $0.value < $1.value }) where left > 0 {
-                left -= state.sizes[name] ?? 0
-                victims.append(name)
-            }
-            return victims
+        let full = state.withLock { $0.total + bytes > limitBytes ? $0 : nil }
+        guard let full else { return }
+        var left = full.total + bytes - Int(Double(limitBytes) * Self.watermark)
+        for (name, _) in full.lastReads.sorted(by: { $0.value < $1.value }) where left > 0 {
+            left -= full.sizes[name] ?? 0
+            remove(name)
         }
-        victims.forEach(remove)
     }
 
     private func remove(_ name: String) {
@@ -177,17 +177,5 @@ public final class TenantSnapshotStore: Sendable {
             $0.total -= $0.sizes.removeValue(forKey: name) ?? 0
             $0.lastReads[name] = nil
         }
-    }
-}
-
-/// A value that one thread at a time may touch.
-private final class LockedState<Value: Sendable>: @unchecked Sendable {
-    private let lock = NSLock()
-    private var value: Value
-    init(_ value: Value) { self.value = value }
-    func withLock<T>(_ body: (inout Value) -> T) -> T {
-        lock.lock()
-        defer { lock.unlock() }
-        return body(&value)
     }
 }

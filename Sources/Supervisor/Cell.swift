@@ -26,7 +26,6 @@ final class Cell: @unchecked Sendable {
     private var channel: (any Channel)?
     private var pending: ByteBuffer
     private var flushIsScheduled = false
-    private var unwrittenBytes = 0
 
     /// Requests that were sent and are not finished.
     private(set) var requests: [UInt64: RequestRecord] = [:]

@@ -19,17 +19,22 @@ extension Supervisor: SupervisorControl {
         }
     }
 
-    /// Reports that are made at once: requests wait for no more than these.
-    private static let reportsAtOnce = 500
+    /// Requests wait while so many tenants are dealt with.
+    private static let tenantsAtOnce = 500
 
     public func tenants() async -> [TenantReport] {
+        await forEachTenant { supervisor, tenant in supervisor.report(tenant) }
+    }
+
+    /// Some at a time, in order of their names.
+    private func forEachTenant<T: Sendable>(_ body: @escaping @Sendable (Supervisor, TenantRecord) -> T) async -> [T] {
         let names = await onLoop { [self] in Array(tenants.keys) }.sorted()
-        var reports: [TenantReport] = []
-        for start in stride(from: 0, to: names.count, by: Self.reportsAtOnce) {
-            let some = names[start..<min(start + Self.reportsAtOnce, names.count)]
-            reports += await onLoop { [self] in some.compactMap { tenants[$0].map(report) } }
+        var results: [T] = []
+        for start in stride(from: 0, to: names.count, by: Self.tenantsAtOnce) {
+            let some = names[start..<min(start + Self.tenantsAtOnce, names.count)]
+            results += await onLoop { [self] in some.compactMap { tenants[$0] }.map { body(self, $0) } }
         }
-        return reports
+        return results
     }
 
     public func tenant(_ name: String) async -> TenantReport? { await onLoop { [self] in tenants[name].map(report) } }
@@ -101,7 +106,18 @@ extension Supervisor: SupervisorControl {
         return ((try? await list.get()) ?? []).sorted { $0.tenant < $1.tenant }
     }
 
-    public func evict(_ tenant: String?) async -> Bool { await onLoop { [self] in evict(tenant) } }
+    public func evict(_ tenant: String?, cold: Bool) async -> Bool {
+        guard cold else { return await onLoop { [self] in evict(tenant) } }
+        if let tenant {
+            return await onLoop { [self] in
+                guard let record = tenants[tenant] else { return false }
+                chill(record)
+                return true
+            }
+        }
+        _ = await forEachTenant { supervisor, tenant in supervisor.chill(tenant) }
+        return true
+    }
 
     public func memory() async -> MemoryReport { await onLoop { [self] in memoryReport() } }
 

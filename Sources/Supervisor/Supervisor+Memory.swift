@@ -20,6 +20,9 @@ extension Supervisor {
     /// What cells account for and do not hold now counts so many times as much at most, since they may touch it at any time.
     private static let mostAccountedToHeld = 4.0
 
+    /// Of what cells may hold on average, what each may hold in any case.
+    private static let leastPart = 0.125
+
     /// Of the machine's memory, what is left to others when it runs short.
     private static let reserveShare = 0.05
 
@@ -44,10 +47,12 @@ extension Supervisor {
         let available = max(budget - Double(ownMemoryBytes) - overhead, 0)
         // A cell accounts for what its isolates could touch; what they have touched of it is what counts.
         let held = zip(running, accounted).map { $0.memoryBytes > 0 ? min(Double($0.memoryBytes), $1) : $1 }
-        let total = held.reduce(0, +)
+        // Who holds less than that much may come to it: a cell that is new could not begin where others have taken all.
+        let least = available / Double(running.count) * Self.leastPart
+        let total = held.reduce(0) { $0 + max($1, least) }
         for (cell, (held, accounted)) in zip(running, zip(held, accounted)) {
             // By what they hold; what nobody holds yet, equally, so that whoever grows can.
-            let share = total > 0 ? min(available, total) * held / total : 0
+            let share = total > 0 ? min(available, total) * max(held, least) / total : 0
             let spare = max(available - total, 0) / Double(running.count)
             let scale = held > 0 ? min(accounted / held, Self.mostAccountedToHeld) : 1
             cell.budgetBytes = UInt64(min((share + spare) * scale, Double(UInt64.max / 2)))
@@ -128,8 +133,6 @@ extension Supervisor {
 
     // MARK: Snapshots
 
-    /// A bundle up to this size is started from its source first.
-    private static let smallBundleBytes = 32 << 10
     /// Snapshots that may wait to be built; tenants beyond that start from their source until they are used again.
     private static let buildQueueLimit = 10_000
 
@@ -139,7 +142,7 @@ extension Supervisor {
         else { return }
         if case .refused = version.snapshot { return }
         // With an isolate made ahead a small bundle starts sooner from its source than it is revived; it gets its snapshot when it has started.
-        if case .unknown = version.snapshot, version.bundle.modules.reduce(0, { $0 + $1.data.count }) <= Self.smallBundleBytes { return }
+        if case .unknown = version.snapshot, version.bundle.modules.reduce(0, { $0 + $1.data.count }) <= TenantBundle.smallBytes { return }
         // One small file that was written by this host; the request waits for it rather than for a start from the source.
         guard let frame = snapshots.read(key) else {
             // It was damaged, made room for others or never had a place on the disk: it is built again when the version has started.
@@ -249,7 +252,10 @@ extension Supervisor {
     /// A cell has no room for a version that it was given: the version goes on under another number, in whatever cell it is placed in next.
     func takeCold(_ header: FrameHeader, from cell: Cell) throws {
         let old = try version(header, of: cell)
-        guard !old.isRetired, old.openRequests == 0, let tenant = tenants[old.policy.tenant], tenant.version === old else { return }
+        // A cell that it has left says nothing of the one where it lives.
+        guard !old.isRetired, old.openRequests == 0, old.home == nil || old.home === cell, let tenant = tenants[old.policy.tenant],
+            tenant.version === old
+        else { return }
         move(tenant, to: old.key)
     }
 
@@ -312,6 +318,12 @@ extension Supervisor {
         guard let version = tenants[name]?.version else { return false }
         for cell in version.cells.values where cell.state == .ready { cell.send(.evict, id: version.id) }
         return true
+    }
+
+    /// Has the cells that know a tenant's code forget it: it goes on under another number when it is called.
+    func chill(_ tenant: TenantRecord) {
+        guard let version = tenant.version, !version.cells.isEmpty else { return }
+        move(tenant, to: version.key)
     }
 
     /// What `/v1/tenants` says of a tenant's snapshot.

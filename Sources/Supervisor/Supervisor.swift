@@ -1,4 +1,3 @@
-import Collections
 import Logging
 import NIOCore
 import NIOPosix

@@ -15,8 +15,9 @@ public protocol SupervisorControl: Sendable {
     /// Every tenant that a cell holds, and how much of it.
     func isolates() async -> [IsolateListing]
     /// Ends the isolates of a tenant (nil: of all) where they are idle.
+    /// - Parameter cold: cells forget bundles and snapshots, too; what requests have begun ends there.
     /// - Returns: false when no tenant has the name.
-    func evict(_ tenant: String?) async -> Bool
+    func evict(_ tenant: String?, cold: Bool) async -> Bool
     /// The memory budget of all processes, and what is taken of it.
     func memory() async -> MemoryReport
     func setMemoryBudget(bytes: UInt64) async
@@ -171,11 +172,12 @@ public struct CellReport: Sendable, Codable {
     public var longestHandoffMicroseconds: UInt64
     /// Sum of the weights of the tenants that ran or waited when the cell was last asked.
     public var runnableWeight: UInt64
+    /// Isolates made from their source for tenants without a snapshot.
     public var coldStarts: UInt64
     public var cpuSeconds: Double
-    /// Proportional set size, from the kernel; 0 where it does not tell.
+    /// What it has for itself, resident or swapped out, from the kernel; 0 where it does not tell.
     public var memoryBytes: UInt64
-    /// V8's pages and array buffers, as the cell counts them.
+    /// V8's committed pages, as the cell counts them.
     public var accountedBytes: UInt64
     public init(
         cell: String, pid: Int32, state: String, tenants: Int, share: Double?, sandboxed: Bool, isolates: UInt64, inFlight: Int,

@@ -74,16 +74,20 @@ struct SupervisorMetrics {
         longestHandoff = registry.gauge(
             "cloister_handoff_longest_seconds", help: "The longest such time since the cell's start.", labels: ["cell"])
         coldStarts = registry.gauge(
-            "cloister_cold_starts_total", help: "Isolates made for a request, since the cell's start.", labels: ["cell"], kind: .counter)
+            "cloister_cold_starts_total", help: "Isolates made from their source for tenants without a snapshot, since the cell's start.",
+            labels: ["cell"], kind: .counter)
         coldStartSeconds = registry.gauge(
-            "cloister_cold_start_seconds_total", help: "Time spent on making isolates, since the cell's start.", labels: ["cell"],
+            "cloister_cold_start_seconds_total",
+            help: "Time taken to make isolates from their source for tenants without a snapshot, since the cell's start.", labels: ["cell"],
             kind: .counter)
         cellMemory = registry.gauge(
-            "cloister_cell_memory_bytes", help: "Proportional set size of the cell's process.", labels: ["cell"])
+            "cloister_cell_memory_bytes", help: "What the cell's process has for itself, resident or swapped out.", labels: ["cell"])
         cellAccounted = registry.gauge(
             "cloister_cell_accounted_bytes", help: "V8's committed pages as the cell counts them.", labels: ["cell"])
         isolateBytes = registry.gauge(
-            "cloister_isolate_bytes", help: "Pages and array buffers of live isolates, as the cell counts them.", labels: ["cell"])
+            "cloister_isolate_bytes",
+            help: "What live isolates hold, as the cell counts: pages, array buffers, native memory, bodies that wait for clients.",
+            labels: ["cell"])
         storedBytes = registry.gauge(
             "cloister_stored_bytes", help: "Bundles and snapshots that the cell keeps in memory.", labels: ["cell"])
         warmTenants = registry.gauge(
@@ -112,7 +116,8 @@ struct SupervisorMetrics {
         snapshotBuilds = registry.counter(
             "cloister_snapshot_builds_total", help: "Tenants' snapshots that were built, refused or failed.", labels: ["outcome"])
         snapshotStore = registry.gauge("cloister_snapshot_store_bytes", help: "Tenants' snapshots on the disk.").single
-        memoryUsed = registry.gauge("cloister_memory_used_bytes", help: "Proportional set size of all processes.").single
+        memoryUsed =
+            registry.gauge("cloister_memory_used_bytes", help: "What all processes have for themselves, resident or swapped out.").single
         memoryBudget = registry.gauge("cloister_memory_budget_bytes", help: "What all processes may take together.").single
         memoryPressure =
             registry.gauge("cloister_memory_pressure_ratio", help: "Part of the last ten seconds in which some task waited for memory.")

@@ -1,4 +1,3 @@
-import Collections
 import Policy
 import Scheduling
 import Snapshots

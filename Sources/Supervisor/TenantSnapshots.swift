@@ -7,7 +7,6 @@ import Wire
 public protocol TenantSnapshots: Sendable {
     /// What the snapshot of a bundle is kept as.
     func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key
-    func contains(_ key: TenantSnapshotStore.Key) -> Bool
     /// Forgets one that turned out not to be usable.
     func remove(_ key: TenantSnapshotStore.Key)
     /// The snapshot, if it is kept and whole. Reads one small file.
@@ -48,7 +47,6 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
         return store.key(jit: jit, parts: parts)
     }
 
-    public func contains(_ key: TenantSnapshotStore.Key) -> Bool { store.contains(key) }
     public func remove(_ key: TenantSnapshotStore.Key) { store.remove(key) }
     public func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? {
         guard let entry = store.read(key) else { return nil }

@@ -78,6 +78,8 @@ public struct CellConfiguration: Sendable {
 public struct TenantBundle: Sendable {
     /// Versions that a cell keeps at most; one more, and it says that the supervisor is at fault.
     public static let cellLimit = 20_000
+    /// Modules up to this many bytes are tried from their source before it is known how long that takes, in an isolate made ahead.
+    public static let smallBytes = 32 << 10
 
     public var tenant: String
     public var limits: TenantLimits
@@ -263,7 +265,7 @@ public struct CellStatus: Sendable, Equatable {
     public var pageBytes: UInt64 = 0
     public var arrayBufferBytes: UInt64 = 0
     public var droppedLogLines: UInt64 = 0
-    /// What the isolates hold: pages, array buffers.
+    /// What the isolates hold: pages, array buffers, native memory, bodies that wait for their clients.
     public var isolateBytes: UInt64 = 0
     /// Versions without an isolate whose snapshot is in memory, and what bundles and snapshots of all versions take.
     public var warm: UInt64 = 0

@@ -25,8 +25,9 @@ struct Compare: AsyncParsableCommand {
     func run() async throws {
         let executable = daemon ?? daemonBeside()
         let systems: [any LoadedSystem] =
-            [CloisterSystem(executable: executable, preempts: true), CloisterSystem(executable: executable, preempts: false)]
-            + peers.systems(modes: PeerSystem.Mode.allCases)
+            [true, false].map {
+                CloisterSystem(executable: executable, preempts: $0, configuration: options.scenario.usualConfiguration)
+            } + peers.systems(modes: PeerSystem.Mode.allCases)
         let cap = MemoryCap(megabytes: memory)
         defer { cap.remove() }
         if let warning = cap.warning { say(warning) }

@@ -141,7 +141,7 @@ struct Cells: ParsableCommand {
 
 struct Reload: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Have all policies read again. Exit status 1 when one has errors; its tenant keeps the old one.")
+        abstract: "Have policies, memory_mb and certificates read again. Exit status 1 when one has errors; what was in force stays.")
     @OptionGroup var options: AdminOptions
     @Flag(help: "Replace all cells by new ones instead, without losing a request: after an update of V8 or of Cloister's cell.")
     var cells = false

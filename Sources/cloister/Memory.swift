@@ -31,6 +31,7 @@ struct Evict: ParsableCommand {
     @OptionGroup var options: AdminOptions
     @Argument(help: "A tenant's name.") var tenant: String?
     @Flag(help: "All tenants.") var all = false
+    @Flag(help: "Have cells forget bundle and snapshot, too; the next request has them read again.") var cold = false
 
     func validate() throws {
         guard (tenant == nil) == all else { throw ValidationError("name a tenant, or say --all") }
@@ -38,7 +39,8 @@ struct Evict: ParsableCommand {
     }
 
     func run() throws {
-        let answer = try options.client().post(tenant.map { "/v1/evict?tenant=\($0)" } ?? "/v1/evict")
+        let query = ([tenant.map { "tenant=\($0)" }, cold ? "cold=true" : nil] as [String?]).compactMap { $0 }.joined(separator: "&")
+        let answer = try options.client().post("/v1/evict" + (query.isEmpty ? "" : "?\(query)"))
         print(options.output == .json ? answer.text : "evicted \(tenant ?? "all idle isolates")\n", terminator: "")
     }
 }

@@ -79,6 +79,20 @@ import Testing
         }
     }
 
+    @Test func evictionsAreAskedForByNameAndDepth() async throws {
+        let control = FakeControl()
+        try await serve(control) { port in
+            let all = try ask(port, "POST /v1/evict")
+            #expect(all.body == "{\"evicted\":\"all\"}\n")
+            #expect(try ask(port, "POST /v1/evict?tenant=a&cold=false").status == 200)
+            #expect(try ask(port, "POST /v1/evict?cold=true&tenant=a").body == "{\"evicted\":\"a\"}\n")
+            #expect(try ask(port, "POST /v1/evict?cold=true").status == 200)
+            #expect(try ask(port, "POST /v1/evict?cold=yes").status == 400)
+            #expect(try ask(port, "POST /v1/evict?tenant=nobody").status == 404)
+            #expect(control.calls.withLock { $0 } == ["evict all", "evict a", "evict a cold", "evict all cold", "evict nobody"])
+        }
+    }
+
     @Test func onlyProbesAndMetricsAreOpen() async throws {
         let metrics = MetricsRegistry()
         try await serve(FakeControl(), metrics: metrics) { port in
@@ -392,8 +406,8 @@ private final class FakeControl: SupervisorControl {
         ]
     }
 
-    func evict(_ tenant: String?) async -> Bool {
-        calls.withLock { $0.append("evict \(tenant ?? "all")") }
+    func evict(_ tenant: String?, cold: Bool) async -> Bool {
+        calls.withLock { $0.append("evict \(tenant ?? "all")\(cold ? " cold" : "")") }
         return tenant != "nobody"
     }
 

@@ -299,3 +299,24 @@ private func readAll(_ file: Int32) -> [UInt8] {
     let count = pread(file, &bytes, bytes.count, 0)
     return Array(bytes.prefix(max(count, 0)))
 }
+
+/// The version stands in a blob's header with 64 bytes, where the read-only section lies comes after it (V8's src/snapshot/snapshot.cc).
+@Sendable func readOnlySections() {
+    let base = [UInt8](baseSnapshot)
+    let version = Array(V8.version.utf8)
+    guard let at = (0...32).first(where: { base[$0...].starts(with: version) }) else { return sayLine("no version") }
+    func number(_ index: Int) -> Int { (0..<4).reduce(0) { $0 | Int(base[at + 64 + 4 * index + $1]) << (8 * $1) } }
+    let (start, end) = (number(0), number(1))
+    sayLine("section \(start > at && start < end && end < base.count)")
+    func fits(_ bytes: [UInt8]) -> Bool { bytes.withUnsafeBytes { V8.fits($0, beside: baseSnapshot) } }
+    func changed(_ index: Int) -> [UInt8] {
+        var bytes = base
+        bytes[index] ^= 1
+        return bytes
+    }
+    sayLine("itself \(fits(base))")
+    sayLine("changed in it \([start, (start + end) / 2, end - 1].map { fits(changed($0)) })")
+    sayLine("changed behind it \([end, base.count - 1].map { fits(changed($0)) })")
+    sayLine("elsewhere, longer, of another version \([at + 64, at + 68, at].map { fits(changed($0)) })")
+    sayLine("cut off \([0, 1, at + 64, at + 71, start, end - 1].map { fits(Array(base.prefix($0))) })")
+}

@@ -12,7 +12,7 @@ let fixtureCases: [String: @Sendable () -> Void] = [
     "optimising": optimising,
     "clock": frozenClock, "requests": requests, "event-over-quota": eventOverQuota,
     "modules": modules, "module-errors": moduleErrors, "imports": dynamicImports, "start-errors": startErrors,
-    "code": compiledCode,
+    "code": compiledCode, "read-only": readOnlySections,
 ]
 
 extension IsolateMemory {

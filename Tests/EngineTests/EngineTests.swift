@@ -10,7 +10,17 @@ import Testing
     @Test func aRuntimeSourceThatThrowsIsNamedWithItsPlace() throws {
         #expect(
             try EngineFixture.run(["broken"]) == [
-                "the base snapshot could not be built: TypeError: a source that throws |     at cloister:broken:2:3"
+                "the snapshot could not be built: TypeError: a source that throws |     at cloister:broken:2:3"
+            ])
+    }
+
+    /// V8 has one read-only heap for all isolates of a process: what does not have the same must not get in.
+    @Test func aSnapshotWithAnotherReadOnlyHeapDoesNotFit() throws {
+        try check(
+            "read-only",
+            [
+                "section true", "itself true", "changed in it [false, false, false]", "changed behind it [true, true]",
+                "elsewhere, longer, of another version [false, false, false]", "cut off [false, false, false, false, false, false]",
             ])
     }
 

@@ -109,19 +109,38 @@ import Testing
     }
 
     @Test func theNamesInJSONAreTheDocumentedOnes() throws {
-        let object = try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(Self.report())) as? [String: Any])
+        func written(_ report: LoadReport) throws -> [String: Any] {
+            try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any])
+        }
+        var report = Self.report()
+        report.handoff_ms = .init(mean: 1, longest: 2)
+        report.revive_ms = .init(p50: 3, p99: 4)
+        report.evictions = 5
+        report.revivals = 6
+        report.prewarmed = 1
+        report.belady_ratio = 1.5
+        report.belady_gap_closed = 0.25
+        report.bytes_per_tenant = .init(hot: 3, warm: 2, cold: 1)
+        let object = try written(report)
         for name in [
             "scenario", "tenants", "workers", "duration_s", "offered_rps", "completed", "errors", "throughput_rps", "latency_ms", "groups",
-            "fairness",
-            "preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts",
+            "fairness", "preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "series",
         ] { #expect(object[name] != nil, "\(name)") }
-        let empty = try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(Self.nothing)) as? [String: Any])
+        for name in ["evictions", "revivals", "prewarmed", "belady_ratio", "belady_gap_closed"] {
+            #expect(object[name] is NSNumber, "\(name)")
+        }
+        let empty = try written(Self.nothing)
         for name in ["latency_ms", "fairness", "preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "cells"] {
             #expect(empty[name] is NSNull, "\(name) is null, not 0, where it was not measured")
         }
         #expect(try JSONDecoder().decode(LoadReport.self, from: JSONEncoder().encode(Self.nothing)).rss_bytes == nil)
         #expect(Set((object["latency_ms"] as? [String: Any] ?? [:]).keys) == ["p50", "p90", "p99", "p99_9", "max"])
         #expect(Set((object["fairness"] as? [String: Any] ?? [:]).keys) == ["jain", "max_share_error"])
+        #expect(Set((object["handoff_ms"] as? [String: Any] ?? [:]).keys) == ["mean", "longest"])
+        #expect(Set((object["revive_ms"] as? [String: Any] ?? [:]).keys) == ["p50", "p99"])
+        #expect(Set((object["bytes_per_tenant"] as? [String: Any] ?? [:]).keys) == ["hot", "warm", "cold"])
+        let decoded = try JSONDecoder().decode(LoadReport.self, from: JSONEncoder().encode(report))
+        #expect(decoded.revive_ms == report.revive_ms && decoded.bytes_per_tenant == report.bytes_per_tenant && decoded.revivals == 6)
     }
 
     @Test func aThresholdIsMissedOnlyBeyondIt() {

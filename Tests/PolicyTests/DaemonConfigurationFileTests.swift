@@ -46,6 +46,10 @@ import Testing
             idle_s: 103
             machine_concurrency: 104
             machine_queue: 105
+            memory_mb: 123
+            eviction: lru
+            revival: snapshot
+            snapshot_store_mb: 124
             cell_start_s: 89
             cell_silence_s: 90
             quarantine_after: 91
@@ -93,6 +97,10 @@ import Testing
         wanted.idleSeconds = 103
         wanted.machineConcurrency = 104
         wanted.machineQueue = 105
+        wanted.memoryMegabytes = 123
+        wanted.eviction = .lru
+        wanted.revival = .snapshot
+        wanted.snapshotStoreMegabytes = 124
         wanted.cellStartSeconds = 89
         wanted.cellSilenceSeconds = 90
         wanted.quarantineAfter = 91
@@ -159,6 +167,8 @@ import Testing
         ("workers: 0", "1:10: 'workers' is 0; it must be 1 to 256"),
         ("workers: 257", "1:10: 'workers' is 257; it must be 1 to 256"),
         ("workers: all", "1:10: 'workers' must be a whole number"),
+        ("memory_mb: 63", "1:12: 'memory_mb' is 63; it must be 64 to 16777216"),
+        ("eviction: fifo", "1:11: 'eviction' must be greedy_dual or lru"),
         ("revival: source", "1:10: 'revival' must be quickest or snapshot"),
         ("preempt: no", "1:10: 'preempt' must be true or false"),
         ("policies: [a]", "1:11: 'policies' must be text"),

@@ -115,6 +115,30 @@ import Testing
         #expect(expected == Array(392...406))
     }
 
+    /// Whoever was brought back for a call and had to go again before it is not brought back again and again.
+    @Test func whoWentAgainIsExpectedForTheNextCallOnly() {
+        var order = order(uses: [[0, 100, 200, 300]])
+        order.evict(0, now: 301 * Self.second)
+        #expect(order.expected(now: 398 * Self.second) == [0])
+        order.admit(0, bytes: 1, costNanoseconds: 1, now: 398 * Self.second, isCalled: false)
+        order.evict(0, now: 399 * Self.second)
+        #expect(order.expected(now: 399 * Self.second) == [] && order.isRegular(0))
+        order.admit(0, bytes: 1, costNanoseconds: 1, now: 400 * Self.second)
+        order.evict(0, now: 401 * Self.second)
+        #expect(order.expected(now: 498 * Self.second) == [0])
+    }
+
+    @Test func whatIsKnownOfAnEntityCanBeHandedOn() {
+        var order = order(uses: [[0, 100, 200, 300], [250]])
+        let calls = order.calls(of: 0)
+        #expect(calls == [300, 200, 100, 0].map { $0 * Self.second } && order.calls(of: 1) == [250 * Self.second])
+        order.remove(0)
+        #expect(!order.isRegular(0))
+        let again = order.add(weight: 1, calls: calls)
+        #expect(order.isRegular(again) && order.expected(now: 399 * Self.second) == [again])
+        #expect(!order.isRegular(order.add(weight: 1)))
+    }
+
     @Test func whatWasEvictedTooEarlyIsCounted() {
         var order = order(.lru, uses: [[1], [2], [3]])
         order.evict(2, now: 10 * Self.second)

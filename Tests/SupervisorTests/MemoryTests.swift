@@ -62,6 +62,16 @@ import Wire
         #expect(after[0] < holding[0] && after[1] < holding[1])
     }
 
+    /// A new cell where another has taken everything: what it may hold is not in proportion to nothing.
+    @Test func whoHoldsNothingMayBegin() async throws {
+        let (test, cells) = try await twoCells(MachineMemory(limitBytes: 1 << 50, availableBytes: 1 << 49, pressure: 0))
+        let holding = [3_000 * Self.gibibyte, 0]
+        _ = try await budgets(test, cells, holding: holding)
+        try await test.onLoop { $0.setMemoryBudget(2_000 * Self.gibibyte) }
+        let after = try await budgets(test, cells, holding: holding)
+        #expect(after[1] > 50 * Self.gibibyte && after[0] + after[1] <= 2_000 * Self.gibibyte, "\(after)")
+    }
+
     /// Most of what V8 commits is not touched: what the kernel says is what counts against the budget.
     @Test func whatIsNotTouchedDoesNotCount() async throws {
         let (test, cells) = try await twoCells(MachineMemory(limitBytes: 1 << 50, availableBytes: 1 << 49, pressure: 0))
@@ -230,6 +240,30 @@ import Wire
         try await test.expectNothingHeld()
     }
 
+    /// What has begun ends in the cell as it is; what comes afterwards has the code given anew.
+    @Test func aTenantIsForgottenByItsCellWhenAskedAlsoWhileARequestIsUnderWay() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        let first = try await cell.next(.request).id
+        #expect(await test.supervisor.evict("nobody", cold: true) == false)
+        #expect(await test.supervisor.evict("a", cold: true))
+        let second = try await test.request()
+        #expect(try await cell.next(.tenant).id != version)
+        cell.answer(try await cell.next(.request).id, "anew")
+        #expect(try await second.next() == .head(status: 200, headers: "", body: "anew", isComplete: true))
+        cell.answer(first, "as before")
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "as before", isComplete: true))
+        #expect(try await cell.next(.retire).id == version)
+        cell.send(.isolateEnded, id: version)
+        // All of them, of whom no cell knows any more after that.
+        #expect(await test.supervisor.evict(nil, cold: true))
+        _ = try await cell.next(.retire)
+        #expect(await test.supervisor.evict(nil, cold: true))
+        try await test.expectNothingHeld()
+    }
+
     /// The isolate is evicted while its version is being retired: the cell says both.
     @Test func anEvictionMayCrossARetirement() async throws {
         let test = try await TestSupervisor()
@@ -245,6 +279,35 @@ import Wire
         cell.answer(try await cell.nextRequest().id, "again")
         #expect(try await client.next() == .head(status: 200, headers: "", body: "again", isComplete: true))
         #expect(!cell.isKilled)
+        try await test.expectNothingHeld()
+    }
+
+    /// It has moved to another cell and is hot there: what the one that it left has no room for is not its matter.
+    @Test func aCellThatATenantHasLeftDoesNotMakeItCold() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")])
+        let first = try await test.request()
+        let old = try await test.readyCell()
+        let version = try await old.next(.tenant).id
+        old.answer(try await old.next(.request).id)
+        _ = try await first.next()
+        // For this one the old cell stays.
+        let stream = try await test.request("b")
+        let open = try await old.nextRequest().id
+        let replaced = try await test.onLoop { $0.replaceCells() }
+        let new = try await test.readyCell()
+        try await replaced.get()
+        let second = try await test.request()
+        #expect(try await new.next(.tenant).id == version)
+        new.answer(try await new.next(.request).id)
+        _ = try await second.next()
+        old.send(.cold, id: version)
+        // The supervisor has read what came before it.
+        old.answer(open)
+        _ = try await stream.next()
+        let third = try await test.request()
+        // Not retired and given again.
+        new.answer(try await new.next(.request).id, "still there")
+        #expect(try await third.next() == .head(status: 200, headers: "", body: "still there", isComplete: true))
         try await test.expectNothingHeld()
     }
 
@@ -269,7 +332,6 @@ import Wire
         func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key {
             TenantSnapshotStore.Key(name: bundle.tenant + String(decoding: bundle.modules[0].data, as: UTF8.self))
         }
-        func contains(_ key: TenantSnapshotStore.Key) -> Bool { kept.withLock { $0[key] != nil } }
         func remove(_ key: TenantSnapshotStore.Key) { kept.withLock { $0[key] = nil } }
         func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? { kept.withLock { $0[key] } }
         func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {

@@ -1,6 +1,7 @@
 import NIOCore
 import NIOPosix
 import Policy
+import Scheduling
 import Synchronization
 import Testing
 import Wire
@@ -39,6 +40,41 @@ import Wire
         for (index, name) in names.enumerated().reversed() { try await answer([name], of: test, by: cells[index / 2]) }
         #expect(try await homes(test) == before)
         try await test.expectNothingHeld()
+    }
+
+    /// Of four cells three have room at once.
+    @Test func aNewTenantGoesWhereRendezvousHashingSaysAmongTheCellsWithRoom() async throws {
+        let founders = ["w", "x", "y", "z"]
+        let newcomers = ["a", "d", "e", "h", "m"]
+        let test = try await TestSupervisor((founders + newcomers).map { .test($0) }) { $0.isolatesPerCell = 1 }
+        var cells: [FakeCell] = []
+        var versions: [UInt64] = []
+        for name in founders {
+            _ = try await test.request(name)
+            let cell = try await test.readyCell()
+            versions.append(try await cell.next(.tenant).id)
+            cell.answer(try await cell.next(.request).id)
+            cells.append(cell)
+        }
+        // The first stays full.
+        for (cell, version) in zip(cells, versions).dropFirst() { cell.send(.isolateEnded, id: version) }
+        while try await homes(test).count > 1 { try await Task.sleep(for: .milliseconds(1)) }
+        let places = cells.dropFirst().map(\.name)
+        var chosen: Set<String> = []
+        for name in newcomers {
+            _ = try await test.request(name)
+            let home = try await homes(test)[name]
+            let index = try #require(RendezvousHash.choose(for: name, among: places))
+            #expect(home == places[index], "\(name)")
+            let cell = try #require(cells.first { $0.name == home })
+            chosen.insert(cell.name)
+            let version = try await cell.next(.tenant).id
+            cell.answer(try await cell.next(.request).id)
+            // The next one finds room in all three again.
+            cell.send(.isolateEnded, id: version)
+            while try await homes(test)[name] != nil { try await Task.sleep(for: .milliseconds(1)) }
+        }
+        #expect(chosen == Set(places))
     }
 
     @Test func atTheLimitOfCellsTheLeastFullTakesMore() async throws {
@@ -234,44 +270,5 @@ import Wire
         try await test.apply(["a", "b"].map { .test($0) }, code: "2")
         try await shared.next(.retire)
         try await answer(["a"], of: test, by: shared)
-    }
-
-    @Test func sharesFollowTheWeightThatIsRunnable() async throws {
-        let test = try await TestSupervisor(["a", "b"].map { .test($0) }) { $0.isolatesPerCell = 1 }
-        _ = try await test.request("a")
-        let first = try await test.readyCell()
-        _ = try await test.request("b")
-        let second = try await test.readyCell()
-        try await first.nextRequest()
-        try await second.nextRequest()
-        #expect(first.share == nil && second.share == nil)
-        // The kernel is told on another thread, and of nothing new meanwhile.
-        func advance() async throws {
-            try await test.advance(milliseconds: 100)
-            while try await test.onLoop({ $0.isTellingShares }) { await Task.yield() }
-        }
-        for step in 1...40 as ClosedRange<UInt64> {
-            try await advance()
-            try await first.status {
-                $0.runnableWeight = 3_000
-                $0.cpuMicroseconds = step * 75_000
-            }
-            try await second.status {
-                $0.runnableWeight = 1_000
-                $0.cpuMicroseconds = step * 25_000
-            }
-            // Both have been heard before the next step.
-            func heard() async throws -> UInt64 { try await test.onLoop { $0.allCells.reduce(0) { $0 + $1.status.cpuMicroseconds } } }
-            while try await heard() != step * 100_000 { await Task.yield() }
-        }
-        let (larger, smaller) = (try #require(first.share), try #require(second.share))
-        #expect(abs(larger - 0.75) < 0.01 && abs(smaller - 0.25) < 0.01, "\(larger) \(smaller)")
-        // Five seconds after they competed last, neither has a part of its own.
-        for _ in 0..<120 where first.share != nil || second.share != nil {
-            try await advance()
-            try await first.status { $0.runnableWeight = 3_000 }
-            try await second.status { $0.runnableWeight = 0 }
-        }
-        #expect(first.share == nil && second.share == nil)
     }
 }

@@ -5,11 +5,13 @@ import Testing
 
 @Suite struct MessageTests {
     @Test func aConfigurationComesBackAsItWas() throws {
-        for flags in 0..<8 {
+        for flags in 0..<32 {
             var sent = sampleConfiguration()
             sent.jit = flags & 1 != 0
             sent.buildsSnapshot = flags & 2 != 0
             sent.preempts = flags & 4 != 0
+            sent.evictsLRU = flags & 8 != 0
+            sent.revivesFromSnapshot = flags & 16 != 0
             let (got, rest) = try decoded(encoded { sent.encode(into: &$0) }) { try CellConfiguration(from: &$0) }
             #expect(rest == 0)
             #expect(got.cell == sent.cell)
@@ -20,6 +22,8 @@ import Testing
             #expect(got.buildsSnapshot == sent.buildsSnapshot)
             #expect(got.preempts == sent.preempts)
             #expect(got.isolateLimit == sent.isolateLimit)
+            #expect(got.evictsLRU == sent.evictsLRU)
+            #expect(got.revivesFromSnapshot == sent.revivesFromSnapshot)
             #expect(got.idleSeconds == sent.idleSeconds)
             #expect(got.snapshot == sent.snapshot)
         }

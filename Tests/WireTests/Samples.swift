@@ -6,7 +6,7 @@ import Policy
 func sampleConfiguration() -> CellConfiguration {
     CellConfiguration(
         cell: "trusted-ü", workers: 7, jit: true, hashSeed: 0x7654_3210, sliceMicroseconds: 1_234, buildsSnapshot: true,
-        preempts: false, isolateLimit: 321, idleSeconds: 4_321, snapshot: [0, 255, 1, 2])
+        preempts: false, isolateLimit: 321, evictsLRU: true, revivesFromSnapshot: true, idleSeconds: 4_321, snapshot: [0, 255, 1, 2])
 }
 
 /// A bundle with a module of every kind, in which no two numbers are the same.

@@ -265,7 +265,6 @@ void cv8_return_bool(cv8_call *call, bool value);
 void cv8_return_null(cv8_call *call);
 void cv8_return_latin1(cv8_call *call, const uint8_t *data, size_t length);
 void cv8_return_utf8(cv8_call *call, const uint8_t *data, size_t length);  // invalid sequences become U+FFFD as WHATWG decodes
-void cv8_return_utf16(cv8_call *call, const uint16_t *data, size_t length);
 /// A new Uint8Array of `length` bytes for the operation to fill, or NULL after throwing RangeError (over the tenant's quota).
 uint8_t *cv8_return_bytes(cv8_call *call, size_t length);
 
