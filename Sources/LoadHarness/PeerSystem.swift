@@ -127,7 +127,8 @@ final class SpawnedPeer: @unchecked Sendable {
 /// Limits what this process starts while it has joined: the same for every system that is compared. Version 1 or 2 of cgroups, where writable.
 public final class MemoryCap {
     private let group: String?
-    private let parent: String?
+    /// Where this process was.
+    private let home: String?
     /// Why there is no cap.
     public private(set) var warning: String?
 
@@ -138,13 +139,15 @@ public final class MemoryCap {
             guard FileManager.default.fileExists(atPath: "\(root)/cgroup.procs"), mkdir(path, 0o755) == 0 else { continue }
             if (try? "\(megabytes << 20)".write(toFile: "\(path)/\(limit)", atomically: false, encoding: .utf8)) != nil {
                 group = path
-                parent = root
+                let own = root + Self.ownGroup()
+                // In a container the path may be that of the machine.
+                home = FileManager.default.fileExists(atPath: "\(own)/cgroup.procs") ? own : root
                 return
             }
             rmdir(path)
         }
         group = nil
-        parent = nil
+        home = nil
         warning = "no cgroup with a memory limit is writable: the systems run without a cap"
     }
 
@@ -152,8 +155,16 @@ public final class MemoryCap {
     public func join() throws {
         if let group { try "\(getpid())".write(toFile: "\(group)/cgroup.procs", atomically: false, encoding: .utf8) }
     }
-    public func leave() { if let parent { try? "\(getpid())".write(toFile: "\(parent)/cgroup.procs", atomically: false, encoding: .utf8) } }
+    public func leave() { if let home { try? "\(getpid())".write(toFile: "\(home)/cgroup.procs", atomically: false, encoding: .utf8) } }
     public func remove() { if let group { rmdir(group) } }
+
+    /// The group of this process below the hierarchy's root, of version 1's memory controller or of version 2: lines of `ID:CONTROLLERS:PATH`.
+    private static func ownGroup() -> String {
+        let lines = ((try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? "").split(separator: "\n")
+        let fields = lines.map { $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false) }.filter { $0.count == 3 }
+        let own = fields.first { $0[1].split(separator: ",").contains("memory") } ?? fields.first { $0[1].isEmpty }
+        return own.map { $0[2] == "/" ? "" : String($0[2]) } ?? ""
+    }
 }
 
 /// Medians of several runs side by side.

@@ -108,8 +108,8 @@ extension Scenario {
 
     private func mixed(_ parameters: ScenarioParameters, rate: Double, first: [Workload.Phase]) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
-        // Before it counts, those that are called often have come and have their snapshots, and, where it lasts for four of their periods, the timers
-        // among them are known for what they are.
+        // Before it counts, those that are called often have come, and, where it lasts for four of their periods, the timers among them are known for
+        // what they are.
         let warmUpSeconds = parameters.warmUpSeconds
         let (before, measured) = AzureCalls.arrivals(
             tenants: parameters.tenants, rate: rate, seconds: warmUpSeconds + parameters.seconds, &random
@@ -117,7 +117,7 @@ extension Scenario {
         let warmUp = warmUpSeconds > 0 ? [Workload.Phase(seconds: warmUpSeconds, arrivals: before, isMeasured: false)] : []
         return Workload(
             tenants: (0..<parameters.tenants).map { Workload.Tenant("t\($0)", Self.smallSource($0 % 200), policy: Self.freePolicy) },
-            groups: ["all"], phases: first + warmUp + [.init(seconds: parameters.seconds, arrivals: measured)],
+            groups: ["all"], phases: first + warmUp + [.init(seconds: parameters.seconds, arrivals: measured, goesOn: !warmUp.isEmpty)],
             offeredRate: rate)
     }
 }

@@ -107,10 +107,10 @@ public final class ScenarioRun: @unchecked Sendable {
         }
         let startsAt = workload.phases.firstIndex { $0.isMeasured } ?? 0
         for (index, phase) in workload.phases.enumerated() {
+            if index > 0, !phase.goesOn, scenario.isAboutMemory { try await observation.waitForSnapshots() }
             if index == startsAt {
                 usageBefore = observation.usage
                 pssBefore = observation.cellPSSBytes
-                if scenario.isAboutMemory { try await observation.waitForSnapshots() }
                 countersBefore = observation.memoryCounters
             }
             if phase.isMeasured { try await measure(phase, client) } else { try await client.run(phase) }

@@ -42,12 +42,15 @@ public struct Workload: Sendable {
         public var loops: [Loop]
         /// Its requests count.
         public var isMeasured: Bool
+        /// It goes on with the calls of the phase before: a pause would break the rhythm of those who come regularly.
+        public var goesOn: Bool
 
-        public init(seconds: Double, arrivals: [Arrival] = [], loops: [Loop] = [], isMeasured: Bool = true) {
+        public init(seconds: Double, arrivals: [Arrival] = [], loops: [Loop] = [], isMeasured: Bool = true, goesOn: Bool = false) {
             self.seconds = seconds
             self.arrivals = arrivals
             self.loops = loops
             self.isMeasured = isMeasured
+            self.goesOn = goesOn
         }
     }
 
