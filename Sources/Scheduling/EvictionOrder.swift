@@ -83,7 +83,7 @@ public struct EvictionOrder: Sendable {
     /// Makes an entity, not resident.
     /// - Parameter calls: when it was called before, as `calls(of:)` said of an entity that it was.
     public mutating func add(weight: Int, calls: [UInt64] = []) -> Slot {
-        let entity = Entity(weight: max(weight, 1), calls: Array(calls.prefix(Self.historyCount)))
+        let entity = Entity(weight: max(weight, 1), calls: Array(calls.prefix(Self.historyCount)), lastUse: calls.first ?? 0)
         let slot = free.popLast() ?? entities.count
         if slot == entities.count { entities.append(entity) } else { entities[slot] = entity }
         noteRhythm(of: slot)
