@@ -12,8 +12,7 @@ extension Scenario {
         case .pressure: "memory_mb: 512\ncells_per_cordon: 1\nisolates_per_cell: 6000\n"
         // Whoever is called next was evicted long ago.
         case .revive: "cells_per_cordon: 1\nisolates_per_cell: \(Self.reviveIsolates)\n"
-        // Beyond so many tenants each goes to the cell that has fewest: both have like ones, of which one of them could not hold all that fit.
-        case .registered: "memory_mb: 4096\ncells_per_cordon: 2\nisolates_per_cell: 2800\n"
+        case .registered: "memory_mb: 4096\ncells_per_cordon: 2\nisolates_per_cell: 6000\n"
         default: ""
         }
     }
