@@ -69,34 +69,6 @@ extension EndToEndTests {
             #expect(try daemon.get("regular").text == "regular")
         }
 
-        /// Its cell has retired a version when it finds that disposing of the isolate used up what was left of the tenant's CPU quota: it may say
-        /// nothing of a version that is gone.
-        @Test func aTenantAtTheEndOfItsQuotaMayBeForgotten() throws {
-            let source = """
-                let kept = [];
-                export default { fetch() {
-                  if (kept.length === 0) for (let i = 0; i < 50000; i++) kept.push({ i, text: `${i}` });
-                  return new Response('kept');
-                } };
-                """
-            let daemon = try TestDaemon([
-                TestTenant(
-                    "poor", source,
-                    policy: "snapshot: off\nlimits: { memory_mb: 512, cpu_ms: 30000, wall_ms: 120000, cpu_quota_ms_per_s: 50 }"),
-                .plain("other"),
-            ])
-            defer { daemon.end() }
-            #expect(try daemon.get("other").status == 200)
-            let cells = try daemon.cells()
-            #expect(try daemon.get("poor").text == "kept")
-            #expect(try daemon.admin("/v1/evict?cold=true&tenant=poor", method: "POST").status == 200)
-            _ = try eventually("it to be forgotten") {
-                try daemon.list("/v1/isolates").contains { $0["tenant"] as? String == "poor" } ? nil : true
-            }
-            #expect(try daemon.get("other").status == 200)
-            #expect(try daemon.cells() == cells, "the cell lives on")
-        }
-
         @Test func aSmallBudgetEvictsAndEveryRequestIsAnswered() throws {
             let tenants = (0..<120).map {
                 TestTenant(
