@@ -69,6 +69,36 @@ extension EndToEndTests {
             #expect(try daemon.get("regular").text == "regular")
         }
 
+        /// Its cell has retired a version when it finds that disposing of the isolate used up what was left of the tenant's CPU quota: it may say
+        /// nothing of a version that is gone.
+        @Test func aTenantAtTheEndOfItsQuotaMayBeForgotten() throws {
+            let source = """
+                const kept = [];
+                export default { fetch() {
+                  while (kept.length < 200000) kept.push({ i: kept.length, text: `${kept.length}` });
+                  return new Response('kept');
+                } };
+                """
+            let daemon = try TestDaemon([
+                TestTenant(
+                    "poor", source,
+                    policy: "snapshot: off\nlimits: { memory_mb: 512, cpu_ms: 30000, wall_ms: 120000, cpu_quota_ms_per_s: 10 }"),
+                .plain("other"),
+            ])
+            defer { daemon.end() }
+            #expect(try daemon.get("other").status == 200)
+            let cells = try daemon.cells()
+            #expect(try daemon.get("poor").text == "kept")
+            #expect(try daemon.admin("/v1/evict?cold=true&tenant=poor", method: "POST").status == 200)
+            // What a cell reports once a second comes after all that it said before.
+            _ = try eventually("the isolate to be disposed of") {
+                try daemon.list("/v1/cells").contains { $0["isolates"] as? Int == 1 } ? true : nil
+            }
+            #expect(try daemon.get("other").status == 200)
+            #expect(try daemon.cells() == cells, "the cell lives on")
+            #expect(try count("cloister_cells_lost_total", of: daemon) == 0)
+        }
+
         @Test func aSmallBudgetEvictsAndEveryRequestIsAnswered() throws {
             let tenants = (0..<120).map {
                 TestTenant(

@@ -57,6 +57,19 @@ import Testing
         #expect(alone > 0.1 && whole > 0.4 && whole < 1, "\(alone), \(whole)")
     }
 
+    /// A pause between what does not count and what does would break the rhythm of those who come regularly.
+    @Test(arguments: [Scenario.pressure, .registered]) func whatCountsGoesOnWhereTheWarmUpEnds(_ scenario: Scenario) {
+        func phases(warmUp: Double) -> [Workload.Phase] {
+            scenario.workload(
+                ScenarioParameters(tenants: 50, rate: 100, load: 0.8, seconds: 5, warmUpSeconds: warmUp, seed: 1, workers: 1)
+            ).phases
+        }
+        let (with, without) = (phases(warmUp: 7), phases(warmUp: 0))
+        #expect(with.count == without.count + 1 && with.suffix(2).map(\.seconds) == [7, 5])
+        #expect(with.map(\.goesOn) == with.indices.map { $0 == with.count - 1 })
+        #expect(without.allSatisfy { !$0.goesOn })
+    }
+
     @Test func aPlanIsSplitAtAMoment() {
         let plan = [1, 2, 3, 4].map { Workload.Arrival(nanoseconds: $0 * 1_000_000_000, tenant: Int($0), group: 0) }
         let (before, after) = plan.split(atSeconds: 2.5)
