@@ -52,13 +52,18 @@ extension Cell {
         return source < isolate.snapshotNanoseconds ?? UInt64(typicalRevivalNanoseconds)
     }
 
+    /// What it takes to bring it back, by the cheaper of the two ways as far as they are known.
+    private func noteCost(of isolate: TenantIsolate) {
+        let fromSource = isolate.sourceNanoseconds.map { $0 + Self.isolateNanoseconds }
+        isolate.costNanoseconds = min(fromSource ?? .max, isolate.snapshotNanoseconds ?? .max)
+    }
+
     /// Takes the lock.
     /// - Parameter cpuNanoseconds: what its modules took.
     func startedFromSource(_ isolate: TenantIsolate, nanoseconds: UInt64, cpuNanoseconds: UInt64) {
         let isWarm = lock.withLock {
-            let least = min(isolate.sourceNanoseconds ?? .max, cpuNanoseconds)
-            isolate.sourceNanoseconds = least
-            isolate.costNanoseconds = least + Self.isolateNanoseconds
+            isolate.sourceNanoseconds = min(isolate.sourceNanoseconds ?? .max, cpuNanoseconds)
+            noteCost(of: isolate)
             return isolate.version.snapshot != nil
         }
         started(isolate, from: isWarm ? .sourceOfWarm : .source, nanoseconds: nanoseconds)
@@ -67,9 +72,8 @@ extension Cell {
     /// Takes the lock.
     func revived(_ isolate: TenantIsolate, nanoseconds: UInt64, cpuNanoseconds: UInt64) {
         lock.withLock {
-            let least = min(isolate.snapshotNanoseconds ?? .max, cpuNanoseconds)
-            isolate.snapshotNanoseconds = least
-            isolate.costNanoseconds = least
+            isolate.snapshotNanoseconds = min(isolate.snapshotNanoseconds ?? .max, cpuNanoseconds)
+            noteCost(of: isolate)
             typicalRevivalNanoseconds += (Double(cpuNanoseconds) - typicalRevivalNanoseconds) * Self.typicalGain
         }
         started(isolate, from: .snapshot, nanoseconds: nanoseconds)
@@ -201,7 +205,7 @@ extension Cell {
     private func mayEvict(_ slot: EvictionOrder.Slot) -> Bool { evictable[slot].map(isIdle) ?? false }
 
     private func evict(_ isolate: TenantIsolate, _ reason: EvictionReason, now: UInt64) {
-        eviction.evict(isolate.evictionSlot, now: now)
+        eviction.evict(isolate.evictionSlot, now: now, forRoom: reason == .pressure)
         deliver(.end(.evicted(reason)), to: isolate)
     }
 
@@ -266,6 +270,7 @@ extension Cell {
             return true
         }
         housekeepingDue.reverse()
+        eviction.passSecond()
         keepWithinBudget(now: now)
         prewarm(now: now)
         giveUpCold(now: now)
@@ -297,8 +302,7 @@ extension Cell {
         guard !configuration.evictsLRU else { return }
         var count = 0
         for slot in eviction.expected(now: now) where count < Self.prewarmLimit {
-            guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired,
-                hotCount + count < configuration.isolateLimit, hasQuota(isolate, now: now)
+            guard let isolate = evictable[slot], !isolate.isHot, !isolate.isScheduled, !isolate.isRetired, hasQuota(isolate, now: now)
             else { continue }
             count += 1
             status.prewarmed += 1

@@ -284,6 +284,7 @@ final class Cell: @unchecked Sendable {
         answer.storedBytes = UInt64(max(storedBytes, 0))
         answer.warm = UInt64(max(warmCount, 0))
         answer.evictedTooEarly = UInt64(eviction.evictedTooEarly)
+        answer.marginalValue = UInt64(min(eviction.marginalValue, 1e15))
         var payload = ByteWriter()
         answer.encode(into: &payload)
         socket.send(.status, id: id, payload: payload.bytes)

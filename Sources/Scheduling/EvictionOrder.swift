@@ -39,6 +39,8 @@ public struct EvictionOrder: Sendable {
     /// Calls are regular when this many gaps, the last ones, differ from their mean by less than a tenth, and are no shorter than this.
     private static let (periodGaps, shortestPeriodNanoseconds) = (3, UInt64(2_000_000_000))
     private static let historyCount = periodGaps + 1
+    /// How much of the marginal value the last eviction makes, and what a second without any leaves of it.
+    private static let (marginalGain, marginalMemory) = (0.05, 0.8)
 
     private struct Entity: Sendable {
         var weight: Int
@@ -74,6 +76,10 @@ public struct EvictionOrder: Sendable {
     public private(set) var residentBytes = 0
     /// Entities that were wanted again after their eviction while one that was kept had not been used.
     public private(set) var evictedTooEarly = 0
+    /// What a MiB more would save: nanoseconds of revival a second that those were expected to cost that went for want of room lately, for each MiB
+    /// that they held.
+    public private(set) var marginalValue = 0.0
+    private var hasEvictedForRoom = false
 
     public init(_ configuration: EvictionConfiguration = .init()) {
         self.configuration = configuration
@@ -143,10 +149,21 @@ public struct EvictionOrder: Sendable {
     }
 
     /// It is gone, by a choice of `victim` or for another reason.
-    public mutating func evict(_ slot: Slot, now: UInt64) {
+    /// - Parameter forRoom: it went because all together held too much.
+    public mutating func evict(_ slot: Slot, now: UInt64, forRoom: Bool = false) {
         guard entities[slot].isResident else { return }
+        if forRoom {
+            hasEvictedForRoom = true
+            marginalValue += (value(of: slot, now: now) - marginalValue) * Self.marginalGain
+        }
         leave(slot)
         entities[slot].evictedAt = now
+    }
+
+    /// Once a second: room that nobody had to go for is worth less and less.
+    public mutating func passSecond() {
+        if !hasEvictedForRoom { marginalValue *= Self.marginalMemory }
+        hasEvictedForRoom = false
     }
 
     public func isResident(_ slot: Slot) -> Bool { entities[slot].isResident }

@@ -51,6 +51,10 @@ final class Cell: @unchecked Sendable {
     var toldWorkers: Int
     var status = CellStatus()
     var memoryBytes: UInt64 = 0
+    /// The first reading of it.
+    var newMemoryBytes: UInt64 = 0
+    /// It has been given some version.
+    var hadVersions = false
     /// What its isolates may hold, as it was told.
     var budgetBytes: UInt64 = 0
     /// What the kernel gives it at the most.

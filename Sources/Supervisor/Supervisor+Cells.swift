@@ -162,12 +162,13 @@ extension Supervisor {
     }
 
     /// Reads the kernel's figure on another thread: the cell may be in the way, mapping memory.
-    private func measureMemory(of cell: Cell) {
+    func measureMemory(of cell: Cell) {
         let pid = cell.process.pid
         let gauge = metrics.cellMemory.with([cell.name])
         blockingPool.runIfActive(eventLoop: eventLoop) { ProcessMemory.privateBytes(of: pid) }
             .whenSuccess { bytes in
                 cell.memoryBytes = bytes
+                if cell.newMemoryBytes == 0 { cell.newMemoryBytes = bytes }
                 if cell.state != .gone { gauge.set(Double(bytes)) }
             }
     }

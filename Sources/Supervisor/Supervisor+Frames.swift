@@ -73,6 +73,7 @@ extension Supervisor {
         }
         startFailures[cell.key] = nil
         logger.info("cell ready", metadata: ["cell": "\(cell.name)", "pid": "\(cell.process.pid)"])
+        measureMemory(of: cell)
         cell.becomeReady()
         succeed(cell)
     }

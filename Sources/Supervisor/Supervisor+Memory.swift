@@ -1,6 +1,7 @@
 import Logging
 import NIOCore
 import Policy
+import Scheduling
 import Snapshots
 import Wire
 
@@ -14,14 +15,12 @@ extension Supervisor {
     private static let (pressureStep, recoveryStep, smallestFactor) = (0.1, 0.02, 0.3)
     /// Memory that a cell takes besides its isolates and what it keeps for them: V8, the base snapshot, stacks, the C library's heap.
     private static let cellBaseBytes = 96.0 * 1_048_576
-    /// A cell that holds this much more than it accounts for, for this many seconds, is replaced.
-    private static let (driftFactor, driftSeconds) = (1.6, 30)
+    /// A cell that holds this much more than it accounts for, for this many seconds, is replaced; and one that all have left, with this much more than
+    /// it took when it was new.
+    private static let (driftFactor, emptyFactor, driftSeconds) = (1.6, 1.05, 30)
 
     /// What cells account for and do not hold now counts so many times as much at most, since they may touch it at any time.
     private static let mostAccountedToHeld = 4.0
-
-    /// Of what cells may hold on average, what each may hold in any case.
-    private static let leastPart = 0.125
 
     /// Of the machine's memory, what is left to others when it runs short.
     private static let reserveShare = 0.05
@@ -47,15 +46,12 @@ extension Supervisor {
         let available = max(budget - Double(ownMemoryBytes) - overhead, 0)
         // A cell accounts for what its isolates could touch; what they have touched of it is what counts.
         let held = zip(running, accounted).map { $0.memoryBytes > 0 ? min(Double($0.memoryBytes), $1) : $1 }
-        // Who holds less than that much may come to it: a cell that is new could not begin where others have taken all.
-        let least = available / Double(running.count) * Self.leastPart
-        let total = held.reduce(0) { $0 + max($1, least) }
-        for (cell, (held, accounted)) in zip(running, zip(held, accounted)) {
-            // By what they hold; what nobody holds yet, equally, so that whoever grows can.
-            let share = total > 0 ? min(available, total) * max(held, least) / total : 0
-            let spare = max(available - total, 0) / Double(running.count)
+        let shares = MemoryShares.step(
+            zip(running, held).map { .init(heldBytes: $1, marginalValue: Double($0.status.marginalValue)) }, availableBytes: available)
+        for (index, cell) in running.enumerated() {
+            let (held, accounted) = (held[index], accounted[index])
             let scale = held > 0 ? min(accounted / held, Self.mostAccountedToHeld) : 1
-            cell.budgetBytes = UInt64(min((share + spare) * scale, Double(UInt64.max / 2)))
+            cell.budgetBytes = UInt64(min(shares[index] * scale, Double(UInt64.max / 2)))
             cell.send(.budget) { $0.append(integer: cell.budgetBytes) }
             watchDrift(of: cell, accounted: accounted)
         }
@@ -80,9 +76,12 @@ extension Supervisor {
             }
     }
 
-    /// A cell is not nursed: when it takes much more than it can account for, another takes its place.
+    /// A cell is not nursed: when it takes much more than it can account for, another takes its place. Of what all have left, the C library's heap keeps
+    /// pages in which something small is in use.
     private func watchDrift(of cell: Cell, accounted: Double) {
-        guard Double(cell.memoryBytes) > (accounted + Self.cellBaseBytes) * Self.driftFactor, cell.takesRequests else {
+        let isLeft = cell.hadVersions && cell.versions.isEmpty && cell.homes == 0 && cell.requests.isEmpty
+        let most = isLeft ? Double(cell.newMemoryBytes) * Self.emptyFactor : (accounted + Self.cellBaseBytes) * Self.driftFactor
+        guard Double(cell.memoryBytes) > most, cell.takesRequests else {
             cell.secondsOfDrift = 0
             return
         }
@@ -273,6 +272,7 @@ extension Supervisor {
         ] { metrics.evictions.with([cell.name, reason]).set(Double(count)) }
         metrics.evictedTooEarly.with([cell.name]).set(Double(status.evictedTooEarly))
         metrics.prewarmed.with([cell.name]).set(Double(status.prewarmed))
+        metrics.marginalValue.with([cell.name]).set(Double(status.marginalValue) / 1e9)
     }
 
     // MARK: Isolates

@@ -142,6 +142,7 @@ extension Supervisor: RequestDispatcher {
             }
             version.cells[ObjectIdentifier(cell)] = cell
             cell.versions[version.id] = version
+            cell.hadVersions = true
             cell.send(.tenant, id: version.id) { version.bundle.encode(into: &$0) }
             sendSnapshot(of: version, to: cell)
         }

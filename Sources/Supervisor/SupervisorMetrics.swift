@@ -25,6 +25,7 @@ struct SupervisorMetrics {
     let evictions: GaugeFamily
     let evictedTooEarly: GaugeFamily
     let prewarmed: GaugeFamily
+    let marginalValue: GaugeFamily
     let coldStartDuration: Histogram
     let revivalDuration: Histogram
     let revivals: CounterFamily
@@ -104,6 +105,9 @@ struct SupervisorMetrics {
         prewarmed = registry.gauge(
             "cloister_prewarmed_total", help: "Isolates that were brought back before a request that was expected, since the cell's start.",
             labels: ["cell"], kind: .counter)
+        marginalValue = registry.gauge(
+            "cloister_memory_marginal_value", help: "CPU seconds of revivals that another MiB would save in a second, by recent evictions.",
+            labels: ["cell"])
         coldStartDuration =
             registry.histogram("cloister_cold_start_duration_seconds", help: "From a request to an isolate made from its source.").single
         revivalDuration =
@@ -146,7 +150,7 @@ struct SupervisorMetrics {
     func forget(cell: String) {
         for family in [
             isolates, preemptions, migrations, handoffs, handoffSeconds, longestHandoff, coldStarts, coldStartSeconds, cellMemory,
-            cellAccounted, isolateBytes, storedBytes, warmTenants, trims, evictions, evictedTooEarly, prewarmed,
+            cellAccounted, isolateBytes, storedBytes, warmTenants, trims, evictions, evictedTooEarly, prewarmed, marginalValue,
         ] {
             family.remove(label: "cell", values: [cell])
         }

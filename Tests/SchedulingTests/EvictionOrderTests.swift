@@ -72,6 +72,25 @@ import Testing
         #expect(victim(&order, at: 60) == 1)
     }
 
+    /// What goes for want of room tells what room is worth: more where it was called more often. Nothing else that goes does.
+    @Test func roomIsWorthWhatThoseThatWentForItCost() {
+        func value(lastCalls: [UInt64], forRoom: Bool = true) -> EvictionOrder {
+            var order = order(uses: lastCalls.map { [$0 - 1, $0] })
+            for slot in lastCalls.indices { order.evict(slot, now: 100 * Self.second, forRoom: forRoom) }
+            return order
+        }
+        let (often, seldom) = (value(lastCalls: .init(repeating: 98, count: 200)), value(lastCalls: .init(repeating: 20, count: 200)))
+        // Two calls of 2 ms in 3 and in 81 seconds, a MiB each; and a little for the last one.
+        #expect(abs(often.marginalValue / (2e6 * (2.0 / 3 + 0.01)) - 1) < 0.01, "\(often.marginalValue)")
+        #expect(abs(seldom.marginalValue / (2e6 * (2.0 / 81 + 0.02 / 80)) - 1) < 0.01, "\(seldom.marginalValue)")
+        #expect(value(lastCalls: [98], forRoom: false).marginalValue == 0)
+        var later = often
+        later.passSecond()
+        #expect(later.marginalValue == often.marginalValue)
+        for _ in 0..<30 { later.passSecond() }
+        #expect(later.marginalValue < often.marginalValue / 100)
+    }
+
     @Test func whoIsExpectedSoonStaysAndWhoIsNotForLongGoes() {
         // Every 100 seconds and every 37: both were used just now.
         var order = order(uses: [[0, 100, 200, 300], [189, 226, 263, 300]])

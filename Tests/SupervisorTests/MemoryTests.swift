@@ -35,15 +35,20 @@ import Wire
     }
 
     /// Lets seconds pass until cells have told what they hold and were told what they may, and returns that.
-    private func budgets(_ test: TestSupervisor, _ cells: [FakeCell], holding: [UInt64]) async throws -> [UInt64] {
+    private func budgets(
+        _ test: TestSupervisor, _ cells: [FakeCell], holding: [UInt64], values: [UInt64] = [0, 0]
+    ) async throws -> [UInt64] {
         var last: [UInt64] = []
         for _ in 0..<3 {
             try await test.advance(milliseconds: 1_100)
             // What is measured on other threads counts in the next second.
             while try await test.onLoop({ $0.ownMemoryBytes == 0 || $0.machineMemory.limitBytes == 0 }) { await Task.yield() }
             last = []
-            for (cell, bytes) in zip(cells, holding) {
-                try await cell.status { $0.isolateBytes = bytes }
+            for (index, cell) in cells.enumerated() {
+                try await cell.status {
+                    $0.isolateBytes = holding[index]
+                    $0.marginalValue = values[index]
+                }
                 last.append(try await cell.budgets.next())
             }
         }
@@ -60,6 +65,20 @@ import Wire
         let after = try await budgets(test, cells, holding: holding)
         #expect(abs(Double(after[0]) / Double(after[1]) - 3) < 0.001, "\(after)")
         #expect(after[0] < holding[0] && after[1] < holding[1])
+    }
+
+    /// Each second a little goes where evictions cost more.
+    @Test func roomGoesToTheCellWhereItIsWorthMore() async throws {
+        let (test, cells) = try await twoCells(MachineMemory(limitBytes: 1 << 50, availableBytes: 1 << 49, pressure: 0))
+        let holding = [2_000 * Self.gibibyte, 2_000 * Self.gibibyte]
+        _ = try await budgets(test, cells, holding: holding)
+        try await test.onLoop { $0.setMemoryBudget(2_000 * Self.gibibyte) }
+        // What they were told before comes first.
+        _ = try await budgets(test, cells, holding: holding, values: [1_000, 3_000])
+        let after = try await budgets(test, cells, holding: holding, values: [1_000, 3_000])
+        #expect(after[0] < after[1], "\(after)")
+        #expect(after[0] + after[1] <= 2_000 * Self.gibibyte && Double(after[1]) < 1.06 * 1_000 * Double(Self.gibibyte), "\(after)")
+        #expect(test.registry.text().contains("cloister_memory_marginal_value{cell="))
     }
 
     /// A new cell where another has taken everything: what it may hold is not in proportion to nothing.
@@ -166,6 +185,42 @@ import Wire
         #expect(try text() == "\(4 << 30)")
         #expect(!group.setMemoryLimit(2 << 30))
         #expect(try text() == "\(4 << 30)")
+    }
+
+    /// What all have left, the C library's heap may keep: a new cell does not.
+    @Test func aCellThatAllHaveLeftIsReplacedWhenItHoldsMoreThanWhenItWasNew() async throws {
+        let test = try await TestSupervisor { $0.memoryBudgetBytes = 64 * Self.gibibyte }
+        func seconds(_ count: Int, holding bytes: UInt64) async throws {
+            try await test.onLoop { supervisor in
+                for _ in 0..<count {
+                    supervisor.allCells.forEach { ($0.memoryBytes, $0.newMemoryBytes) = (bytes, 40 << 20) }
+                    supervisor.shareMemory()
+                }
+            }
+        }
+        func started() async throws -> Int { try await test.onLoop { $0.allCells.count } }
+        func chill() async throws { try await test.onLoop { supervisor in supervisor.tenants.values.forEach(supervisor.chill) } }
+        _ = try await test.request()
+        let old = try await test.readyCell()
+        old.answer(try await old.nextRequest().id)
+        while try await test.onLoop({ $0.allCells[0].requests.count > 0 }) { await Task.yield() }
+        // Somebody is still there.
+        try await seconds(60, holding: 50 << 20)
+        #expect(try await started() == 1)
+        try await chill()
+        old.send(.isolateEnded, id: try await old.next(.retire).id)
+        while try await test.onLoop({ !$0.allCells[0].versions.isEmpty }) { await Task.yield() }
+        try await seconds(60, holding: 41 << 20)
+        #expect(try await started() == 1)
+        try await seconds(29, holding: 50 << 20)
+        #expect(try await started() == 1)
+        try await seconds(1, holding: 50 << 20)
+        #expect(try await started() == 2)
+        _ = try await test.readyCell()
+        try await old.expectEnd()
+        // One that nobody has been in yet is as it was made.
+        try await seconds(60, holding: 50 << 20)
+        #expect(try await started() == 1)
     }
 
     @Test func aCellThatHoldsFarMoreThanItAccountsForIsReplacedWithoutALostRequest() async throws {

@@ -47,6 +47,7 @@ func sampleStatus() -> CellStatus {
     status.pageBytes = 11
     status.arrayBufferBytes = 12
     status.droppedLogLines = .max
+    status.marginalValue = 14
     return status
 }
 

@@ -1,0 +1,34 @@
+import Testing
+
+@testable import Scheduling
+
+@Suite struct MemorySharesTests {
+    private func step(_ held: [Double], _ values: [Double] = [], available: Double) -> [Double] {
+        MemoryShares.step(
+            held.indices.map { .init(heldBytes: held[$0], marginalValue: values.isEmpty ? 0 : values[$0]) }, availableBytes: available)
+    }
+
+    @Test func whereNothingIsShortEachMayHoldWhatItHoldsAndAPartOfTheRest() {
+        #expect(step([300, 100], available: 1_000) == [600, 400])
+        #expect(step([0, 0], available: 0) == [0, 0] && step([], available: 10).isEmpty)
+    }
+
+    @Test func whatIsTooMuchIsTakenByWhatTheyHold() { #expect(step([300, 100], available: 200) == [150, 50]) }
+
+    @Test func whoHoldsNothingMayBegin() {
+        let shares = step([1_000, 0], available: 1_000)
+        #expect(shares[1] > 50 && abs(shares[0] + shares[1] - 1_000) < 1e-6, "\(shares)")
+    }
+
+    @Test func roomGoesWhereItIsWorthMoreSlowlyAndNotBelowTheLeast() {
+        let shares = step([500, 500], [30, 10], available: 1_000)
+        #expect(abs(shares[0] - 512.5) < 1 && abs(shares[1] - 487.5) < 1, "\(shares)")
+        #expect(step([500, 500], [20, 20], available: 1_000) == [500, 500])
+        // Whatever a cell says, it gets no more than a step.
+        let claimed = step([500, 500], [1e19, 1], available: 1_000)
+        #expect(claimed[0] < 530 && claimed[0] + claimed[1] < 1_000.1, "\(claimed)")
+        var held = [500.0, 500]
+        for _ in 0..<1_000 { held = step(held, [1e19, 0], available: 1_000) }
+        #expect(held[1] > 50, "\(held)")
+    }
+}
