@@ -119,6 +119,33 @@ extension EndToEndTests {
             #expect(try daemon.metric("cloister_cells_lost_total") == 0)
         }
 
+        /// With a spare thread for each of eight, a ninth and a tenth would keep the only worker's place for as long as their policies allow: those that
+        /// have been stuck for longest end, and nobody else notices.
+        @Test func moreStuckTurnsThanThereAreSparesStopNobodyElse() throws {
+            let names = (0..<10).map { "stuck\($0)" }
+            let daemon = try TestDaemon(
+                names.map {
+                    TestTenant(
+                        $0, "export default { fetch() { return new Response(`${(3n ** 300000000n) > 1n}`); } };",
+                        policy: "limits: { cpu_ms: 300000, wall_ms: 600000, cpu_quota_ms_per_s: 1000000, memory_mb: 1000 }")
+                } + [.plain("neighbour")], workers: 1)
+            defer { daemon.end() }
+            #expect(try daemon.get("neighbour").text == "neighbour")
+            let cells = try daemon.cells()
+            let connections = try names.map { name in
+                let connection = try daemon.connect()
+                try connection.request("\(name).localhost")
+                return connection
+            }
+            _ = try eventually(seconds: 60, "all spares to be taken") { () -> Bool? in
+                let cell = try daemon.list("/v1/cells").first
+                return (cell?["handoffs"] as? Int ?? 0) >= 8 ? true : nil
+            }
+            for _ in 0..<3 { #expect(try daemon.get("neighbour").text == "neighbour") }
+            #expect(try connections[0].readResponse().code == "cpu_limit")
+            #expect(try daemon.cells() == cells && daemon.metric("cloister_cells_lost_total") == 0)
+        }
+
         @Test func aContinuationIsChargedToItsRequestNotToTheOneThatWokeIt() throws {
             let daemon = try TestDaemon([
                 TestTenant(

@@ -2,8 +2,12 @@ import Glibc
 import Policy
 
 extension AdminAddress {
-    /// Takes the socket file away, if it is one: nobody listens there any more.
-    public func removeSocket() { if case .unix(let path) = self { unlink(path) } }
+    /// Takes the socket file away, if it is one: nobody listens there any more. Any other file stays.
+    public func removeSocket() {
+        guard case .unix(let path) = self else { return }
+        var status = stat()
+        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFSOCK { unlink(path) }
+    }
 
     /// Whether a Host field names this machine's loopback, with or without port. Any other name in it means that a page in a browser had its
     /// own name resolved to loopback (DNS rebinding).

@@ -123,9 +123,18 @@ public struct AdminServer: Service {
             return try AdminAnswer.json(report)
         }
         router.post("v1/cells/replace") { _, _ in
-            let cells = await control.replaceCells()
-            logger.notice("all cells were replaced", metadata: ["cells": "\(cells.joined(separator: " "))"])
-            return try AdminAnswer.json(["replaced": cells])
+            let outcome: CellReplacement
+            do { outcome = try await control.replaceCells() } catch {
+                return AdminAnswer.error(.serviceUnavailable, "not_replaced", "no cell can be started from what is installed: \(error)")
+            }
+            guard outcome.kept.isEmpty else {
+                return AdminAnswer.error(
+                    .serviceUnavailable, "not_replaced",
+                    "\(outcome.replaced.count) cells were replaced; these go on, since their successors did not start: "
+                        + outcome.kept.joined(separator: " "))
+            }
+            logger.notice("all cells were replaced", metadata: ["cells": "\(outcome.replaced.joined(separator: " "))"])
+            return try AdminAnswer.json(["replaced": outcome.replaced])
         }
         router.post("v1/drain") { _, _ in
             logger.notice("draining was asked for")

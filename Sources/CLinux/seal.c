@@ -64,7 +64,9 @@ int clinux_seal_before_runtime(clinux_failure *failure) {
   int pages = clinux_memfd("pages");
   if (pages < 0 || (pages != CLINUX_PAGES && (dup2(pages, CLINUX_PAGES) < 0 || close(pages) != 0))) return clinux_fail(failure, "memory file");
   // Not RLIMIT_AS: V8 reserves far more than it uses. RLIMIT_NPROC comes last, when all threads are there.
-  if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_MEMLOCK, 0) != 0 || limit(RLIMIT_MSGQUEUE, 0) != 0 || limit(RLIMIT_NOFILE, kDescriptorLimit) != 0)
+  // What the daemon may have for its front (LimitRTPRIO, LimitNICE) would let a cell go before everybody.
+  if (limit(RLIMIT_CORE, 0) != 0 || limit(RLIMIT_MEMLOCK, 0) != 0 || limit(RLIMIT_MSGQUEUE, 0) != 0 || limit(RLIMIT_NOFILE, kDescriptorLimit) != 0 ||
+      limit(RLIMIT_RTPRIO, 0) != 0 || limit(RLIMIT_NICE, 0) != 0)
     return clinux_fail(failure, "resource limits");
   if (restrict_speculation(PR_SPEC_STORE_BYPASS) != 0 || restrict_speculation(PR_SPEC_INDIRECT_BRANCH) != 0)
     return clinux_fail(failure, "speculation controls");

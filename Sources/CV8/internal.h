@@ -253,6 +253,7 @@ v8::MaybeLocal<v8::Module> LoadMain(cv8_isolate *state, v8::Local<v8::Context> c
 v8::MaybeLocal<v8::Promise> ImportDynamically(v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier);
 void InitializeImportMeta(v8::Local<v8::Context> context, v8::Local<v8::Module> module, v8::Local<v8::Object> meta);
 void ThenCallback(const v8::FunctionCallbackInfo<v8::Value> &info);
+void ImportNow(const v8::FunctionCallbackInfo<v8::Value> &info);
 v8::MaybeLocal<v8::Value> EvaluateData(v8::Local<v8::Context> context, v8::Local<v8::Module> module);
 
 /// Suspends the turn here if somebody asked for that. At the end of functions that JavaScript calls: V8 itself looks for interrupts only now and

@@ -113,6 +113,12 @@ void Clone(const Info &info, cv8_isolate *state) {
   CopyDelegate copies(&delegate.wasm);
   v8::ValueDeserializer deserializer(isolate, data.first, data.second, &copies);
   if (deserializer.ReadHeader(context).IsNothing()) return;
+  // Once more: getters have run meanwhile, and V8 ends the process when one of these cannot be detached any more.
+  for (v8::Local<v8::ArrayBuffer> buffer : transfers) {
+    if (buffer->IsDetachable()) continue;
+    isolate->ThrowException(v8::Exception::Error(Text(isolate, "DataCloneError: a value in the transfer list cannot be transferred")));
+    return;
+  }
   for (uint32_t i = 0; i < transfers.size(); i++) {
     std::shared_ptr<v8::BackingStore> store = transfers[i]->GetBackingStore();
 #if V8_MAJOR_VERSION >= 11
@@ -231,6 +237,7 @@ void AddInternalFunctions(v8::Local<v8::Context> context, v8::Local<v8::Object> 
 void AppendInternalReferences(std::vector<intptr_t> *references) {
   for (const auto &entry : kFunctions) references->push_back(reinterpret_cast<intptr_t>(entry.function));
   references->push_back(reinterpret_cast<intptr_t>(ThenCallback));
+  references->push_back(reinterpret_cast<intptr_t>(ImportNow));
   references->push_back(reinterpret_cast<intptr_t>(EvaluateData));
   // Module namespaces' accessors, which V8's own table of references lacks; as 10.2, 11 and 13 name them. Where there is none V8 needs none.
   for (const char *name : {

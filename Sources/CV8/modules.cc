@@ -253,24 +253,37 @@ v8::Local<v8::Value> Located(v8::Isolate *isolate, v8::Local<v8::Context> contex
 
 void ThenCallback(const v8::FunctionCallbackInfo<v8::Value> &info) { info.GetReturnValue().Set(info.Data()); }
 
-v8::MaybeLocal<v8::Promise> ImportDynamically(v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier) {
-  v8::Isolate *isolate = context->GetIsolate();
-  v8::EscapableHandleScope scope(isolate);
-  cv8_isolate *state = StateOf(isolate);
-  v8::Local<v8::Promise::Resolver> resolver;
-  if (!v8::Promise::Resolver::New(context).ToLocal(&resolver)) return {};
+/// In a microtask: of an import() by `data`, its referrer, specifier and what resolves its promise.
+void ImportNow(const v8::FunctionCallbackInfo<v8::Value> &info) {
+  v8::Isolate *isolate = info.GetIsolate();
+  v8::HandleScope scope(isolate);
+  v8::Local<v8::Context> context = isolate->GetCurrentContext();
+  v8::Local<v8::Array> data = info.Data().As<v8::Array>();
+  v8::Local<v8::Value> referrer, specifier, resolver;
+  if (!data->Get(context, 0).ToLocal(&referrer) || !data->Get(context, 1).ToLocal(&specifier) || !data->Get(context, 2).ToLocal(&resolver)) return;
   v8::TryCatch caught(isolate);
   v8::Local<v8::Value> result;
   bool is_linked = false;
-  if (Import(state, context, referrer, specifier, &is_linked).ToLocal(&result)) {
-    if (resolver->Resolve(context, result).IsNothing()) return {};
+  if (Import(StateOf(isolate), context, referrer, specifier.As<v8::String>(), &is_linked).ToLocal(&result)) {
+    resolver.As<v8::Promise::Resolver>()->Resolve(context, result).IsNothing();
+  } else if (caught.HasTerminated() || !caught.CanContinue()) {
+    caught.ReThrow();
   } else {
-    if (caught.HasTerminated() || !caught.CanContinue()) {
-      caught.ReThrow();
-      return {};
-    }
-    if (resolver->Reject(context, is_linked ? caught.Exception() : Located(isolate, context, caught)).IsNothing()) return {};
+    resolver.As<v8::Promise::Resolver>()->Reject(context, is_linked ? caught.Exception() : Located(isolate, context, caught)).IsNothing();
   }
+}
+
+/// Not at once: while modules are being evaluated V8 ends the process when one of them, or one that imports one of them, is to be evaluated again.
+v8::MaybeLocal<v8::Promise> ImportDynamically(v8::Local<v8::Context> context, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier) {
+  v8::Isolate *isolate = context->GetIsolate();
+  v8::EscapableHandleScope scope(isolate);
+  v8::Local<v8::Promise::Resolver> resolver, now;
+  if (!v8::Promise::Resolver::New(context).ToLocal(&resolver) || !v8::Promise::Resolver::New(context).ToLocal(&now)) return {};
+  v8::Local<v8::Value> data[] = {referrer, specifier, resolver};
+  v8::Local<v8::Function> import;
+  if (!v8::Function::New(context, ImportNow, v8::Array::New(isolate, data, 3)).ToLocal(&import)) return {};
+  // A reaction, and no microtask of its own: whose request it belongs to goes with it.
+  if (now->Resolve(context, v8::Undefined(isolate)).IsNothing() || now->GetPromise()->Then(context, import).IsEmpty()) return {};
   return scope.Escape(resolver->GetPromise());
 }
 

@@ -224,6 +224,8 @@ void cv8_isolate_terminate(cv8_isolate *state) {
   state->isolate->TerminateExecution();
 }
 
+void cv8_turn_forget_preemption(cv8_isolate *state) { state->preempt_requested = false; }
+
 void cv8_turn_run(void *pointer) {
   cv8_turn *turn = static_cast<cv8_turn *>(pointer);
   cv8_isolate *state = turn->isolate;
@@ -234,7 +236,6 @@ void cv8_turn_run(void *pointer) {
   }
   state->turn = turn;
   state->time_ms = turn->time_ms;
-  state->preempt_requested = false;
   cv8::Enter(state);
   {
     v8::HandleScope handles(state->isolate);

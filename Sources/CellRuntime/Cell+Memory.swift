@@ -369,7 +369,7 @@ extension Cell {
 
     // MARK: Snapshots
 
-    func takeSnapshot(_ snapshot: SnapshotFrame, of version: UInt64) throws(WireError) {
+    func takeSnapshot(_ snapshot: SnapshotFrame, of version: UInt64) {
         guard let isolate = versions[version] else { return }
         change(isolate) { isolate.version.snapshot = snapshot }
     }

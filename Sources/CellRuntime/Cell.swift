@@ -161,13 +161,37 @@ final class Cell: @unchecked Sendable {
     func receive(blocking: Bool = false) {
         do throws(WireError) {
             try socket.receive(blocking: blocking) { header, payload throws(WireError) in
+                // Copies of megabytes are made before everybody else waits for the lock.
+                let isolate = header.kind == .tenant ? try self.isolate(header, payload) : nil
+                let snapshot = header.kind == .tenantSnapshot ? try self.snapshot(payload) : nil
                 lock.lock()
                 defer { lock.unlock() }
+                if let isolate { return try add(isolate) }
+                if let snapshot { return takeSnapshot(snapshot, of: header.id) }
                 try take(header, payload)
             }
         } catch {
             poison("the supervisor sent what is not a frame: \(error)", version: 0)
         }
+    }
+
+    private func isolate(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) -> TenantIsolate {
+        var reader = ByteReader(payload)
+        return TenantIsolate(cell: self, version: TenantVersion(id: header.id, bundle: try TenantBundle(from: &reader)))
+    }
+
+    private func snapshot(_ payload: UnsafeRawBufferPointer) throws(WireError) -> SnapshotFrame {
+        var reader = ByteReader(payload)
+        return try SnapshotFrame(from: &reader)
+    }
+
+    /// Under the lock.
+    private func add(_ isolate: TenantIsolate) throws(WireError) {
+        let id = isolate.version.id
+        guard versions.count < TenantBundle.cellLimit else { throw .invalid("more than \(TenantBundle.cellLimit) tenants in a cell") }
+        guard versions[id] == nil else { throw .invalid("tenant version \(id) came twice") }
+        versions[id] = isolate
+        admit(isolate)
     }
 
     private func take(_ header: FrameHeader, _ payload: UnsafeRawBufferPointer) throws(WireError) {
@@ -184,21 +208,10 @@ final class Cell: @unchecked Sendable {
         case .abort:
             guard let route = routes[header.id] else { return }
             takeAbort(of: route.request, in: route.isolate, reason: header.extra)
-        case .tenant:
-            var reader = ByteReader(payload)
-            let bundle = try TenantBundle(from: &reader)
-            guard versions.count < TenantBundle.cellLimit else { throw .invalid("more than \(TenantBundle.cellLimit) tenants in a cell") }
-            guard versions[header.id] == nil else { throw .invalid("tenant version \(header.id) came twice") }
-            let isolate = TenantIsolate(cell: self, version: TenantVersion(id: header.id, bundle: bundle))
-            versions[header.id] = isolate
-            admit(isolate)
         case .retire:
             guard let isolate = versions[header.id] else { return }
             isolate.isRetired = true
             if isolate.openRequests == 0 { deliver(.end(.retired), to: isolate) }
-        case .tenantSnapshot:
-            var reader = ByteReader(payload)
-            try takeSnapshot(SnapshotFrame(from: &reader), of: header.id)
         case .budget:
             var reader = ByteReader(payload)
             budgetBytes = Int(clamping: try reader.integer(UInt64.self))
@@ -316,7 +329,7 @@ final class Cell: @unchecked Sendable {
         guard now >= nextTimerNanoseconds else { return }
         while let key = timers.popDue(at: now) {
             guard let isolate = versions[key.version], isolate.generation == key.generation else { continue }
-            deliver(.timer(key.timer), to: isolate)
+            deliver(.timer(key.timer, generation: key.generation), to: isolate)
         }
         nextTimerNanoseconds = timers.nextDeadline() ?? .max
     }

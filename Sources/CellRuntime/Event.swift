@@ -7,7 +7,8 @@ enum Event {
     case requestBody(UInt64, FrameBytes, isEnd: Bool)
     case responseCredit(UInt64)
     case abort(UInt64, reason: UInt16)
-    case timer(Int)
+    /// The generation tells V8's isolate from one before it, whose timers had the same numbers.
+    case timer(Int, generation: UInt64)
     /// Nobody needs the isolate now: dispose of it.
     case end(EndReason)
 

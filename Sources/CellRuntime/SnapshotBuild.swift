@@ -127,5 +127,5 @@ final class SnapshotBuild: RuntimeHost {
     override var isStarting: Bool { true }
     override func ready() { isReady = true }
     override func startFailed(_ message: String) { failure = message }
-    override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> Bool { false }
+    override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> UInt64? { nil }
 }

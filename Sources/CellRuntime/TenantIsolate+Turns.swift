@@ -29,7 +29,9 @@ extension TenantIsolate {
         }
         let request = isSuspended ? requests[turn.currentRequest] ?? turnRequest : turnRequest
         if let request { request.cpuNanoseconds += nanoseconds } else { orphanCPUNanoseconds += nanoseconds }
-        guard isSuspended, remainingCPUNanoseconds(of: request) == 0 else { return false }
+        guard remainingCPUNanoseconds(of: request) == 0 else { return false }
+        // A turn that has ended matters where its request goes on: many short ones are as much as a long one.
+        guard isSuspended || request?.isFinished == false else { return false }
         turnRequest = request
         return true
     }
@@ -79,10 +81,10 @@ extension TenantIsolate {
             return beginTurn(.responseCredit, for: id, on: spare)
         case .abort(let id, let reason):
             let begins = beginTurn(.abort, for: id, on: spare) { $0.add(number: Double(reason)) }
-            turnIsAbortByLimit = begins && reason == AbortReason.wallLimit.rawValue
+            turnIsAbortByLimit = begins && (reason == AbortReason.wallLimit.rawValue || reason == AbortReason.failed.rawValue)
             return begins
-        case .timer(let timer):
-            return begin(timer: timer, on: spare)
+        case .timer(let timer, let generation):
+            return generation == self.generation && begin(timer: timer, on: spare)
         case .trim:
             trim()
             return false
@@ -242,7 +244,12 @@ extension TenantIsolate {
                 startFailure = message
             } else if let request {
                 fail(request, .exception, message)
-                finished(request.id)
+                // The runtime has to forget it, too, which it does when it is told of an end; not again where it was that which failed.
+                if turnIsAbortByLimit {
+                    finished(request.id)
+                } else if !request.isFinished {
+                    cell.lock.withLock { inbox.prepend(.abort(request.id, reason: AbortReason.failed.rawValue)) }
+                }
             } else {
                 log(level: 4, request: 0, message: message)
             }
@@ -275,7 +282,7 @@ extension TenantIsolate {
         guard let startFailure else { return }
         self.startFailure = nil
         log(level: 4, request: 0, message: "start-up failed: \(startFailure)")
-        disposeOfIsolate()
+        doOwnWork { disposeOfIsolate() }
         failHeld(.startupFailed, startFailure)
     }
 
@@ -325,7 +332,7 @@ extension TenantIsolate {
             default: "the isolate took more than \(version.limits.memoryBytes >> 20) MiB of memory"
             }
         log(level: 4, request: offender?.id ?? 0, message: "isolate ended, \(code.code): \(message)")
-        disposeOfIsolate()
+        doOwnWork { disposeOfIsolate() }
         for request in requests.values where request.isDelivered {
             fail(request, code, request === offender ? message : "with the isolate of another request: \(message)")
             finished(request.id)

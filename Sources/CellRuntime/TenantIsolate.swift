@@ -154,6 +154,9 @@ final class TenantIsolate: RuntimeHost {
         request.isAnswered = true
         let inlineCount = fits ? body.count : 0
         let isComplete = state != .streams
+        // Before the head is out: credit may come at once.
+        if fits, isComplete { request.outgoing.isEnded = true }
+        if fits, !isComplete { cell.lock.withLock { request.outgoing.windowBytes -= inlineCount } }
         cell.socket.send(
             FrameHeader(
                 .response, length: ResponseFrame.fixedSize + headers.count + inlineCount,
@@ -164,10 +167,7 @@ final class TenantIsolate: RuntimeHost {
             output.append(count: headers.count) { headers.write(into: $0) }
             if inlineCount > 0 { output.append(count: inlineCount) { body.write(into: $0) } }
         }
-        if fits {
-            if !isComplete { request.outgoing.windowBytes -= inlineCount }
-            request.outgoing.isEnded = isComplete
-        } else {
+        if !fits {
             let bytes = FrameBytes.make(count: body.count) { body.write(into: $0) }
             cell.lock.withLock { sendBody(bytes, of: request, end: isComplete) }
         }
@@ -284,18 +284,17 @@ final class TenantIsolate: RuntimeHost {
         }
     }
 
-    override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> Bool {
-        guard timers.count < Self.timerLimit else { return false }
-        // What start-up left behind is woken by a request: whoever woke it pays for it, and it ends with that request.
-        let request = request == 0 ? turnRequest?.id ?? 0 : request
-        guard request != 0 else { return false }
+    override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request id: UInt64) -> UInt64? {
+        guard timers.count < Self.timerLimit else { return nil }
+        // What start-up, or a request that is over, left behind is woken by another: whoever woke it pays for it, and it ends with that request.
+        guard let owner = request(id) ?? turnRequest, !owner.isFinished else { return 0 }
         let milliseconds = delayMilliseconds.isFinite ? min(max(delayMilliseconds, 0), 2_147_483_647) : 0
         let delay = UInt64(milliseconds * 1_000_000)
         timers[timer] = IsolateTimer(
-            request: request, intervalNanoseconds: repeats ? max(delay, IsolateTimer.shortestIntervalNanoseconds) : nil)
-        requests[request]?.timers.insert(timer)
+            request: owner.id, intervalNanoseconds: repeats ? max(delay, IsolateTimer.shortestIntervalNanoseconds) : nil)
+        owner.timers.insert(timer)
         cell.schedule(timer, of: self, inNanoseconds: delay)
-        return true
+        return owner.id
     }
 
     override func clearTimer(_ timer: Int) {

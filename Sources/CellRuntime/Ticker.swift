@@ -24,6 +24,8 @@ final class Ticker: @unchecked Sendable {
     private let workers: [Worker]
     /// Some turn was asked to suspend itself, has not, and keeps its worker's place while others wait.
     private var awaitsSwitch = false
+    /// Some turn that is stuck keeps its worker's place, since all spares have one.
+    private var lacksSpare = false
     /// Some turn takes longer than workers leave the socket alone for.
     private var isSlow = false
     private var lastTickNanoseconds: UInt64 = 0
@@ -86,7 +88,9 @@ final class Ticker: @unchecked Sendable {
         cell.lock.unlock()
         awaitsSwitch = false
         isSlow = false
+        lacksSpare = false
         for worker in workers { look(at: worker, now: now) }
+        if lacksSpare { endLongestStuck() }
         lastTickNanoseconds = now
         if cell.socket.backlogBytes > 0 { cell.socket.flush() }
     }
@@ -111,7 +115,11 @@ final class Ticker: @unchecked Sendable {
                 let since = running.awaitedSince ?? (preemptedAt == now ? sliceEnd(of: running, now: now) : min(now, lastTickNanoseconds))
                 running.awaitedSince = since
                 if isStalled(running, of: worker, now: now) {
-                    running.isHandedOff = cell.lock.withLock { cell.queue.waitingCount > 0 && worker.handOff(waited: now - since) }
+                    cell.lock.withLock {
+                        guard cell.queue.waitingCount > 0 else { return }
+                        running.isHandedOff = worker.handOff(waited: now - since)
+                        lacksSpare = lacksSpare || !running.isHandedOff
+                    }
                 }
                 if !running.isHandedOff { awaitsSwitch = true }
             }
@@ -121,6 +129,32 @@ final class Ticker: @unchecked Sendable {
         if isBlocked {
             worker.updateRunning { $0.isAbandoned = true }
             cell.report(poison: "a worker waits for what does not come", version: 0)
+        }
+    }
+
+    /// So many turns are stuck in builtins that there is no thread for the others: the one that has been for longest ends, as one that is over its
+    /// CPU time does. One at a time.
+    private func endLongestStuck() {
+        var longest: (worker: Worker, since: UInt64)?
+        for worker in workers {
+            let found = worker.lock.withLock { () -> (since: UInt64, isEnding: Bool)? in
+                guard let running = worker.running, running.isHandedOff, !running.isOwnWork, !running.isAbandoned,
+                    let since = running.preemptedAt
+                else { return nil }
+                return (since, running.terminatedAtCPU != nil)
+            }
+            guard let found else { continue }
+            if found.isEnding { return }
+            if found.since < longest?.since ?? .max { longest = (worker, found.since) }
+        }
+        guard let longest else { return }
+        longest.worker.lock.withLock {
+            longest.worker.updateRunning { running in
+                // It may have come back meanwhile.
+                guard running.isHandedOff, running.preemptedAt == longest.since else { return }
+                running.terminatedAtCPU = Clock.read(longest.worker.cpuClock)
+                running.isolate.endRunningTurn(.cpuLimit)
+            }
         }
     }
 

@@ -251,7 +251,14 @@ final class Worker: @unchecked Sendable {
                 break
             }
             turns += 1
+            if isOverLimit, isolate.doom == nil { isolate.doom = .cpuLimit }
             let fiber = isolate.endTurn()
+            if isolate.didOwnWork {
+                isolate.didOwnWork = false
+                let spent = Clock.monotonicNanoseconds &- clock
+                clock &+= spent
+                cpuNanoseconds &+= cpu.used(inNanoseconds: spent)
+            }
             if spareFiber == nil { spareFiber = fiber } else { cell.fibers.giveBack(fiber) }
         }
         finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpuNanoseconds)

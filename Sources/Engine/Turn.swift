@@ -38,6 +38,8 @@ public struct Turn: ~Copyable {
         fiber: OpaquePointer, stackLow: UnsafeMutableRawPointer, stackHigh: UnsafeMutableRawPointer
     ) {
         cv8_error_clear(&raw.pointee.error)
+        // What was asked of the turn before. From here on it is asked of this one, also before it runs.
+        cv8_turn_forget_preemption(isolate.raw)
         raw.pointee.isolate = isolate.raw
         raw.pointee.kind = evaluatesMain ? CV8_TURN_START : CV8_TURN_CALL
         raw.pointee.hook = hook

@@ -82,9 +82,8 @@ extension GatewayConnection {
         return Int64(timeout + core.limits.tickMilliseconds) - (deadline - now)
     }
 
-    /// What was written and not yet sent, where the client does not keep up.
+    /// What was written and not yet sent: the client does not keep up.
     var unsentBytes: Int {
-        guard writeDeadline != .max else { return 0 }
-        return (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
     }
 }

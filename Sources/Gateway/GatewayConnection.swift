@@ -384,6 +384,8 @@ final class GatewayConnection: ChannelDuplexHandler {
 
     /// No new request; what is in flight goes on.
     func drain() {
+        // What would be written first waits for the end of a handshake that may never come.
+        if isHandshaking { return abandon() }
         guard phase == .open, exchange == nil, input.readableBytes == 0 else { return }
         finish(lingers: false)
     }

@@ -132,7 +132,8 @@ final class GatewayCore {
         }
         guard let longest else { return false }
         metrics.limited(.idleEvicted)
-        longest.connection.finish(lingers: false)
+        // One whose last answer is not read yet would stay until it is.
+        if longest.connection.unsentBytes > 0 { longest.connection.abandon() } else { longest.connection.finish(lingers: false) }
         return true
     }
 
@@ -148,9 +149,12 @@ final class GatewayCore {
     private func shedReaders() {
         var unsent = 0
         var stalled: [GatewayConnection] = []
-        for connection in connections where connection.writeDeadline != .max {
-            unsent += connection.unsentBytes
-            stalled.append(connection)
+        // What is below the mark each may leave unread: where that could be too much for all together, all are looked at.
+        let looksAtAll = heldBytes + connections.count * GatewayServer.unwritableBytes > limits.bufferedBytes
+        for connection in connections where looksAtAll || connection.writeDeadline != .max {
+            let bytes = connection.unsentBytes
+            unsent += bytes
+            if bytes > 0 { stalled.append(connection) }
         }
         metrics.buffered.set(Double(heldBytes + unsent))
         guard heldBytes + unsent > limits.bufferedBytes else { return }

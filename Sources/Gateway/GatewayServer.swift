@@ -26,6 +26,8 @@ public final class GatewayServer: Sendable {
     public let address: SocketAddress
     /// Where it listens for TLS.
     public let tlsAddress: SocketAddress?
+    /// With so much unsent NIO calls a connection unwritable: a client that does not keep up.
+    static let unwritableBytes = 64 << 10
     private let listeners: [any Channel]
     private let eventLoop: any EventLoop
     private let core: NIOLoopBound<GatewayCore>
@@ -85,7 +87,7 @@ public final class GatewayServer: Sendable {
             .childChannelOption(.allowRemoteHalfClosure, value: true)
             // One read, then a look at whether more is wanted.
             .childChannelOption(.maxMessagesPerRead, value: 1)
-            .childChannelOption(.writeBufferWaterMark, value: .init(low: 32 << 10, high: 64 << 10))
+            .childChannelOption(.writeBufferWaterMark, value: .init(low: Self.unwritableBytes / 2, high: Self.unwritableBytes))
             .childChannelOption(
                 .recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 1 << 10, initial: 4 << 10, maximum: 64 << 10)
             )

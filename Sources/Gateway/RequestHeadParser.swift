@@ -216,7 +216,7 @@ struct RequestHeadParser {
             return false
         case 12: return !HTTPBytes.equal(name, "x-request-id") && keepsForwarded(name)
         case 14:
-            guard HTTPBytes.equal(name, "content-length") else { return true }
+            guard HTTPBytes.equal(name, "content-length") else { return keepsForwarded(name) }
             guard fields.contentLength == nil else { throw .bad("the request has two Content-Length fields") }
             guard let length = HTTPBytes.decimal(UnsafeRawBufferPointer(rebasing: bytes[value])) else {
                 throw .bad("Content-Length is not a number of bytes")
@@ -231,7 +231,7 @@ struct RequestHeadParser {
             }
             fields.isChunked = true
             return false
-        case 19: return !HTTPBytes.equal(name, "proxy-authorization")
+        case 19: return !HTTPBytes.equal(name, "proxy-authorization") && keepsForwarded(name)
         default: return keepsForwarded(name)
         }
     }

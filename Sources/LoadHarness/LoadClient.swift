@@ -38,7 +38,10 @@ final class LoadClient: @unchecked Sendable {
 
     /// Those that are open, by their handlers, which know what they wait for.
     private var connections: [ObjectIdentifier: (handler: AnswerHandler, channel: Channel)] = [:]
-    private var idle: [Channel] = []
+    /// Since when each is idle, the latest last.
+    private var idle: [(channel: Channel, since: NIODeadline)] = []
+    /// One that was idle for longer is not used again: the front may be closing it (75 s by default), and what is sent then is lost.
+    private static let reuseLimit = TimeAmount.seconds(30)
     private var open = 0
     private var waiting = CircularBuffer<Job>()
     private var outstanding = 0
@@ -119,7 +122,7 @@ final class LoadClient: @unchecked Sendable {
         try await onLoop { [self] in
             isStopped = true
             waiting.removeAll()
-            for channel in idle { channel.close(promise: nil) }
+            for (channel, _) in idle { channel.close(promise: nil) }
         }
         try await group.shutdownGracefully()
     }
@@ -158,8 +161,10 @@ final class LoadClient: @unchecked Sendable {
         guard outstanding < Self.outstandingLimit else { return record(job, 0, "client_overload") }
         outstanding += 1
         if job.loop == nil { outstandingArrivals += 1 }
-        while let channel = idle.popLast() {
-            if channel.isActive { return write(job, channel) }
+        while let (channel, since) = idle.popLast() {
+            guard channel.isActive else { continue }
+            if since + Self.reuseLimit > .now() { return write(job, channel) }
+            channel.close(promise: nil)
         }
         waiting.append(job)
         guard open < Self.connectionLimit else { return }
@@ -181,6 +186,7 @@ final class LoadClient: @unchecked Sendable {
                 case .failure:
                     open -= 1
                     if let job = waiting.popFirst() { ended(job, error: "broken") }
+                    if !waiting.isEmpty, open < Self.connectionLimit { connect() }
                 }
             }
     }
@@ -198,7 +204,7 @@ final class LoadClient: @unchecked Sendable {
 
     fileprivate func becameIdle(_ channel: Channel) {
         guard channel.isActive else { return }
-        guard let job = waiting.popFirst() else { return idle.append(channel) }
+        guard let job = waiting.popFirst() else { return idle.append((channel, .now())) }
         write(job, channel)
     }
 
@@ -222,7 +228,7 @@ final class LoadClient: @unchecked Sendable {
 
     fileprivate func closed(_ handler: AnswerHandler, _ channel: Channel) {
         connections[ObjectIdentifier(handler)] = nil
-        idle.removeAll { $0 === channel }
+        idle.removeAll { $0.channel === channel }
         open -= 1
         if !waiting.isEmpty, open < Self.connectionLimit { connect() }
     }

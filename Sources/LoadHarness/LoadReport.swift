@@ -63,6 +63,8 @@ public struct LoadReport: Codable, Sendable {
         public var errors: Int
         public var jain: Double?
         public var rss_bytes: UInt64?
+        /// At its end, in scenarios about memory.
+        public var isolates: Int?
     }
 
     public var scenario: String

@@ -3,13 +3,16 @@ import Scheduling
 
 /// What a daemon's metrics say of evictions and revivals.
 struct MemoryCounters {
-    var evictions = 0.0
+    var evictions: Double { evictionsByCell.values.reduce(0, +) }
     var revivals = 0.0
     /// Of these, those that were not made from the source after all.
     var fromSnapshot = 0.0
     var coldStarts = 0.0
     /// Of the revivals, those that nobody waited for.
-    var prewarmed = 0.0
+    var prewarmed: Double { prewarmedByCell.values.reduce(0, +) }
+    /// By what stands in the braces, for a cell begins at nothing and takes its counts with it.
+    private var evictionsByCell: [Substring: Double] = [:]
+    private var prewarmedByCell: [Substring: Double] = [:]
     /// Snapshots that are not there yet, but will be.
     var snapshotsToCome = 0.0
     /// Revivals by the upper bound of their time in seconds, cumulated.
@@ -23,9 +26,9 @@ struct MemoryCounters {
             guard let space = line.lastIndex(of: " "), let value = Double(line[line.index(after: space)...]) else { continue }
             let name = line[..<space]
             if name.hasPrefix("cloister_evictions_total{") {
-                evictions += value
+                evictionsByCell[name] = value
             } else if name.hasPrefix("cloister_prewarmed_total{") {
-                prewarmed += value
+                prewarmedByCell[name] = value
             } else if name == "cloister_revival_duration_seconds_count" {
                 revivals = value
             } else if name == "cloister_revivals_total{from=\"snapshot\"}" {
@@ -44,11 +47,11 @@ struct MemoryCounters {
     /// What came after `earlier`.
     func since(_ earlier: MemoryCounters) -> MemoryCounters {
         var difference = self
-        difference.evictions = max(evictions - earlier.evictions, 0)
+        difference.evictionsByCell.merge(earlier.evictionsByCell.filter { evictionsByCell[$0.key] != nil }, uniquingKeysWith: -)
+        difference.prewarmedByCell.merge(earlier.prewarmedByCell.filter { prewarmedByCell[$0.key] != nil }, uniquingKeysWith: -)
         difference.revivals -= earlier.revivals
         difference.fromSnapshot -= earlier.fromSnapshot
         difference.coldStarts -= earlier.coldStarts
-        difference.prewarmed = max(prewarmed - earlier.prewarmed, 0)
         let before = Dictionary(earlier.revivalBuckets.map { ($0.bound, $0.count) }, uniquingKeysWith: { first, _ in first })
         difference.revivalBuckets = revivalBuckets.map { ($0.bound, $0.count - (before[$0.bound] ?? 0)) }
         return difference
@@ -70,14 +73,15 @@ struct MemoryCounters {
 }
 
 extension Observation {
-    var memoryCounters: MemoryCounters {
-        guard let adminPort, let data = AdminQuery.get("/metrics", port: adminPort, token: adminToken) else { return MemoryCounters() }
+    /// Nil without an admin API, or where it did not answer.
+    var memoryCounters: MemoryCounters? {
+        guard let adminPort, let data = AdminQuery.get("/metrics", port: adminPort, token: adminToken) else { return nil }
         return MemoryCounters(parsing: String(decoding: data, as: UTF8.self))
     }
 
     /// Snapshots are built one after the other, in the background.
     func waitForSnapshots() async throws {
-        for _ in 0..<600 where memoryCounters.snapshotsToCome > 0 { try await Task.sleep(for: .milliseconds(500)) }
+        for _ in 0..<600 where memoryCounters?.snapshotsToCome ?? 0 > 0 { try await Task.sleep(for: .milliseconds(500)) }
     }
 
     /// Ends all idle isolates, or a tenant's.

@@ -50,6 +50,7 @@ public struct ReportPage {
             \(Self.measured(report.fairness?.jain)); largest share error: \(Self.measured(report.fairness?.max_share_error.map { $0 * 100 }, " %")).</p>
 
             """
+        page += memoryParagraph
         let answered = groups.filter { $0.value.completed > 0 }
         page += latencyPlot(answered)
         let names = answered.map(\.key)
@@ -60,6 +61,11 @@ public struct ReportPage {
             page += plot(
                 title: "Fairness over time", unit: "Jain's index",
                 lines: [("Jain's index", report.series.compactMap { second in second.jain.map { (Double(second.second), $0) } })])
+        }
+        if report.series.contains(where: { $0.isolates != nil }) {
+            page += plot(
+                title: "Isolates over time", unit: "isolates",
+                lines: [("isolates", report.series.compactMap { second in second.isolates.map { (Double(second.second), Double($0)) } })])
         }
         if report.series.contains(where: { $0.rss_bytes != nil }) {
             page += plot(
@@ -72,6 +78,21 @@ public struct ReportPage {
                 ])
         }
         return page + "</body></html>\n"
+    }
+
+    /// What a run says of evictions and revivals, where it says anything.
+    private var memoryParagraph: String {
+        guard report.evictions != nil else { return "" }
+        let bytes = report.bytes_per_tenant
+        func kibibytes(_ bytes: Double?) -> String { Self.measured(bytes.map { $0 / 1_024 }, " KiB") }
+        return """
+            <p>Evictions: \(Self.measured(report.evictions)); revivals: \(Self.measured(report.revivals)), before a call that was expected:
+            \(Self.measured(report.prewarmed)); revival p50: \(Self.measured(report.revive_ms?.p50, " ms")), p99:
+            \(Self.measured(report.revive_ms?.p99, " ms")); isolates made over what Belady's rule needs: \(Self.measured(report.belady_ratio)); of the gap
+            between plain LRU and that rule closed: \(Self.measured(report.belady_gap_closed)); a hot tenant: \(kibibytes(bytes?.hot)), a warm one:
+            \(kibibytes(bytes?.warm)), a cold one: \(kibibytes(bytes?.cold)).</p>
+
+            """
     }
 
     /// Percentiles get farther apart to the right, as in HDR plots: each step is another nine; milliseconds on a logarithmic axis.

@@ -60,7 +60,7 @@ public final class ScenarioRun: @unchecked Sendable {
     private var roundsPerMicrosecond: Double?
     private var usageBefore = Usage()
     private var pssBefore: UInt64?
-    private var countersBefore = MemoryCounters()
+    private var countersBefore: MemoryCounters?
 
     /// - Throws: when the target's admin API does not answer or refuses.
     public init(
@@ -168,7 +168,7 @@ public final class ScenarioRun: @unchecked Sendable {
     }
 
     private func addMemory(to report: inout LoadReport, _ results: [GroupResults]) async throws {
-        let counters = observation.memoryCounters.since(countersBefore)
+        guard let countersBefore, let counters = observation.memoryCounters?.since(countersBefore) else { return }
         report.evictions = UInt64(counters.evictions)
         report.revivals = UInt64(max(counters.revivals, 0))
         report.cold_starts = UInt64(max(counters.coldStarts, 0))
@@ -178,7 +178,8 @@ public final class ScenarioRun: @unchecked Sendable {
             report.revive_ms = .init(p50: p50, p99: p99)
         }
         if scenario.isAboutMemory {
-            let isolates = observation.cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } ?? 0
+            let counts = series.compactMap(\.isolates)
+            let isolates = counts.reduce(0, +) / max(counts.count, 1)
             let bounds = EvictionBounds(workload.phases, tenants: workload.tenants.count, isolates: isolates)
             let made = counters.revivals + counters.coldStarts
             report.belady_ratio = made / Double(max(bounds.belady, 1))
@@ -259,6 +260,7 @@ public final class ScenarioRun: @unchecked Sendable {
                 served.append(after)
             }
             if scenario == .soak || scenario == .churn { ended.rss_bytes = observation.rssBytes }
+            if scenario.isAboutMemory { ended.isolates = observation.cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } }
             series.append(ended)
             let answered = ended.completed.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
             progress("\(number) s: \(answered.isEmpty ? "nothing" : answered) answered, \(ended.errors) errors")

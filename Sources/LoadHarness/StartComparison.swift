@@ -57,7 +57,7 @@ public struct StartComparison: Sendable {
         for tenant in own where tenant.name.hasPrefix("snapshot") { _ = try await caller.call(tenant.name) }
         try await observation.waitForSnapshots()
         observation.evict()
-        let before = observation.memoryCounters
+        guard let before = observation.memoryCounters else { throw Failure(description: "the daemon's metrics cannot be read") }
 
         let started = try peers.map { (system: $0, process: try $0.start(with: peerTenants)) }
         defer { for peer in started { peer.process.end() } }
@@ -91,7 +91,9 @@ public struct StartComparison: Sendable {
         for caller in [caller] + callers { try await caller.stop() }
         // Cells report once a second.
         try await Task.sleep(for: .milliseconds(1_500))
-        let since = observation.memoryCounters.since(before)
+        guard let since = observation.memoryCounters?.since(before) else {
+            throw Failure(description: "the daemon's metrics cannot be read")
+        }
         // Each tenant with a snapshot was called twice, the first time as one that was evicted, too; the others as well.
         let expected = Double(rounds * Bundle.allCases.count * 2)
         guard since.fromSnapshot == expected, since.coldStarts == expected else {

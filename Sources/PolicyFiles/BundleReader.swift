@@ -6,6 +6,8 @@ public enum BundleReader {
     public static let bytesLimit = 10 << 20
     public static let modulesLimit = 1_000
     public static let depthLimit = 16
+    /// Folders that are looked through; through links there can be far more of them than there are in the tree.
+    public static let foldersLimit = 1_000
 
     /// Why a bundle cannot be read.
     public struct Failure: Error, CustomStringConvertible {
@@ -32,7 +34,8 @@ public enum BundleReader {
         func isInside(_ url: URL) -> Bool { url.resolvingSymlinksInPath().path.hasPrefix(folder.path + "/") }
         func add(_ url: URL, _ name: String, _ kind: ModuleKind) throws(Failure) {
             let data: Data
-            do throws(FileContents.Failure) { data = try FileContents.read(url.path, limit: bytesLimit - total) } catch {
+            do throws(FileContents.Failure) { data = try FileContents.read(url.path, limit: bytesLimit - total, within: folder.path) } catch
+            {
                 if case .larger = error { throw Failure(description: "the bundle is larger than \(bytesLimit >> 20) MiB") }
                 throw Failure(description: "\(url.path): \(error)")
             }
@@ -46,10 +49,16 @@ public enum BundleReader {
         guard isInside(mainURL) else { throw Failure(description: "\(mainURL.path): a link that leaves the bundle's folder") }
         try add(mainURL, mainURL.lastPathComponent, .javascript)
         var folders = [(folder, "", 0)]
+        var count = 0
         while let (current, prefix, depth) = folders.popLast() {
             guard depth < depthLimit else { throw Failure(description: "\(current.path): folders deeper than \(depthLimit)") }
-            let names = ((try? FileManager.default.contentsOfDirectory(atPath: current.path)) ?? []).sorted()
-            for name in names where !name.hasPrefix(".") && name != "node_modules" {
+            count += 1
+            guard count <= foldersLimit else { throw Failure(description: "the bundle has more than \(foldersLimit) folders") }
+            let names: [String]
+            do { names = try FileManager.default.contentsOfDirectory(atPath: current.path) } catch {
+                throw Failure(description: "\(current.path): the folder cannot be listed: \(error.localizedDescription)")
+            }
+            for name in names.sorted() where !name.hasPrefix(".") && name != "node_modules" {
                 let url = current.appendingPathComponent(name)
                 guard isInside(url) else { continue }
                 var isFolder: ObjCBool = false

@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import Synchronization
 
-/// What the kernel gives a cell's process beside others: its nice value.
+/// What the kernel gives a cell's process beside others: how much nicer it is than the supervisor.
 public struct CellPriority: Sendable {
     public let nice: Int32
 

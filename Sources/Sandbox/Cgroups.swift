@@ -29,10 +29,15 @@ struct CgroupPlacement: Sendable {
             if isVersion2 { version2Parent = path }
             if !isVersion2, Self.isForProcessorsOnly(path, root) { cpuParent = path }
         }
+        if let own = version2Parent, own != root {
+            let parent = Self.withoutProcesses(own)
+            parents = parents.map { $0 == own ? parent : $0 }
+            version2Parent = parent
+        }
         if parents.isEmpty {
             warnings = ["no cgroup is writable here: cells share the supervisor's, and its limits; see docs/sandbox.md"]
         }
-        cpuControl = version2Parent.flatMap { CPUControl($0) }
+        cpuControl = version2Parent.flatMap(CPUControl.of)
         if let version2Parent, let failure = Self.enableControllers(version2Parent) { warnings.append(failure) }
         cpuControl?.begin()
         for parent in parents { Self.removeLeftovers(parent) }
@@ -41,6 +46,26 @@ struct CgroupPlacement: Sendable {
         self.cpuParent = cpuParent
         self.warnings = warnings
     }
+
+    /// Version 2 hands no controllers on from a group that holds processes, the root's excepted ("No Internal Process Constraint", the kernel's
+    /// cgroup-v2.rst): where the supervisor is in a leaf of what was delegated, groups are made beside it; where it is alone in what was delegated, it
+    /// moves into a leaf.
+    private static func withoutProcesses(_ own: String) -> String {
+        func processes(_ path: String) -> [Substring] { readFile("\(path)/cgroup.procs").split(separator: "\n") }
+        let cut = own.lastIndex(of: "/") ?? own.startIndex
+        let parent = String(own[..<cut])
+        // Root may write everywhere: what is not its own it is told by the leaf's name.
+        let isDelegated = access("\(parent)/cgroup.procs", W_OK) == 0 && access(parent, W_OK) == 0
+        if own[cut...].dropFirst() == Self.leaf, isDelegated, processes(parent).isEmpty { return parent }
+        let leaf = "\(own)/\(Self.leaf)"
+        if processes(own) == ["\(getpid())"], mkdir(leaf, 0o755) == 0 || errno == EEXIST {
+            _ = writeFile("\(leaf)/cgroup.procs", "\(getpid())")
+        }
+        return own
+    }
+
+    /// The name of the supervisor's own group below what was delegated to it.
+    private static let leaf = "daemon"
 
     private static func isForProcessorsOnly(_ path: String, _ root: String) -> Bool {
         let controllers = path.dropFirst(root.count + 1).prefix { $0 != "/" }.split(separator: ",")
@@ -189,6 +214,11 @@ final class Cgroup: Sendable {
                 return SealMeasure(name, "its group's \(file) is \(found)", if: found == value)
             }
         }
+        if let version2Path, let controller = files.first?.file.prefix(while: { $0 != "." }) {
+            let parent = version2Path[..<(version2Path.lastIndex(of: "/") ?? version2Path.startIndex)]
+            let offered = readFile("\(parent)/cgroup.controllers").split(whereSeparator: \.isWhitespace)
+            if offered.contains(controller) { return SealMeasure(name, "\(parent) does not hand \(controller) on", .missing) }
+        }
         return SealMeasure(name, "no cgroup is writable here that has it", .notOffered)
     }
 
@@ -238,14 +268,25 @@ private final class CPUControl: Sendable {
     private let path: String
     private let users = Mutex(0)
 
+    /// One for each group: cells of an older launcher are still in it when there is a new one.
+    private static let all = Mutex<[String: CPUControl]>([:])
+
     /// - Returns: nil when groups below have it anyway.
-    init?(_ parent: String) {
-        path = "\(parent)/cgroup.subtree_control"
-        guard !readFile(path).split(whereSeparator: \.isWhitespace).contains("cpu") else { return nil }
+    static func of(_ parent: String) -> CPUControl? {
+        all.withLock { all in
+            if let known = all[parent] { return known }
+            let path = "\(parent)/cgroup.subtree_control"
+            guard !readFile(path).split(whereSeparator: \.isWhitespace).contains("cpu") else { return nil }
+            let control = CPUControl(path)
+            all[parent] = control
+            return control
+        }
     }
 
+    private init(_ path: String) { self.path = path }
+
     /// What was tried at the start is taken back.
-    func begin() { _ = writeFile(path, "-cpu") }
+    func begin() { users.withLock { users in if users == 0 { _ = writeFile(path, "-cpu") } } }
 
     func take() {
         users.withLock { users in

@@ -59,7 +59,7 @@ public struct CellShares: Sendable {
     }
 
     /// An idle cell counts as much as one tenant of the usual weight: it has that much at once when something comes.
-    static let idleWeight = 100.0
+    public static let idleWeight = 100.0
     /// How fast corrections follow what was got: slower than the average over steps, or it would swing.
     private static let gain = 0.3
     private static let averageGain = 0.3

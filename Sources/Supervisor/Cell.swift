@@ -13,6 +13,8 @@ final class Cell: @unchecked Sendable {
     static let waitingLimit = 4_096
     /// Output that may wait in a cell's socket before the cell counts as stuck.
     static let backlogBytesLimit = 256 << 20
+    /// No bundle is sent while more than this waits: the largest bundle and its snapshot fit besides.
+    static let bundleBacklogBytesLimit = 160 << 20
 
     let name: String
     let key: CellKey
@@ -55,6 +57,8 @@ final class Cell: @unchecked Sendable {
     var newMemoryBytes: UInt64 = 0
     /// It has been given some version.
     var hadVersions = false
+    /// What of the memory for all cells is its part, as the kernel counts.
+    var memoryShareBytes = 0.0
     /// What its isolates may hold, as it was told.
     var budgetBytes: UInt64 = 0
     /// What the kernel gives it at the most.
@@ -170,6 +174,12 @@ final class Cell: @unchecked Sendable {
             flush()
         }
     }
+
+    /// What waits for the cell to read it.
+    private var backlogBytes: Int { pending.readableBytes + Int((try? channel?.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0) }
+
+    /// Whether a tenant's bundle may be sent.
+    var hasRoomForBundle: Bool { backlogBytes <= Self.bundleBacklogBytesLimit }
 
     private func flush() {
         guard let channel, pending.readableBytes > 0 else { return }

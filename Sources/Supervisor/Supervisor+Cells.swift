@@ -50,6 +50,7 @@ extension Supervisor {
         var failures = startFailures[key] ?? StartFailures()
         failures.count += 1
         failures.reason = reason
+        failures.at = now
         failures.retryAt = now + min(100_000_000 << UInt64(min(failures.count - 1, 10)), 10_000_000_000)
         startFailures[key] = failures
     }
@@ -149,6 +150,10 @@ extension Supervisor {
         case .ready:
             if isSilent(for: configuration.cellSilenceSeconds) {
                 return cell.end("silent for \(configuration.cellSilenceSeconds) s")
+            }
+            let oldest = cell.isolateQueries.values.map(\.sinceNanoseconds).min() ?? now
+            if now - oldest > UInt64(configuration.cellSilenceSeconds) * 1_000_000_000 {
+                return cell.end("it does not list its isolates")
             }
             ping(cell)
             measureMemory(of: cell)

@@ -11,13 +11,20 @@ extension Supervisor: SupervisorControl {
         await onLoop { [self] in
             var reasons = configuration.warnings
             if isDraining { reasons.append("draining") }
-            for (key, failures) in startFailures { reasons.append("cell \(key.description) does not start: \(failures.reason)") }
+            // One that nobody has tried for again since tells nothing of whether others are served.
+            let failing = startFailures.filter { key, failures in
+                now - failures.at < Self.startFailureNanoseconds && !(cells[key] ?? []).contains { $0.state == .ready && $0.takesRequests }
+            }
+            for (key, failures) in failing { reasons.append("cell \(key.description) does not start: \(failures.reason)") }
             // They keep what was in force, so that the others are served all the same.
-            let failing = tenants.values.count { !$0.errors.isEmpty }
-            if failing > 0 { reasons.append("\(failing) policies do not load (see /v1/tenants)") }
-            return Readiness(ready: !isDraining && startFailures.isEmpty, reasons: reasons)
+            let unloaded = tenants.values.count { !$0.errors.isEmpty }
+            if unloaded > 0 { reasons.append("\(unloaded) policies do not load (see /v1/tenants)") }
+            return Readiness(ready: !isDraining && failing.isEmpty, reasons: reasons)
         }
     }
+
+    /// For so long a cell that did not start counts, where no other of its kind serves: three times the longest wait before the next try.
+    private static let startFailureNanoseconds: UInt64 = 30_000_000_000
 
     /// Requests wait while so many tenants are dealt with.
     private static let tenantsAtOnce = 500
@@ -89,16 +96,16 @@ extension Supervisor: SupervisorControl {
         return await onLoop { [self] in apply(loaded) }
     }
 
-    public func replaceCells() async -> [String] {
+    public func replaceCells() async throws -> CellReplacement {
         let renewed: EventLoopFuture<Void> = eventLoop.flatSubmit { [self] in renewOrigin() }
-        do { try await renewed.get() } catch {
-            logger.error("no cell is replaced")
-            return []
-        }
-        let names = await onLoop { [self] in cells.values.flatMap { $0 }.map(\.name).sorted() }
+        try await renewed.get()
+        let old = await onLoop { [self] in cells.values.flatMap { $0 } }
         let replaced: EventLoopFuture<Void> = eventLoop.flatSubmit { [self] in self.replaceCells() }
-        try? await replaced.get()
-        return names
+        try await replaced.get()
+        return await onLoop {
+            CellReplacement(
+                replaced: old.filter { !$0.takesRequests }.map(\.name).sorted(), kept: old.filter(\.takesRequests).map(\.name).sorted())
+        }
     }
 
     public func isolates() async -> [IsolateListing] {

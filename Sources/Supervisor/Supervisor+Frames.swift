@@ -25,7 +25,10 @@ extension Supervisor {
         case .response: try takeResponse(header, payload, from: cell)
         case .responseBody: try takeResponseBody(header, payload, from: cell)
         case .finished: try takeFinished(header, payload, from: cell)
-        case .entered: try request(header.id, of: cell)?.isEntered = true
+        case .entered:
+            guard let record = try request(header.id, of: cell) else { return }
+            if record.isEntered { try noteStrayFrame(of: cell) }
+            record.isEntered = true
         case .failure: try takeFailure(header, payload, from: cell)
         case .responseBroken:
             guard let record = try request(header.id, of: cell) else { return }
@@ -33,10 +36,13 @@ extension Supervisor {
             record.isEntered = true
             if record.clientState == .open { throw ProtocolViolation("a body broke off before its head") }
             refuse(record, .exception, "the response's body broke off")
+            // A stream has no deadline while it is listened to; what is left of it now has one again.
+            limitWall(record, now: now)
         case .requestCredit: try takeRequestCredit(header, payload, from: cell)
         case .log: try takeLog(header, payload, from: cell)
         case .status: try takeStatus(header, payload, from: cell)
         case .isolateEnded:
+            try noteStrayFrame(of: cell)
             guard let version = cell.versions[header.id] else {
                 throw ProtocolViolation("an isolate of version \(header.id) ended, which it does not have")
             }
@@ -95,11 +101,11 @@ extension Supervisor {
         return nil
     }
 
-    /// Frames a second that may come too late for their request, as they do when it is given up. A cell that sends more only keeps the supervisor
-    /// from its work.
+    /// Frames a second that change nothing: they come too late for their request, as they do when it is given up, or say what was known. A cell that
+    /// sends more only keeps the supervisor from its work.
     static let strayFramesPerSecondLimit = 100_000
 
-    private func noteStrayFrame(of cell: Cell) throws {
+    func noteStrayFrame(of cell: Cell) throws {
         let second = now / 1_000_000_000
         if cell.straySecond != second {
             cell.straySecond = second
@@ -118,7 +124,7 @@ extension Supervisor {
         record.isEntered = true
         guard record.clientState != .over else {
             if header.flags.contains(.end) { record.responseEnded = true }
-            return
+            return try noteStrayFrame(of: cell)
         }
         guard record.clientState == .open else { throw ProtocolViolation("request \(header.id) was answered twice") }
         guard (200...599).contains(header.extra) else { throw ProtocolViolation("a response with the status \(header.extra)") }
@@ -170,6 +176,8 @@ extension Supervisor {
         if isEnd {
             record.responseEnded = true
             limitWall(record, now: now)
+        } else if payload.readableBytes == 0 {
+            try noteStrayFrame(of: cell)
         }
         switch record.clientState {
         case .open: throw ProtocolViolation("a body came before its head")
@@ -223,6 +231,7 @@ extension Supervisor {
         if code == .startupFailed { record.version.startError = String(decoding: message.utf8.prefix(4096), as: UTF8.self) }
         log(record, code, message)
         refuse(record, code, Self.clientMessage(code), retryAfterSeconds: code.mayRetry ? 1 : nil)
+        limitWall(record, now: now)
     }
 
     private static let codesOfCells: Set<ErrorCode> = [
@@ -247,6 +256,7 @@ extension Supervisor {
         }
         guard let record = try request(header.id, of: cell) else { return }
         record.isEntered = true
+        if bytes == 0 || record.bodyIsComplete { try noteStrayFrame(of: cell) }
         guard !record.bodyIsComplete else { return }
         record.requestWindowBytes += Int(bytes)
         guard record.requestWindowBytes <= FrameHeader.windowBytes else {
@@ -264,7 +274,7 @@ extension Supervisor {
         guard let version = cell.versions[header.id] else {
             throw ProtocolViolation("a log line in the name of version \(header.id), which it does not have")
         }
-        guard let tenant = tenants[version.policy.tenant] else { return }
+        guard let tenant = tenants[version.policy.tenant] else { return try noteStrayFrame(of: cell) }
         let frame = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
             var reader = ByteReader(bytes)
             return try LogFrame(from: &reader)
@@ -278,7 +288,7 @@ extension Supervisor {
         tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(UInt64(frame.dropped))
         guard tenant.logLines <= Self.logLinesPerSecondLimit else {
             tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(1)
-            return
+            return try noteStrayFrame(of: cell)
         }
         var metadata: Logger.Metadata = ["tenant": "\(tenant.name)", "source": "tenant"]
         // Only a request of this tenant in this cell can be named.
@@ -318,6 +328,7 @@ extension Supervisor {
     }
 
     private func takeParked(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
+        try noteStrayFrame(of: cell)
         guard let wait = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
             throw WireError.truncated
         }
@@ -347,19 +358,23 @@ extension Supervisor {
         guard let code = ErrorCode(rawValue: header.extra), code == .cpuLimit || code == .memoryLimit else {
             throw ProtocolViolation("a turn was given up because of \(header.extra)")
         }
+        // Once a version: that is the end of it there.
+        guard cell.abandonedVersions.insert(header.id).inserted else { return try noteStrayFrame(of: cell) }
         let why = String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self)
         logger.error(
             "a turn was given up; its cell is replaced",
             metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(version.policy.tenant)", "code": "\(code.code)"])
-        cell.abandonedVersions.insert(header.id)
         cell.isDamaged = true
-        if let tenant = tenants[version.policy.tenant] { noteLoss(of: tenant, isCertain: true) }
+        let records = cell.requests.values.filter { $0.version === version }
+        // A cell cannot have its tenants punished at will: who had nothing under way there has done nothing.
+        if let tenant = tenants[version.policy.tenant], !records.isEmpty { noteLoss(of: tenant, isCertain: true) }
         if version.home === cell { leaveHome(version) }
-        for record in cell.requests.values where record.version === version {
+        // First, since what waits for the places of these goes on elsewhere.
+        replaceBehind(cell)
+        for record in records {
             refuse(record, code, "a request did not end within the tenant's limits")
             conclude(record, cpuNanoseconds: 0)
         }
-        replaceBehind(cell)
     }
 
     static func metadata(_ record: RequestRecord) -> Logger.Metadata {

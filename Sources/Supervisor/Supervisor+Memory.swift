@@ -30,15 +30,18 @@ extension Supervisor {
         measureMachine()
         let machine = machineMemory
         metrics.memoryPressure.set(machine.pressure)
+        let running = allCells.filter { $0.state == .ready }
+        let used = running.reduce(Double(ownMemoryBytes)) { $0 + Double($1.memoryBytes) }
         if machine.pressure > Self.pressureLimit {
+            // What counts is not what cells might hold but what they do when it begins.
+            if memoryFactor == 1 { pressedBytes = used }
             memoryFactor = max(Self.smallestFactor, memoryFactor - Self.pressureStep)
         } else {
             memoryFactor = min(1, memoryFactor + Self.recoveryStep)
         }
-        let running = allCells.filter { $0.state == .ready }
-        let used = running.reduce(Double(ownMemoryBytes)) { $0 + Double($1.memoryBytes) }
         metrics.memoryUsed.set(used)
         metrics.memoryBudget.set(Double(memoryBudgetBytes))
+        metrics.snapshotStore.set(Double(configuration.snapshots?.storeBytes ?? 0))
         guard !running.isEmpty else { return }
         let budget = budget(used: used, machine)
         let accounted = running.map { Double($0.status.isolateBytes) + Double($0.status.storedBytes) }
@@ -47,9 +50,12 @@ extension Supervisor {
         // A cell accounts for what its isolates could touch; what they have touched of it is what counts.
         let held = zip(running, accounted).map { $0.memoryBytes > 0 ? min(Double($0.memoryBytes), $1) : $1 }
         let shares = MemoryShares.step(
-            zip(running, held).map { .init(heldBytes: $1, marginalValue: Double($0.status.marginalValue)) }, availableBytes: available)
+            zip(running, held).map {
+                .init(heldBytes: $1, shareBytes: $0.memoryShareBytes, marginalValue: Double($0.status.marginalValue))
+            }, availableBytes: available)
         for (index, cell) in running.enumerated() {
             let (held, accounted) = (held[index], accounted[index])
+            cell.memoryShareBytes = shares[index]
             let scale = held > 0 ? min(accounted / held, Self.mostAccountedToHeld) : 1
             cell.budgetBytes = UInt64(min(shares[index] * scale, Double(UInt64.max / 2)))
             cell.send(.budget) { $0.append(integer: cell.budgetBytes) }
@@ -62,9 +68,7 @@ extension Supervisor {
         // What others took cannot be had; a first reading is still to come while the limit is nothing.
         let left = Double(machine.availableBytes) - Double(machine.limitBytes) * Self.reserveShare
         let budget = machine.limitBytes == 0 ? Double(memoryBudgetBytes) : min(Double(memoryBudgetBytes), max(used + left, 0))
-        guard memoryFactor < 1 else { return budget }
-        // Under pressure what counts is not what they might hold but what they do.
-        return min(budget, used / max(memoryFactor + Self.pressureStep, 0.1)) * memoryFactor
+        return memoryFactor < 1 ? min(budget, pressedBytes * memoryFactor) : budget
     }
 
     private func measureMachine() {
@@ -209,7 +213,6 @@ extension Supervisor {
             metrics.snapshotBuilds.with(["failed"]).increment()
             logger.warning("a snapshot was not made", metadata: ["tenant": "\(version.policy.tenant)", "reason": "\(why)"])
         }
-        if let snapshots = configuration.snapshots { metrics.snapshotStore.set(Double(snapshots.storeBytes)) }
     }
 
     // MARK: What cells say
@@ -225,6 +228,7 @@ extension Supervisor {
         guard let nanoseconds = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
             throw WireError.truncated
         }
+        try noteStrayFrame(of: cell)
         guard let kind = StartKind(rawValue: header.extra) else { throw ProtocolViolation("a start of the kind \(header.extra)") }
         let version = try version(header, of: cell)
         version.startError = nil
@@ -241,7 +245,7 @@ extension Supervisor {
 
     func takeSnapshotRefused(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         let version = try version(header, of: cell)
-        guard cell.originNumber == originNumber else { return }
+        guard cell.originNumber == originNumber, case .kept = version.snapshot else { return try noteStrayFrame(of: cell) }
         // Made anew by the next version, or after the next start.
         if let key = version.snapshotKey { configuration.snapshots?.remove(key) }
         takeSnapshot(
@@ -251,6 +255,7 @@ extension Supervisor {
     /// A cell has no room for a version that it was given: the version goes on under another number, in whatever cell it is placed in next.
     func takeCold(_ header: FrameHeader, from cell: Cell) throws {
         let old = try version(header, of: cell)
+        try noteStrayFrame(of: cell)
         // A cell that it has left says nothing of the one where it lives.
         guard !old.isRetired, old.openRequests == 0, old.home == nil || old.home === cell, let tenant = tenants[old.policy.tenant],
             tenant.version === old
@@ -281,7 +286,7 @@ extension Supervisor {
     func listIsolates() -> EventLoopFuture<[IsolateListing]> {
         let queries = allCells.filter { $0.state == .ready }.map { cell in
             pings += 1
-            let query = IsolateQuery(promise: eventLoop.makePromise())
+            let query = IsolateQuery(promise: eventLoop.makePromise(), limit: cell.versions.count, since: now)
             cell.isolateQueries[pings] = query
             cell.send(.list, id: pings)
             return query.promise.futureResult
@@ -292,7 +297,8 @@ extension Supervisor {
     func takeIsolates(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         guard let query = cell.isolateQueries[header.id] else { throw ProtocolViolation("isolates that nobody asked for") }
         try payload.withUnsafeReadableBytes { bytes throws(WireError) in
-            guard bytes.count % IsolateReport.size == 0, bytes.count / IsolateReport.size + query.found.count <= IsolateQuery.limit else {
+            query.count += bytes.count / IsolateReport.size
+            guard bytes.count % IsolateReport.size == 0, query.count <= query.limit else {
                 throw .invalid("a list of isolates of \(bytes.count) bytes")
             }
             var reader = ByteReader(bytes)
@@ -341,10 +347,19 @@ extension Supervisor {
 
 /// An answer to `list` that comes in pieces.
 final class IsolateQuery {
-    static let limit = 100_000
     let promise: EventLoopPromise<[IsolateListing]>
+    /// So many versions the cell had when it was asked.
+    let limit: Int
+    let sinceNanoseconds: UInt64
+    /// Reports so far, and those of them that are to be told.
+    var count = 0
     var found: [IsolateListing] = []
-    init(promise: EventLoopPromise<[IsolateListing]>) { self.promise = promise }
+
+    init(promise: EventLoopPromise<[IsolateListing]>, limit: Int, since: UInt64) {
+        self.promise = promise
+        self.limit = limit
+        sinceNanoseconds = since
+    }
 }
 
 extension IsolateListing {

@@ -10,7 +10,7 @@ extension Supervisor {
 
     /// The cell that a version's requests go to; one is started if need be. Nil while none can be.
     ///
-    /// A tenant stays where it is for as long as its cell takes requests. A new one goes where rendezvous hashing says among the cells that have
+    /// A tenant stays where it is for as long as its cell takes requests, and goes back there when it has been cold. A new one goes where rendezvous hashing says among the cells that have
     /// room; with none, another cell is started, and at the limit of cells the least full takes it.
     func home(of version: TenantVersionRecord) -> Cell? {
         if let home = version.home, home.takesRequests { return home }
@@ -23,8 +23,15 @@ extension Supervisor {
     }
 
     private func chooseCell(for version: TenantVersionRecord) -> Cell? {
-        let open = cells[version.key] ?? []
+        // Not where a turn of it was given up: nothing of it runs there again.
+        let open = (cells[version.key] ?? []).filter { !$0.abandonedVersions.contains(version.id) }
         let withRoom = open.filter { $0.homes < configuration.isolatesPerCell }
+        // Its old cell knows when it was called.
+        if let last = version.lastHome, open.contains(where: { $0 === last }),
+            last.homes < configuration.isolatesPerCell || withRoom.isEmpty && open.count >= configuration.cellsPerCordon
+        {
+            return last
+        }
         if let index = RendezvousHash.choose(for: version.policy.tenant, among: withRoom.map(\.name)) { return withRoom[index] }
         if open.count < configuration.cellsPerCordon, let new = startCell(version.key) { return new }
         return open.min { $0.homes < $1.homes }
@@ -156,7 +163,11 @@ extension Supervisor {
 
     /// A cell told what weight is runnable in it, and what it has used.
     func takeWeight(of cell: Cell) {
-        cell.shares.weight += (Double(min(cell.status.runnableWeight, 100_000_000)) - cell.shares.weight) * Self.weightGain
+        // No more than those can weigh that have requests there, whatever the cell says.
+        let versions = Dictionary(cell.requests.values.map { (ObjectIdentifier($0.version), $0.version.policy.weight) }) { first, _ in first
+        }
+        let most = versions.values.reduce(CellShares.idleWeight) { $0 + Double($1) }
+        cell.shares.weight += (min(Double(cell.status.runnableWeight), most) - cell.shares.weight) * Self.weightGain
         cell.shares.usedMicroseconds = cell.status.cpuMicroseconds
     }
 

@@ -64,8 +64,8 @@ extension Supervisor {
     private func watchBurning(now: UInt64) {
         var users: [ObjectIdentifier: [(tenant: TenantRecord, cpu: UInt64)]] = [:]
         for tenant in tenants.values {
-            let used = tenant.cpuNanoseconds - tenant.cpuBeforeWindowNanoseconds
-            tenant.cpuBeforeWindowNanoseconds = tenant.cpuNanoseconds
+            let used = tenant.windowCPUNanoseconds
+            tenant.windowCPUNanoseconds = 0
             guard used > 0, let home = tenant.version?.home else { continue }
             users[ObjectIdentifier(home), default: []].append((tenant, used))
         }
@@ -112,6 +112,7 @@ extension Supervisor {
         if case .queued = old.snapshot { new.snapshot = .unknown }
         new.snapshotKey = old.snapshotKey
         new.startError = old.startError
+        new.lastHome = old.home ?? old.lastHome
         versionCounts[key, default: 0] += 1
         // It leaves its cell, and what that said of its quota.
         unpark(tenant)

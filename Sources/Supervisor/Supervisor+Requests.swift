@@ -137,6 +137,10 @@ extension Supervisor: RequestDispatcher {
         let version = record.version
         version.usedNanoseconds = now
         if version.cells[ObjectIdentifier(cell)] == nil {
+            // A burst of bundles is no reason to take a cell for one that does not read.
+            guard cell.hasRoomForBundle else {
+                return finish(record, refusing: .overloaded, "too much waits to be read by the cell", retryAfterSeconds: 1)
+            }
             guard makeRoomForVersion(in: cell) else {
                 return finish(record, refusing: .overloaded, "the cell has no room for the tenant", retryAfterSeconds: 1)
             }
@@ -309,6 +313,10 @@ extension Supervisor: RequestDispatcher {
         if cpuNanoseconds > 0 {
             tenant.cpuNanoseconds = tenant.cpuNanoseconds.addingSaturated(cpuNanoseconds)
             tenant.cpuMetric.add(Double(cpuNanoseconds) / 1e9)
+            // A long request tells at its end what it has used in all the windows before.
+            let (window, lasted) = (configuration.quarantine.windowNanoseconds, max(now - record.startedNanoseconds, 1))
+            let part = lasted > window ? UInt64(Double(cpuNanoseconds) * Double(window) / Double(lasted)) : cpuNanoseconds
+            tenant.windowCPUNanoseconds = tenant.windowCPUNanoseconds.addingSaturated(part)
         }
         if record.isRunning {
             record.isRunning = false

@@ -59,6 +59,8 @@ public final class Supervisor: @unchecked Sendable {
     /// What all processes may take together, and the part of it that pressure leaves.
     var memoryBudgetBytes: UInt64
     var memoryFactor = 1.0
+    /// What all processes took when the factor was last 1.
+    var pressedBytes = 0.0
     var isLimitingMemory = false
     var ownMemoryBytes: UInt64 = 0
     /// What the kernel said last.
@@ -73,6 +75,8 @@ public final class Supervisor: @unchecked Sendable {
 
     struct StartFailures {
         var count = 0
+        /// When the last one was, and when it is tried again.
+        var at: UInt64 = 0
         var retryAt: UInt64 = 0
         var reason = ""
     }

@@ -9,9 +9,9 @@ public protocol SupervisorControl: Sendable {
     func cells() async -> [CellReport]
     /// Reads all policies again; changed tenants swap atomically, a policy that fails leaves the old one in force.
     func reload() async -> ReloadReport
-    /// Replaces every cell by a new one without losing a request; returns when each has its successor.
-    /// - Returns: the cells that were replaced.
-    func replaceCells() async -> [String]
+    /// Replaces every cell by a new one without losing a request; returns when each has its successor, or goes on since that did not start.
+    /// - Throws: when no cell can be started from what is installed: nothing is replaced.
+    func replaceCells() async throws -> CellReplacement
     /// Every tenant that a cell holds, and how much of it.
     func isolates() async -> [IsolateListing]
     /// Ends the isolates of a tenant (nil: of all) where they are idle.
@@ -23,6 +23,18 @@ public protocol SupervisorControl: Sendable {
     func setMemoryBudget(bytes: UInt64) async
     /// Stops taking requests and ends when those in flight are answered.
     func beginDraining() async
+}
+
+/// What came of replacing all cells: names of those that take no more requests, and of those that go on.
+public struct CellReplacement: Sendable, Codable, Equatable {
+    public var replaced: [String]
+    /// Their successors did not start; the log says why.
+    public var kept: [String]
+
+    public init(replaced: [String], kept: [String] = []) {
+        self.replaced = replaced
+        self.kept = kept
+    }
 }
 
 public struct Readiness: Sendable, Codable {

@@ -11,6 +11,8 @@ final class TenantVersionRecord: @unchecked Sendable {
     /// The cells it may run in, and the one it lives in.
     let key: CellKey
     var home: Cell?
+    /// Where it lived under another number.
+    weak var lastHome: Cell?
     let bundle: TenantBundle
     /// Cells that hold it.
     var cells: [ObjectIdentifier: Cell] = [:]
@@ -69,8 +71,8 @@ final class TenantRecord: @unchecked Sendable {
     var answers: UInt64 = 0
     let answersMetric: Counter
     var cpuNanoseconds: UInt64 = 0
-    /// The same when the current window began.
-    var cpuBeforeWindowNanoseconds: UInt64 = 0
+    /// Of what ended in the current window, the part that was used in it.
+    var windowCPUNanoseconds: UInt64 = 0
     let cpuMetric: Counter
     /// Log lines passed on in the current second, and what was dropped.
     var logSecond: UInt64 = 0

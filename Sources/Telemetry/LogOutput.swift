@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// Where log lines go: a descriptor, behind a bounded buffer and a thread of its own, so that a reader who has stopped reading (a full pipe,
-/// a stopped terminal) never stops those who log. Lines that find the buffer full are dropped and counted.
+/// a stopped terminal) never stops those who log. Lines that find the buffer full, or cannot be written (a full disk), are dropped and counted.
 public final class LogOutput: Sendable {
     private let writer: LogWriter
 
@@ -66,7 +66,7 @@ private final class LogWriter: @unchecked Sendable {
                 return nil
             }, context)
         guard code == 0 else {
-            // Out of threads at start-up: every line will count as dropped, which /metrics shows.
+            // Out of threads at start-up: every line will count as dropped.
             Unmanaged<LogWriter>.fromOpaque(context).release()
             isBroken = true
             return
@@ -131,20 +131,31 @@ private final class LogWriter: @unchecked Sendable {
                 return true
             }
             guard goOn else { return }
-            let written = Self.writeAll(batch, to: descriptor)
-            batch.removeAll(keepingCapacity: batch.capacity <= 64 << 10)
-            if !written {
+            let failure = Self.writeAll(batch, to: descriptor)
+            if failure.unwritten > 0 {
+                let lines = UInt64(batch.suffix(failure.unwritten).count { $0 == UInt8(ascii: "\n") })
                 locked {
-                    isBroken = true
-                    isWriting = false
-                    pthread_cond_broadcast(changed)
+                    dropped += lines
+                    // Nobody will ever read what is written there.
+                    if failure.code == EPIPE || failure.code == EBADF {
+                        isBroken = true
+                        isWriting = false
+                        waiting = []
+                        pthread_cond_broadcast(changed)
+                    }
                 }
-                return
+                if locked({ isBroken }) { return }
+                // A full disk, for example, may have room again.
+                usleep(Self.retryMicroseconds)
             }
+            batch.removeAll(keepingCapacity: batch.capacity <= 64 << 10)
         }
     }
 
-    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> Bool {
+    private static let retryMicroseconds: UInt32 = 500_000
+
+    /// - Returns: how much could not be written, and why.
+    private static func writeAll(_ bytes: [UInt8], to descriptor: Int32) -> (unwritten: Int, code: Int32) {
         bytes.withUnsafeBytes { buffer in
             var rest = buffer[...]
             while !rest.isEmpty {
@@ -156,10 +167,10 @@ private final class LogWriter: @unchecked Sendable {
                     var poller = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
                     _ = poll(&poller, 1, -1)
                 } else if errno != EINTR {
-                    return false
+                    return (rest.count, errno)
                 }
             }
-            return true
+            return (0, 0)
         }
     }
 }

@@ -74,6 +74,8 @@ let responseOperations: [(name: String, function: Operation)] = [
 private func respond(_ call: OperationCall) {
     let headers = call.string(2)
     guard headers.isOneByte else { return call.throwError(.typeError, "a header has a character above U+00FF") }
+    // Made one piece here: while it is written into the socket's buffer, under its lock, V8 must not allocate.
+    _ = call.utf8Length(2)
     let body: BodyArgument
     switch call.kind(3) {
     case .string: body = BodyArgument(content: .text(call, 3), count: call.utf8Length(3))

@@ -36,7 +36,8 @@ open class RuntimeHost: ModuleSource {
     open func requestCredit(_ request: UInt64, byteCount: Int) {}
 
     /// - Returns: false when the isolate has too many timers.
-    open func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> Bool { true }
+    /// - Returns: the request that the timer ends with; 0 where that is over, so that it never fires; nil: too many are set.
+    open func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> UInt64? { request }
     open func clearTimer(_ timer: Int) {}
 
     /// Levels: 0 debug, 1 log, 2 info, 3 warn, 4 error.

@@ -8,9 +8,9 @@ let timerOperations: [(name: String, function: Operation)] = [
         {
             let call = OperationCall($0)
             guard !call.host.isStarting else { return call.throwAtTopLevel("timers cannot be set") }
-            call.returnBool(
-                call.host.setTimer(
-                    call.integer(0), delayMilliseconds: call.number(1), repeats: call.bool(2), request: call.request))
+            let owner = call.host.setTimer(
+                call.integer(0), delayMilliseconds: call.number(1), repeats: call.bool(2), request: call.request)
+            if let owner { call.returnNumber(Double(owner)) } else { call.returnNull() }
         }
     ),
     (

@@ -109,6 +109,8 @@ public enum AbortReason: UInt16, Sendable {
     case clientGone = 0
     case wallLimit = 1
     case draining = 2
+    /// Within the cell: something of the request threw where nobody could catch it.
+    case failed = 3
 }
 
 /// The sixteen bytes before each payload: `u32 length | u8 kind | u8 flags | u16 extra | u64 id`, little-endian.

@@ -6,7 +6,6 @@ import Glibc
 struct AdminClient {
     /// EX_UNAVAILABLE: no daemon answers.
     static let unavailable: Int32 = 69
-    private static let timeoutSeconds = 60
     private static let answerBytesLimit = 64 << 20
 
     private enum Address {
@@ -20,6 +19,8 @@ struct AdminClient {
     private let address: Address
     private let text: String
     private let token: String?
+    /// For how long it waits for an answer to go on.
+    var timeoutSeconds = 60
 
     struct Answer {
         var status: Int
@@ -130,7 +131,7 @@ struct AdminClient {
     private func open(_ family: Int32) throws -> Int32 {
         let descriptor = socket(family, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw unavailable(String(cString: strerror(errno))) }
-        var timeout = timeval(tv_sec: Self.timeoutSeconds, tv_usec: 0)
+        var timeout = timeval(tv_sec: timeoutSeconds, tv_usec: 0)
         for option in [SO_RCVTIMEO, SO_SNDTIMEO] {
             setsockopt(descriptor, SOL_SOCKET, option, &timeout, socklen_t(MemoryLayout<timeval>.size))
         }
@@ -154,7 +155,7 @@ struct AdminClient {
             let count = recv(descriptor, &buffer, buffer.count, 0)
             if count < 0, errno == EINTR { continue }
             guard count >= 0 else {
-                throw unavailable(errno == EAGAIN ? "no answer in \(Self.timeoutSeconds) s" : String(cString: strerror(errno)))
+                throw unavailable(errno == EAGAIN ? "no answer in \(timeoutSeconds) s" : String(cString: strerror(errno)))
             }
             if count == 0 { return all }
             all += buffer[..<count]

@@ -148,7 +148,10 @@ struct Reload: ParsableCommand {
 
     func run() throws {
         if cells {
-            let answer = try options.client().post("/v1/cells/replace")
+            var client = try options.client()
+            // Cells start one after the other, and each may take 20 s to fail.
+            client.timeoutSeconds = 1_200
+            let answer = try client.post("/v1/cells/replace")
             let replaced = try answer.decode([String: [String]].self)["replaced"] ?? []
             return print(options.output == .json ? answer.text : "replaced \(replaced.count) cells\n", terminator: "")
         }

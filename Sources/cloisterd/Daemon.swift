@@ -284,9 +284,14 @@ struct Daemon {
         _ output: LogOutput
     ) async {
         var isDraining = false
+        var reloading = Task {}
         for await signal in signals {
             if signal == .sighup {
-                _ = await reload()
+                // One after the other, and none holds up the end.
+                reloading = Task { [reloading] in
+                    await reloading.value
+                    _ = await reload()
+                }
             } else if isDraining {
                 logger.warning("ending at once")
                 await end(supervisor, logger, output)

@@ -79,6 +79,24 @@ import Testing
         }
     }
 
+    @Test func whoeverHasCellsReplacedIsToldOfThoseThatWereNot() async throws {
+        let control = FakeControl()
+        control.replacement.withLock { $0 = CellReplacement(replaced: ["standard#0"], kept: ["standard#1", "private:a#0"]) }
+        try await serve(control) { port in
+            let answer = try ask(port, "POST /v1/cells/replace")
+            #expect(answer.status == 503)
+            #expect(answer.body.contains("\"not_replaced\"") && answer.body.contains("standard#1 private:a#0"), "\(answer.body)")
+        }
+    }
+
+    @Test func aFileInTheSocketsPlaceStays() async throws {
+        let path = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-\(UUID().uuidString)").path
+        #expect(FileManager.default.createFile(atPath: path, contents: Data("settings".utf8)))
+        defer { try? FileManager.default.removeItem(atPath: path) }
+        await #expect(throws: (any Error).self) { try await serve(FakeControl(), address: .unix(path: path)) { _ in } }
+        #expect(try String(contentsOfFile: path, encoding: .utf8) == "settings")
+    }
+
     @Test func evictionsAreAskedForByNameAndDepth() async throws {
         let control = FakeControl()
         try await serve(control) { port in
@@ -393,9 +411,11 @@ private final class FakeControl: SupervisorControl {
         return ReloadReport(added: [], changed: [], removed: [], errors: [])
     }
 
-    func replaceCells() async -> [String] {
+    let replacement = Mutex(CellReplacement(replaced: ["standard#0"]))
+
+    func replaceCells() async throws -> CellReplacement {
         calls.withLock { $0.append("replace") }
-        return ["standard#0"]
+        return replacement.withLock { $0 }
     }
 
     func isolates() async -> [IsolateListing] {

@@ -111,6 +111,12 @@ import Wire
         #expect(head.framing == .chunked && head.expectsContinue && !head.keepsAlive)
     }
 
+    /// Whatever its length: some are looked at for other names first.
+    @Test(arguments: 0...30) func noForwardedFieldOfAClientsPasses(length: Int) throws {
+        let name = "X-Forwarded-" + String(repeating: "y", count: length)
+        #expect(try parse("GET / HTTP/1.1\r\nHost: a\r\n\(name): x\r\n\r\n").1 == "host\na\nx-real-ip\n192.0.2.1\n")
+    }
+
     @Test(arguments: [
         ("Cookie: a=1\r\nX: y\r\nCookie: b=\u{E9}\r\ncookie: c=3", "host\na\nx\ny\ncookie\na=1; b=\u{E9}; c=3\nx-real-ip\n192.0.2.1\n"),
         ("Cookie: a=1; b=2\r\nX: y", "host\na\ncookie\na=1; b=2\nx\ny\nx-real-ip\n192.0.2.1\n"),

@@ -215,6 +215,20 @@ import Testing
         }
     }
 
+    /// Whoever has said nothing yet has nothing to wait for.
+    @Test func drainingDoesNotWaitForAHandshake() async throws {
+        var limits = GatewayLimits()
+        limits.handshakeTimeoutMilliseconds = 100_000
+        try await run(limits) {
+            $0.answer()
+        } _: { gateway, port, group in
+            let silent = try await ClientBootstrap(group: group).connect(host: "127.0.0.1", port: port).get()
+            try await eventually("the connection") { gateway.metrics.text().contains("cloister_gateway_connections 1\n") }
+            await gateway.server.drain(withinMilliseconds: 600_000)
+            try await silent.closeFuture.get()
+        }
+    }
+
     @Test func drainingAnswersWhatIsInFlight() async throws {
         try await run { request in
             let delay = request.request.url.hasSuffix("now") ? 0 : 1_000

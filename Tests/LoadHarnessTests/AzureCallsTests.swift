@@ -77,8 +77,9 @@ import Testing
             while second + 1_000_000_000 <= use.nanoseconds {
                 second += 1_000_000_000
                 shares = MemoryShares.step(
-                    orders.map { .init(heldBytes: Double($0.residentBytes), marginalValue: adapts ? $0.marginalValue : 0) },
-                    availableBytes: Double(isolates * mebibyte))
+                    zip(orders, shares).map {
+                        .init(heldBytes: Double($0.residentBytes), shareBytes: $1, marginalValue: adapts ? $0.marginalValue : 0)
+                    }, availableBytes: Double(isolates * mebibyte))
                 for cell in 0..<2 {
                     orders[cell].passSecond()
                     keep(cell, second)

@@ -108,6 +108,37 @@ import Testing
         #expect(thresholds.problem?.contains("--min-jain") == true)
     }
 
+    @Test func thePageTellsOfMemoryWhereTheRunDoes() {
+        var report = Self.report()
+        #expect(!ReportPage(report).html.contains("Belady"))
+        report.evictions = 5_432
+        report.revive_ms = .init(p50: 3, p99: 4)
+        report.belady_gap_closed = 0.625
+        report.bytes_per_tenant = .init(hot: 850 * 1_024, warm: nil, cold: nil)
+        report.series = (0..<3).map { .init(second: $0, completed: [:], errors: 0, isolates: 700 + $0) }
+        let page = ReportPage(report).html
+        for text in [
+            "Evictions: 5432", "p50: 3 ms", "closed: 0.625", "a hot tenant: 850 KiB", "a warm one:\nnot measured", "Isolates over time",
+        ] {
+            #expect(page.contains(text), "\(text)")
+        }
+    }
+
+    /// A cell's counts begin at nothing, and end with it.
+    @Test func countersAreComparedCellByCell() {
+        func counters(_ lines: [String]) -> MemoryCounters { MemoryCounters(parsing: lines.joined(separator: "\n")) }
+        let before = counters([
+            "cloister_evictions_total{cell=\"a#0\",reason=\"idle\"} 100", "cloister_evictions_total{cell=\"a#1\",reason=\"idle\"} 10",
+            "cloister_prewarmed_total{cell=\"a#0\"} 50", "cloister_revival_duration_seconds_count 7",
+        ])
+        let after = counters([
+            "cloister_evictions_total{cell=\"a#1\",reason=\"idle\"} 15", "cloister_evictions_total{cell=\"a#2\",reason=\"limit\"} 3",
+            "cloister_prewarmed_total{cell=\"a#2\"} 4", "cloister_revival_duration_seconds_count 9",
+        ])
+        let since = after.since(before)
+        #expect(since.evictions == 8 && since.prewarmed == 4 && since.revivals == 2)
+    }
+
     @Test func theNamesInJSONAreTheDocumentedOnes() throws {
         func written(_ report: LoadReport) throws -> [String: Any] {
             try #require(JSONSerialization.jsonObject(with: JSONEncoder().encode(report)) as? [String: Any])

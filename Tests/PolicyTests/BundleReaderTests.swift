@@ -112,6 +112,37 @@ import Testing
         #expect(failure()?.hasSuffix("folders deeper than 16") == true)
     }
 
+    /// Ten links in each of fourteen folders to the next one: no more than sixteen deep, and more ways than anybody can walk.
+    @Test func foldersAreLookedThroughSoManyTimesAndNoMore() throws {
+        for depth in 1...14 {
+            try folder.write("app/a\(depth)/x.none", "")
+            for number in 0..<10 where depth < 14 { try link("app/a\(depth)/\(number)", to: "../a\(depth + 1)") }
+        }
+        #expect(failure()?.hasPrefix("the bundle has more than 1000 folders") == true, "\(failure() ?? "none")")
+    }
+
+    @Test func aFolderThatCannotBeListedIsNotTakenToBeEmpty() throws {
+        try folder.write("app/lib/a.txt", "")
+        #expect(chmod(folder.path + "/app/lib", 0) == 0)
+        defer { chmod(folder.path + "/app/lib", 0o755) }
+        // Root may list anything: this thread looks as somebody else does.
+        let setfsuid = unsafeBitCast(dlsym(nil, "setfsuid"), to: (@convention(c) (uid_t) -> Int32).self)
+        let before = setfsuid(65_534)
+        defer { _ = setfsuid(uid_t(before)) }
+        #expect(failure()?.contains("app/lib: the folder cannot be listed") == true, "\(failure() ?? "none")")
+    }
+
+    /// A file that is exchanged for a link between the look at it and its opening.
+    @Test func aFileThatIsExchangedForALinkIsNotReadThroughIt() throws {
+        try folder.write("secret.txt", "secret")
+        try folder.write("app/a.txt", "plain")
+        try link("app/b.txt", to: "../secret.txt")
+        let app = folder.path + "/app"
+        #expect(try FileContents.read(app + "/a.txt", limit: 100, within: app).count == 5)
+        #expect(throws: FileContents.Failure.outside) { try FileContents.read(app + "/b.txt", limit: 100, within: app) }
+        #expect(throws: FileContents.Failure.outside) { try FileContents.read(app + "/a.txt", limit: 100, within: folder.path + "/ap") }
+    }
+
     @Test func foldersAreSoDeepAndNoDeeper() throws {
         func path(_ depth: Int) -> String { "app/" + (1..<depth).map { "d\($0)/" }.joined() + "x.js" }
         try folder.write(path(16), "x")

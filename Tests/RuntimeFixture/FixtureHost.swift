@@ -128,13 +128,14 @@ final class FixtureHost: RuntimeHost {
     override func finished(_ request: UInt64) { note("finished", "\(request)") }
     override func requestCredit(_ request: UInt64, byteCount: Int) { note("requestCredit", "\(request)", "\(byteCount)") }
 
-    override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> Bool {
-        guard timers.count < Self.timerLimit else { return false }
+    override func setTimer(_ timer: Int, delayMilliseconds: Double, repeats: Bool, request: UInt64) -> UInt64? {
+        guard timers.count < Self.timerLimit else { return nil }
         timers[timer] = Timer(
             dueMilliseconds: nowMilliseconds + delayMilliseconds, order: nextOrder, intervalMilliseconds: repeats ? delayMilliseconds : nil,
             request: request)
         nextOrder += 1
-        return true
+        // Also outside of requests, where there is nobody to end with.
+        return request == 0 ? .max : request
     }
 
     override func clearTimer(_ timer: Int) { timers[timer] = nil }

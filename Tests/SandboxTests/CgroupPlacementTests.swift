@@ -29,6 +29,45 @@ import Testing
         #expect(placement.warnings.isEmpty)
     }
 
+    /// Version 2 hands nothing on from a group that holds processes: cells' groups lie beside a daemon that is in a leaf.
+    @Test func besideTheDaemonsLeafOfVersionTwoGroupsAreMade() throws {
+        try makeGroup("/s/cloister.service", ["cgroup.procs", "cgroup.controllers", "cgroup.subtree_control"])
+        try makeGroup("/s/cloister.service/daemon")
+        try makeGroup("/s/cloister.service/other")
+        try Data("cpu memory pids".utf8).write(to: URL(fileURLWithPath: "\(root)/s/cloister.service/cgroup.controllers"))
+        let placement = CgroupPlacement(root: root, own: "0::/s/cloister.service/daemon\n")
+        #expect(placement.parents == ["\(root)/s/cloister.service"] && placement.version2Parent == placement.parents[0])
+        #expect(try content("/s/cloister.service/cgroup.subtree_control").contains("+memory +pids"))
+        // What has no such name was not delegated for that, and what holds processes hands nothing on.
+        #expect(CgroupPlacement(root: root, own: "0::/s/cloister.service/other\n").parents == ["\(root)/s/cloister.service/other"])
+        try Data("1\n".utf8).write(to: URL(fileURLWithPath: "\(root)/s/cloister.service/cgroup.procs"))
+        #expect(CgroupPlacement(root: root, own: "0::/s/cloister.service/daemon\n").parents == ["\(root)/s/cloister.service/daemon"])
+    }
+
+    @Test func aloneInItsGroupOfVersionTwoTheDaemonMovesIntoALeaf() throws {
+        try makeGroup("/a")
+        try makeGroup("/a/daemon")
+        #expect(CgroupPlacement(root: root, own: "0::/a\n").parents == ["\(root)/a"])
+        #expect(try content("/a/daemon/cgroup.procs").isEmpty)
+        try Data("\(getpid())\n".utf8).write(to: URL(fileURLWithPath: "\(root)/a/cgroup.procs"))
+        #expect(CgroupPlacement(root: root, own: "0::/a\n").parents == ["\(root)/a"])
+        #expect(try content("/a/daemon/cgroup.procs") == "\(getpid())")
+    }
+
+    /// What an older launcher's cells still have is not taken from them by a new one.
+    @Test func theControllerIsCountedForAllLaunchersTogether() throws {
+        try makeGroup("/a", ["cgroup.procs", "cgroup.controllers", "cgroup.subtree_control"])
+        try Data("cpu".utf8).write(to: URL(fileURLWithPath: "\(root)/a/cgroup.controllers"))
+        let old = CgroupPlacement(root: root, own: "0::/a").group(name: "x")
+        old.setCPUShare(0.5, of: 4_242)
+        let new = CgroupPlacement(root: root, own: "0::/a").group(name: "y")
+        new.setCPUShare(0.5, of: 4_243)
+        old.remove()
+        #expect(try content("/a/cgroup.subtree_control").hasPrefix("+cpu"))
+        new.remove()
+        #expect(try content("/a/cgroup.subtree_control").hasPrefix("-cpu"))
+    }
+
     @Test func theRootGroupIsTheRootFolder() throws {
         try makeGroup("")
         #expect(CgroupPlacement(root: root, own: "0::/\n").parents == [root])

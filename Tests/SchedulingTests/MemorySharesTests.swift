@@ -20,6 +20,22 @@ import Testing
         #expect(shares[1] > 50 && abs(shares[0] + shares[1] - 1_000) < 1e-6, "\(shares)")
     }
 
+    /// An isolate takes as much as ten steps give.
+    @Test func stepsThatAreSmallerThanAnIsolateAddUp() {
+        var shares = [100.0, 100]
+        for _ in 0..<60 {
+            let held = shares.map { ($0 / 10).rounded(.down) * 10 }
+            shares = MemoryShares.step(
+                [
+                    .init(heldBytes: held[0], shareBytes: shares[0], marginalValue: 11),
+                    .init(heldBytes: held[1], shareBytes: shares[1], marginalValue: 9),
+                ], availableBytes: 200)
+        }
+        #expect(shares[0] > 110 && abs(shares[0] + shares[1] - 200) < 1e-6, "\(shares)")
+        // Who does not use what it was given does not keep it from others.
+        #expect(MemoryShares.step([.init(heldBytes: 10, shareBytes: 100), .init(heldBytes: 100, shareBytes: 100)], availableBytes: 200)[1] > 140)
+    }
+
     @Test func roomGoesWhereItIsWorthMoreSlowlyAndNotBelowTheLeast() {
         let shares = step([500, 500], [30, 10], available: 1_000)
         #expect(abs(shares[0] - 512.5) < 1 && abs(shares[1] - 487.5) < 1, "\(shares)")
@@ -27,8 +43,8 @@ import Testing
         // Whatever a cell says, it gets no more than a step.
         let claimed = step([500, 500], [1e19, 1], available: 1_000)
         #expect(claimed[0] < 530 && claimed[0] + claimed[1] < 1_000.1, "\(claimed)")
-        var held = [500.0, 500]
-        for _ in 0..<1_000 { held = step(held, [1e19, 0], available: 1_000) }
-        #expect(held[1] > 50, "\(held)")
+        var held = [250.0, 250, 250, 250]
+        for _ in 0..<1_000 { held = step(held, [1e19, 1, 1, 0], available: 1_000) }
+        #expect(held.allSatisfy { $0 > 120 }, "\(held)")
     }
 }

@@ -75,6 +75,30 @@ import Wire
         #expect(test.registry.text().contains(#"cloister_responses_broken_total{tenant="a",code="exception"} 1"#))
     }
 
+    /// What is left of it, such as a promise given to `waitUntil` that never settles, has the wall limit like any other.
+    @Test(arguments: [false, true]) func whatIsLeftOfAStreamThatBrokeOffHasAnEnd(isFailure: Bool) async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        let request = try await cell.nextRequest().id
+        cell.head(request, body: "part")
+        if isFailure { cell.fail(request, code: ErrorCode.exception.rawValue) } else { cell.send(.responseBroken, id: request) }
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "part", isComplete: false))
+        #expect(try await client.next() == .broken)
+        for _ in 0..<8 {
+            try await test.advance(milliseconds: 4_000)
+            try await cell.status()
+            try await test.onLoop { _ in }
+        }
+        let abort = try await cell.next(.abort)
+        #expect(abort.id == request && abort.header.extra == AbortReason.wallLimit.rawValue)
+        cell.finish(request)
+        _ = try await test.request()
+        cell.answer(try await cell.nextRequest().id)
+        while try await test.onLoop({ !$0.openRequests.isEmpty }) { await Task.yield() }
+        try await test.expectNothingHeld()
+    }
+
     @Test func anAnswerThatHasBegunIsBrokenOff() async throws {
         let test = try await TestSupervisor()
         let client = try await test.request()
@@ -232,6 +256,86 @@ import Wire
         let next = try await test.readyCell()
         next.answer(try await next.nextRequest().id)
         #expect(try await again.next() == .head(status: 200, headers: "", body: "", isComplete: true))
+    }
+
+    /// What waited for the places of those that were given up goes on elsewhere, not where nothing of its tenant runs any more.
+    @Test func whatWaitsForATurnThatIsGivenUpGoesToAnotherCell() async throws {
+        let test = try await TestSupervisor([.test("a", cordon: .private) { $0.concurrency = 1 }])
+        let stuck = try await test.request("a")
+        let waiting = try await test.request("a")
+        let old = try await test.readyCell()
+        let version = try await old.next(.tenant).id
+        old.send(.entered, id: try await old.next(.request).id)
+        old.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: version)
+        #expect(try await stuck.next() == .failed(.cpuLimit, retryAfterSeconds: nil))
+        let new = try await test.readyCell()
+        new.answer(try await new.nextRequest().id, "new")
+        #expect(try await waiting.next() == .head(status: 200, headers: "", body: "new", isComplete: true))
+        try await old.expectEnd()
+        try await test.expectNothingHeld()
+    }
+
+    /// A cell that names all its tenants, again and again, has them neither confined nor suspended.
+    @Test func onlyWhoHasSomethingUnderWayIsBlamedForATurnThatIsGivenUp() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) })
+        let (first, second) = (try await test.request("a"), try await test.request("b"))
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        cell.answer(try await cell.next(.request).id)
+        let other = try await cell.next(.tenant).id
+        let request = try await cell.next(.request).id
+        _ = try await first.next()
+        for _ in 0..<20 {
+            for id in [version, other] { cell.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: id) }
+        }
+        #expect(try await second.next() == .failed(.cpuLimit, retryAfterSeconds: nil))
+        cell.finish(request)
+        _ = try await test.readyCell()
+        let found = try await test.onLoop { supervisor in
+            ["a", "b"].map { supervisor.tenants[$0]! }.map {
+                ($0.isQuarantined, $0.backoff.remainingNanoseconds(now: supervisor.now) != nil)
+            }
+        }
+        #expect(found.map(\.0) == [false, true] && found.map(\.1) == [false, false], "\(found)")
+    }
+
+    /// So many bundles at once are no reason to take a cell for one that does not read.
+    @Test func aBurstOfBundlesIsRefusedInPartAndCostsNoCell() async throws {
+        let names = (0..<24).map { "t\($0)" }
+        let test = try await TestSupervisor([])
+        try await test.apply(names.map { .test($0) }, code: String(repeating: "x", count: 10 << 20))
+        var clients: [TestExchange] = []
+        for name in names { clients.append(try await test.request(name)) }
+        let cell = try await test.readyCell()
+        var events: [TestExchange.Event] = []
+        let served = Task {
+            while true {
+                let frame = try await cell.frames.next()
+                if frame.kind == .request { cell.answer(frame.id) }
+            }
+        }
+        defer { served.cancel() }
+        for client in clients { events.append(try await client.next()) }
+        let refused = events.count { $0 == .failed(.overloaded, retryAfterSeconds: 1) }
+        #expect(refused > 0 && refused < 24 && !cell.isKilled, "\(refused)")
+        try await test.expectNothingHeld()
+    }
+
+    /// It answers pings, and so does not count as silent.
+    @Test func aCellThatDoesNotListItsIsolatesIsEnded() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        let listing = Task { await test.supervisor.isolates() }
+        try await cell.next(.list)
+        for second in 1...20 where !cell.isKilled {
+            try await test.advance(milliseconds: 1_000)
+            if !cell.isKilled { try await cell.status() }
+            _ = second
+        }
+        try await cell.expectEnd()
+        #expect(await listing.value.isEmpty)
     }
 
     @Test func aCellThatDoesNotBecomeReadyIsEnded() async throws {

@@ -123,14 +123,20 @@ import Wire
             $0.memoryBudgetBytes = 1 << 40
             $0.machineMemory = { MachineMemory(limitBytes: 1 << 41, availableBytes: 1 << 40, pressure: pressure.withLock { $0 }) }
         }
+        // It follows at once: what it is told to hold is what it holds the next second.
+        let held = Mutex(UInt64(1 << 39))
         _ = try await test.request("a")
         let cell = try await test.readyCell()
         cell.answer(try await cell.nextRequest().id)
         func second() async throws -> Double {
             try await test.advance(milliseconds: 1_100)
-            try await cell.status()
-            _ = try await cell.budgets.next()
-            return try await test.onLoop { $0.memoryFactor }
+            try await cell.status { $0.isolateBytes = held.withLock { $0 } }
+            let told = try await cell.budgets.next()
+            held.withLock { if told > 0 { $0 = min($0, told) } }
+            return try await test.onLoop { supervisor in
+                supervisor.allCells.forEach { $0.memoryBytes = held.withLock { $0 } }
+                return supervisor.memoryFactor
+            }
         }
         func measured(_ value: Double) async throws {
             pressure.withLock { $0 = value }
@@ -140,6 +146,9 @@ import Wire
         var factors: [Double] = []
         for _ in 0..<8 { factors.append(try await second()) }
         #expect(factors == factors.sorted(by: >) && abs(factors.last! - 0.3) < 0.001, "\(factors)")
+        // Of what it held when it began, however long that lasts.
+        for _ in 0..<8 { _ = try await second() }
+        #expect(abs(Double(held.withLock { $0 }) / Double(UInt64(1 << 39)) - 0.3) < 0.02, "\(held.withLock { $0 })")
         try await measured(0)
         factors = []
         for _ in 0..<40 { factors.append(try await second()) }

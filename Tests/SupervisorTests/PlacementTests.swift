@@ -42,6 +42,49 @@ import Wire
         try await test.expectNothingHeld()
     }
 
+    /// Its old cell knows when it was called: it goes back there, wherever hashing says by now that it belongs.
+    @Test func whoWasMadeColdComesBackWhereItWas() async throws {
+        let names = (0..<8).map { "t\($0)" }
+        let test = try await TestSupervisor(names.map { .test($0) }) { $0.isolatesPerCell = 6 }
+        for name in names { _ = try await test.request(name) }
+        let first = try await test.readyCell()
+        _ = try await test.readyCell()
+        for _ in 0..<6 { first.answer(try await first.nextRequest().id) }
+        let before = try await homes(test)
+        #expect(before.values.count { $0 == "standard#0" } == 6 && before.values.count { $0 == "standard#1" } == 2, "\(before)")
+        let there = before.filter { $0.value == "standard#0" }.keys.sorted()
+        try await test.onLoop { supervisor in there.forEach { supervisor.chill(supervisor.tenants[$0]!) } }
+        for name in there { _ = try await test.request(name) }
+        #expect(try await homes(test) == before)
+    }
+
+    @Test func cellsWhoseSuccessorsDoNotStartGoOnAndAreNamed() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let old = try await test.readyCell()
+        old.answer(try await old.nextRequest().id)
+        let outcome = Task { try await test.supervisor.replaceCells() }
+        try await test.spawner.cells.next().die()
+        #expect(try await outcome.value == CellReplacement(replaced: [], kept: ["standard#0"]))
+        // The old one serves: nobody need be sent elsewhere.
+        #expect(await test.supervisor.readiness().ready)
+        let again = Task { try await test.supervisor.replaceCells() }
+        try await test.advance(milliseconds: 1_000)
+        _ = try await test.readyCell()
+        _ = try await again.value
+    }
+
+    @Test func aCellThatDoesNotStartCountsForAWhile() async throws {
+        let test = try await TestSupervisor([.test("a", cordon: .private)])
+        let client = try await test.request()
+        try await test.spawner.cells.next().die()
+        _ = try await client.next()
+        #expect(await !test.supervisor.readiness().ready)
+        // Nobody asks: a load balancer that heeds this would never send anybody again.
+        try await test.advance(milliseconds: 31_000)
+        #expect(await test.supervisor.readiness().ready)
+    }
+
     /// Of four cells three have room at once.
     @Test func aNewTenantGoesWhereRendezvousHashingSaysAmongTheCellsWithRoom() async throws {
         let founders = ["w", "x", "y", "z"]

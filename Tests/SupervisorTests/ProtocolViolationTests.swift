@@ -157,6 +157,35 @@ struct Violation: Sendable, CustomTestStringConvertible {
         #expect(!cell.isKilled)
     }
 
+    /// More than a hundred thousand a second of what changes nothing, though it names what the cell has.
+    @Test(arguments: [
+        FrameKind.entered, .responseBody, .requestCredit, .isolateEnded, .started, .parked, .cold, .snapshotRefused, .abandoned,
+    ])
+    func aCellThatOnlyKeepsTheSupervisorFromItsWorkIsEnded(_ kind: FrameKind) async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")])
+        let client = try await test.request("b", body: "x", isComplete: false)
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        let request = try await cell.next(.request).id
+        cell.head(request)
+        _ = try await client.next()
+        var payload = ByteBuffer()
+        switch kind {
+        case .started, .parked: payload.append(integer: UInt64(1))
+        case .requestCredit: payload.append(integer: UInt32(0))
+        default: break
+        }
+        let isOfRequest = [.entered, .responseBody, .requestCredit].contains(kind)
+        let extra = kind == .abandoned ? ErrorCode.cpuLimit.rawValue : kind == .isolateEnded ? EvictionReason.idle.rawValue : 0
+        var frames = ByteBuffer()
+        for _ in 0...Supervisor.strayFramesPerSecondLimit + 1 {
+            FrameHeader(kind, length: payload.readableBytes, extra: extra, id: isOfRequest ? request : version).encode(into: &frames)
+            frames.writeImmutableBuffer(payload)
+        }
+        cell.send(frames)
+        try await cell.expectEnd()
+    }
+
     @Test func framesMayComeInAnyPieces() async throws {
         let test = try await TestSupervisor()
         let client = try await test.request()

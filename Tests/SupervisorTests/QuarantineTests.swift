@@ -132,6 +132,28 @@ import Wire
         #expect(!cell.isKilled)
     }
 
+    /// A request that lasted for ten windows tells at its end what it used in all of them.
+    @Test func aLongRequestThatTookLittleIsNotTakenForBurning() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) { $0.wallMilliseconds = 60_000 } }) {
+            $0.quarantine.windowNanoseconds = 2_000_000_000
+        }
+        let first = try await test.request("a")
+        let cell = try await test.readyCell()
+        let long = try await tenantAndRequest(cell).request
+        for _ in 0..<20 {
+            try await test.advance(milliseconds: 1_000)
+            try await cell.status()
+            try await test.onLoop { _ in }
+        }
+        let second = try await test.request("b")
+        cell.answer(try await tenantAndRequest(cell).request, cpuMilliseconds: 0)
+        cell.answer(long, cpuMilliseconds: 2_000)
+        _ = try await (first.next(), second.next())
+        while try await test.onLoop({ $0.openRequests.isEmpty }) == false {}
+        try await test.advance(milliseconds: 2_000)
+        #expect(try await report("a", of: test).quarantined == false)
+    }
+
     @Test func whoUsesMuchBesideOthersThatDoIsNot() async throws {
         let test = try await TestSupervisor(["a", "b"].map { .test($0) }) { $0.quarantine.windowNanoseconds = 2_000_000_000 }
         _ = try await busy(test, a: 900, b: 500)

@@ -9,7 +9,7 @@ import Wire
     /// Two cells of one tenant each, with a request that goes on.
     private func twoCells(_ change: (inout SupervisorConfiguration) -> Void = { _ in }) async throws -> (TestSupervisor, FakeCell, FakeCell)
     {
-        let test = try await TestSupervisor(["a", "b"].map { .test($0) }) {
+        let test = try await TestSupervisor([.test("a", weight: 3_000), .test("b", weight: 1_000)]) {
             $0.isolatesPerCell = 1
             change(&$0)
         }
@@ -53,6 +53,16 @@ import Wire
             try await step(number, of: test, [(first, 3_000, 0), (second, 0, 0)])
         }
         #expect(first.share == nil && second.share == nil)
+    }
+
+    /// A cell's word counts for no more than those can weigh that have requests there.
+    @Test func aCellThatClaimsMoreWeightThanItsTenantsHaveGetsNoMore() async throws {
+        let (test, honest, liar) = try await twoCells()
+        for number in 1...40 as ClosedRange<UInt64> {
+            try await step(number, of: test, [(honest, 3_000, number * 73_170), (liar, 100_000_000, number * 26_830)])
+        }
+        let (larger, smaller) = (try #require(honest.share), try #require(liar.share))
+        #expect(larger > 0.6 && smaller < 0.4, "\(larger) \(smaller)")
     }
 
     /// A cell runs no more workers than its part of the processors, and the front comes before all of them.

@@ -81,6 +81,27 @@ import Testing
         close(ends[1])
     }
 
+    /// A full disk costs the lines that find it full, and no others.
+    @Test func whatCannotBeWrittenIsCountedAndWhatComesLaterIsWritten() throws {
+        var ends: [Int32] = [0, 0]
+        #expect(pipe(&ends) == 0)
+        let descriptor = open("/dev/full", O_WRONLY | O_CLOEXEC)
+        let output = LogOutput(descriptor: descriptor)
+        for index in 0..<3 { output.write(Array("lost \(index)\n".utf8)) }
+        let deadline = ContinuousClock.now + .seconds(20)
+        while output.droppedLines < 3, ContinuousClock.now < deadline { usleep(1_000) }
+        #expect(output.droppedLines == 3)
+        #expect(dup2(ends[1], descriptor) == descriptor)
+        output.write(Array("kept\n".utf8))
+        #expect(output.flush(timeoutMilliseconds: 20_000))
+        var buffer = [UInt8](repeating: 0, count: 4_096)
+        let count = read(ends[0], &buffer, buffer.count)
+        #expect(String(decoding: buffer.prefix(max(count, 0)), as: UTF8.self) == "kept\n")
+        close(ends[0])
+        close(ends[1])
+        close(descriptor)
+    }
+
     @Test func linesArriveInOrder() {
         var ends: [Int32] = [0, 0]
         #expect(pipe(&ends) == 0)

@@ -238,6 +238,9 @@ typedef struct cv8_turn {
 /// The body of a fiber: runs `turn` (a cv8_turn *) to its end, being suspended and resumed meanwhile. On return the isolate is exited.
 void cv8_turn_run(void *turn);
 
+/// An interrupt that was asked for before is none of the next turn's. For the thread that will run it, before anybody can ask for one.
+void cv8_turn_forget_preemption(cv8_isolate *isolate);
+
 // ------------------------------------------------------------------------------------------------------------- operations
 // Inside a leaf operation. Reading never runs JavaScript: a value of another kind reads as 0, false or empty.
 

@@ -1,19 +1,45 @@
 (function (internal) {
   'use strict';
   // setTimeout, setInterval, their clears, queueMicrotask: https://html.spec.whatwg.org/#timers
-  const { FunctionPrototypeCall, ReflectApply, SafeMap, TypeError, globalThis } = internal.primordials;
+  const { FunctionPrototypeCall, ReflectApply, SafeMap, SafeSet, TypeError, globalThis } = internal.primordials;
   const { converters, requireArguments } = internal.webidl;
   const { DOMException } = internal;
   const { clearTimer, setTimer } = internal.ops;
 
   const timers = new SafeMap();
+  // Those of each request, with which they end.
+  const timersOf = new SafeMap();
   let lastTimer = 0;
 
   const start = (callback, delay, rest, repeats) => {
     const timer = ++lastTimer;
-    if (!setTimer(timer, delay < 0 ? 0 : delay, repeats)) throw new DOMException('too many timers are set at once', 'QuotaExceededError');
-    timers.set(timer, { __proto__: null, callback, rest, repeats });
+    const rid = setTimer(timer, delay < 0 ? 0 : delay, repeats);
+    if (rid === null) throw new DOMException('too many timers are set at once', 'QuotaExceededError');
+    // Of a request that is over: it never fires.
+    if (rid === 0) return timer;
+    timers.set(timer, { __proto__: null, callback, rest, repeats, rid });
+    let own = timersOf.get(rid);
+    if (own === undefined) timersOf.set(rid, own = new SafeSet());
+    own.add(timer);
     return timer;
+  };
+
+  // Returns whether it was set.
+  const forget = (timer) => {
+    const entry = timers.get(timer);
+    if (entry === undefined) return false;
+    timers.delete(timer);
+    const own = timersOf.get(entry.rid);
+    own.delete(timer);
+    if (own.size === 0) timersOf.delete(entry.rid);
+    return true;
+  };
+
+  internal.endTimersOf = (rid) => {
+    const own = timersOf.get(rid);
+    if (own === undefined) return;
+    timersOf.delete(rid);
+    own.forEach((timer) => { timers.delete(timer); });
   };
 
   const prepare = (name, count, handler, delay, rest, repeats) => {
@@ -24,13 +50,13 @@
 
   const stop = (timer) => {
     const id = converters.long(timer, 'clearTimeout', 'the timer');
-    if (timers.delete(id)) clearTimer(id);
+    if (forget(id)) clearTimer(id);
   };
 
   internal.hooks[6] = (timer) => {
     const entry = timers.get(timer);
     if (entry === undefined) return;
-    if (!entry.repeats) timers.delete(timer);
+    if (!entry.repeats) forget(timer);
     try {
       ReflectApply(entry.callback, globalThis, entry.rest);
     } catch (error) {
@@ -40,7 +66,7 @@
 
   // For the runtime: `callback` once after `delay` milliseconds; returns what stopTimer takes.
   internal.startTimer = (callback, delay) => start(callback, delay, [], false);
-  internal.stopTimer = (timer) => { if (timers.delete(timer)) clearTimer(timer); };
+  internal.stopTimer = (timer) => { if (forget(timer)) clearTimer(timer); };
 
   // Awaiting a primitive looks at nothing the tenant can change.
   const runLater = async (callback) => {

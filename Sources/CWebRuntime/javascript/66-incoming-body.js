@@ -56,7 +56,18 @@
         if (this.mode === COLLECTED || this.mode === DROPPED) this.credit(byteCount);
       }
       if (this.mode === STREAMED) this.feed();
-      else if (this.mode === COLLECTED && isEnd) this.resolve(this.joined());
+      else if (this.mode === COLLECTED && isEnd) this.settle(this.resolve, this.reject);
+    }
+
+    // Where there is no memory for the whole, the pieces go, too.
+    settle(resolve, reject) {
+      try {
+        resolve(this.joined());
+      } catch (error) {
+        this.first = this.last = undefined;
+        this.byteCount = 0;
+        reject(error);
+      }
     }
 
     joined() {
@@ -76,7 +87,7 @@
       if (this.error !== undefined) return PromiseReject(this.error);
       this.mode = COLLECTED;
       return new Promise((resolve, reject) => {
-        if (this.isEnded) return resolve(this.joined());
+        if (this.isEnded) return this.settle(resolve, reject);
         this.resolve = resolve;
         this.reject = reject;
         return this.credit(this.byteCount);

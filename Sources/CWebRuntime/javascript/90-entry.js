@@ -22,7 +22,7 @@
   // Phases of an exchange.
   const AWAITED = 0, SENDING = 1, ANSWERED = 2;
   // Why a request is aborted.
-  const CLIENT_GONE = 0, WALL_LIMIT = 1;
+  const CLIENT_GONE = 0, WALL_LIMIT = 1, FAILED = 3;
 
   class Exchange {
     constructor(rid, request) {
@@ -52,6 +52,7 @@
   const leave = (exchange) => {
     exchange.isOver = true;
     exchanges.delete(exchange.rid);
+    internal.endTimersOf(exchange.rid);
   };
   const conclude = (exchange) => {
     exchange.phase = ANSWERED;
@@ -293,6 +294,7 @@
       exchange.isAborted = true;
       const error = reason === CLIENT_GONE ? new DOMException('the client is gone', 'AbortError')
         : reason === WALL_LIMIT ? new DOMException('the request took longer than it may', 'TimeoutError')
+        : reason === FAILED ? new DOMException('the request has failed', 'AbortError')
         : new DOMException('the server is shutting down', 'AbortError');
       request.abortReason = error;
       if (exchange.phase === SENDING) {

@@ -1,5 +1,6 @@
 import Collections
 import Foundation
+import TestSupport
 
 @testable import Scheduling
 

@@ -1,38 +1,40 @@
+import Scheduling
+
 /// What a sequence of uses costs in cold starts when only so much fits: by the order that cells use, by plain LRU, and by Belady's rule, which
 /// knows the future and is the best there is for equal sizes and costs. With sizes and costs it is applied to the cost per byte and time until the
 /// next use, which is a good bound though not the optimum (that is NP-hard).
-public struct EvictionSimulation: Sendable {
+struct EvictionSimulation: Sendable {
     /// What is used.
-    public struct Item: Sendable {
-        public var bytes: Int
-        public var costNanoseconds: UInt64
-        public init(bytes: Int, costNanoseconds: UInt64) {
+    struct Item: Sendable {
+        var bytes: Int
+        var costNanoseconds: UInt64
+        init(bytes: Int, costNanoseconds: UInt64) {
             self.bytes = bytes
             self.costNanoseconds = costNanoseconds
         }
     }
 
-    public struct Use: Sendable {
-        public var nanoseconds: UInt64
-        public var item: Int
-        public init(nanoseconds: UInt64, item: Int) {
+    struct Use: Sendable {
+        var nanoseconds: UInt64
+        var item: Int
+        init(nanoseconds: UInt64, item: Int) {
             self.nanoseconds = nanoseconds
             self.item = item
         }
     }
 
-    public enum Rule: Sendable {
+    enum Rule: Sendable {
         /// - Parameter prewarms: who comes regularly is brought back before, which nobody waits for: it costs nothing here.
         case order(EvictionConfiguration.Choice, prewarms: Bool = false)
         case belady
     }
 
-    public struct Result: Sendable {
-        public var misses = 0
+    struct Result: Sendable {
+        var misses = 0
         /// Brought back before they were used, also before misses count.
-        public var prewarmed = 0
+        var prewarmed = 0
         /// The sum of what the misses cost, without the first use of each.
-        public var costNanoseconds: UInt64 = 0
+        var costNanoseconds: UInt64 = 0
     }
 
     private let items: [Item]
@@ -43,14 +45,14 @@ public struct EvictionSimulation: Sendable {
     /// - Parameters:
     ///   - uses: in order of time.
     ///   - measuredFrom: nanoseconds; misses before only fill the room.
-    public init(items: [Item], uses: [Use], capacityBytes: Int, measuredFrom: UInt64 = 0) {
+    init(items: [Item], uses: [Use], capacityBytes: Int, measuredFrom: UInt64 = 0) {
         self.measuredFrom = measuredFrom
         self.items = items
         self.uses = uses
         self.capacityBytes = capacityBytes
     }
 
-    public func run(_ rule: Rule) -> Result {
+    func run(_ rule: Rule) -> Result {
         switch rule {
         case .order(let choice, let prewarms): runOrder(choice, prewarms: prewarms)
         case .belady: runBelady()

@@ -1,7 +1,8 @@
 import Foundation
+import Scheduling
 import Testing
 
-@testable import Scheduling
+@testable import LoadHarness
 
 /// The order of eviction beside plain LRU and Belady's rule, on calls like those of Azure's functions (Shahrad et al., ATC 2020): few hot tenants,
 /// some medium ones with a wave over the day and bursts, many rare ones with heavy-tailed gaps; a sixth comes by timers; sizes lognormal.
