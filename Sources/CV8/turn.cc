@@ -77,6 +77,11 @@ v8::Local<v8::Value> ToLocal(v8::Isolate *isolate, const cv8_value &value, cv8_i
           .ToLocalChecked();
     case CV8_BYTES: {
       void *data = state->buffers->Allocate(value.length);
+      // What was left by requests before may only be waiting to be collected, as V8 itself does for the buffers that it makes.
+      if (!data) {
+        isolate->LowMemoryNotification();
+        data = state->buffers->Allocate(value.length);
+      }
       if (!data) {
         *failed = true;
         return v8::Undefined(isolate);
