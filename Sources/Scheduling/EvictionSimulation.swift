@@ -4,30 +4,40 @@
 public struct EvictionSimulation: Sendable {
     /// What is used.
     public struct Item: Sendable {
+        /// What it holds while it is resident, in the unit of the capacity.
         public var bytes: Int
+        /// What it takes to make it again.
         public var costNanoseconds: UInt64
+        /// Both stay what they are, however often it is used.
         public init(bytes: Int, costNanoseconds: UInt64) {
             self.bytes = bytes
             self.costNanoseconds = costNanoseconds
         }
     }
 
+    /// One use of an item.
     public struct Use: Sendable {
+        /// When, on the clock of `measuredFrom`.
         public var nanoseconds: UInt64
+        /// By its place in `items`.
         public var item: Int
+        /// Uses are given in order of time.
         public init(nanoseconds: UInt64, item: Int) {
             self.nanoseconds = nanoseconds
             self.item = item
         }
     }
 
+    /// By what rule somebody goes when not all fit.
     public enum Rule: Sendable {
         /// - Parameter prewarms: who comes regularly is brought back before, which nobody waits for: it costs nothing here.
         case order(EvictionConfiguration.Choice, prewarms: Bool = false)
         case belady
     }
 
+    /// What the uses came to by one rule.
     public struct Result: Sendable {
+        /// Uses from `measuredFrom` on of what was not there, also the first of each.
         public var misses = 0
         /// Brought back before they were used, also before misses count.
         public var prewarmed = 0
@@ -50,6 +60,7 @@ public struct EvictionSimulation: Sendable {
         self.capacityBytes = capacityBytes
     }
 
+    /// Plays all uses, from a start with nothing resident.
     public func run(_ rule: Rule) -> Result {
         switch rule {
         case .order(let choice, let prewarms): runOrder(choice, prewarms: prewarms)
