@@ -76,6 +76,7 @@ public struct AdminToken: Sendable {
 
 /// Why there is no token.
 public struct AdminTokenError: Error, CustomStringConvertible {
+    /// What is wrong, with the file's path.
     public var description: String
     init(_ description: String) { self.description = description }
 }

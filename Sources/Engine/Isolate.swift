@@ -123,6 +123,7 @@ public struct IsolateMemory: Sendable {
     public var nativeBytes: Int
     /// All of these, which the limit is of.
     public var bytes: Int { pageBytes + arrayBufferBytes + nativeBytes }
+    /// What `Isolate.assign` was given.
     public var limitBytes: Int
     /// The limit was reached: the isolate is being terminated.
     public var isOverLimit: Bool

@@ -7,13 +7,16 @@ public enum EngineModuleKind: Sendable { case javascript, json, text, bytes, was
 public struct EngineModule {
     /// The path within the bundle, as stack traces show it.
     public var name: UnsafeBufferPointer<CChar>
+    /// The file's bytes; UTF-8 of what is read as text.
     public var data: UnsafeRawBufferPointer
+    /// What V8 makes of it.
     public var kind: EngineModuleKind
     /// Every byte is below 0x80: V8 shares the text instead of copying it.
     public var isASCII: Bool
     /// What an isolate of this process compiled of it (`Isolate.code(of:)`), or nil.
     public var code: UnsafeRawBufferPointer?
 
+    /// Copies nothing: what it points to stays the caller's.
     public init(
         name: UnsafeBufferPointer<CChar>, data: UnsafeRawBufferPointer, kind: EngineModuleKind, isASCII: Bool,
         code: UnsafeRawBufferPointer? = nil
@@ -44,6 +47,7 @@ public struct EngineModule {
 /// Finds an isolate's modules. The isolate's `user` pointer must be an unretained reference to an object of a class that inherits from this.
 /// Called on the isolate's thread, in a turn.
 open class ModuleSource {
+    /// Without modules: a class that inherits from this has them.
     public init() {}
 
     /// The module `specifier` names when imported by module `referrer` (nil: the main module is asked for).
@@ -58,7 +62,9 @@ open class ModuleSource {
 
 /// Why an import cannot be.
 public struct ModuleError: Error {
+    /// What the import throws says.
     public var message: String
+    /// For `resolve` to throw.
     public init(_ message: String) { self.message = message }
 }
 

@@ -5,20 +5,23 @@ import CV8
 public struct OperationCall {
     let raw: OpaquePointer
 
+    /// Around the argument that V8 calls an `Operation` with, which is never nil.
     @inline(__always)
     public init(_ raw: OpaquePointer?) { self.raw = raw.unsafelyUnwrapped }
 
     /// What an argument is.
     public enum Kind { case undefined, null, bool, number, string, bytes, other }
 
-    /// The `user` the isolate was made with.
+    /// The `user` that the isolate was assigned with.
     public var user: UnsafeMutableRawPointer { cv8_call_user(raw) }
     /// The request this code runs for, 0 for none.
     public var request: UInt64 { UInt64(max(cv8_call_request(raw), 0)) }
     /// The turn's frozen time, milliseconds since 1970.
     public var timeMilliseconds: Double { cv8_call_time(raw) }
+    /// Arguments that were given; those beyond read as undefined.
     public var count: Int { Int(cv8_call_count(raw)) }
 
+    /// What an argument is: a buffer and a view of one are both `bytes`.
     public func kind(_ index: Int) -> Kind {
         switch cv8_call_kind(raw, Int32(index)) {
         case CV8_UNDEFINED: .undefined
@@ -31,7 +34,9 @@ public struct OperationCall {
         }
     }
 
+    /// 0 when it is no number.
     public func number(_ index: Int) -> Double { cv8_call_number(raw, Int32(index)) }
+    /// False when it is no boolean.
     public func bool(_ index: Int) -> Bool { cv8_call_bool(raw, Int32(index)) }
 
     /// The number as an integer; 0 when it is none of `T`'s.
@@ -59,6 +64,7 @@ public struct OperationCall {
         return (units, oneByte)
     }
 
+    /// Bytes that a string takes in `writeUTF8`, three for a lone surrogate; 0 when it is no string.
     public func utf8Length(_ index: Int) -> Int { cv8_call_utf8_length(raw, Int32(index)) }
 
     /// Writes what fits, never part of a character; a lone surrogate becomes U+FFFD.
@@ -74,6 +80,7 @@ public struct OperationCall {
         cv8_call_write_latin1(raw, Int32(index), out.bindMemory(to: UInt8.self).baseAddress, out.count)
     }
 
+    /// Writes the units that fit; returns how many.
     public func writeUTF16(_ index: Int, into out: UnsafeMutableBufferPointer<UInt16>) -> Int {
         cv8_call_write_utf16(raw, Int32(index), out.baseAddress, out.count)
     }
@@ -87,15 +94,21 @@ public struct OperationCall {
     }
 
     // At most one of these a call.
+    /// Has the call return a number.
     public func returnNumber(_ number: Double) { cv8_return_number(raw, number) }
+    /// Has the call return a boolean.
     public func returnBool(_ value: Bool) { cv8_return_bool(raw, value) }
+    /// Has the call return null; one that returns nothing gives undefined.
     public func returnNull() { cv8_return_null(raw) }
+    /// Has the call return a string with a unit for each byte, or throw a RangeError when V8 has none so long.
     public func returnLatin1(_ bytes: UnsafeRawBufferPointer) {
         cv8_return_latin1(raw, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
     }
+    /// Has the call return a string, invalid sequences as U+FFFD; throws like `returnLatin1`.
     public func returnUTF8(_ bytes: UnsafeRawBufferPointer) {
         cv8_return_utf8(raw, bytes.bindMemory(to: UInt8.self).baseAddress, bytes.count)
     }
+    /// Has the call return a string; throws like `returnLatin1`.
     public func returnText(_ text: String) {
         var text = text
         text.withUTF8 { returnUTF8(UnsafeRawBufferPointer($0)) }
@@ -106,8 +119,10 @@ public struct OperationCall {
         return UnsafeMutableRawBufferPointer(start: data, count: count)
     }
 
+    /// The class of what JavaScript catches.
     public enum ErrorType { case error, typeError, rangeError }
 
+    /// Has the call throw, once the operation has returned; it must then return nothing else.
     public func throwError(_ type: ErrorType, _ message: String) {
         let kind =
             switch type {

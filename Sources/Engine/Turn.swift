@@ -9,6 +9,7 @@ public struct Turn: ~Copyable {
     let raw: UnsafeMutablePointer<cv8_turn>
     let arguments: UnsafeMutablePointer<cv8_value>
 
+    /// Has its memory from here on; `prepare` says what is to be run.
     public init() {
         raw = .allocate(capacity: 1)
         raw.initialize(to: cv8_turn())
@@ -25,6 +26,7 @@ public struct Turn: ~Copyable {
 
     /// What a fiber runs, with `context` as its argument.
     public static let body: @convention(c) (UnsafeMutableRawPointer?) -> Void = { cv8_turn_run($0) }
+    /// What `body` takes; valid as long as this.
     public var context: UnsafeMutableRawPointer { UnsafeMutableRawPointer(raw) }
 
     /// Sets what is common to all turns and drops the arguments.
@@ -58,8 +60,11 @@ public struct Turn: ~Copyable {
         raw.pointee.argument_count += 1
     }
 
+    /// Appends a number to the arguments, of which there may be `argumentLimit`.
     public func add(number: Double) { add(cv8_value(kind: CV8_NUMBER, number: number, data: nil, length: 0)) }
+    /// Appends a boolean to the arguments.
     public func add(bool: Bool) { add(cv8_value(kind: CV8_BOOL, number: bool ? 1 : 0, data: nil, length: 0)) }
+    /// Appends undefined to the arguments.
     public func addUndefined() { add(cv8_value(kind: CV8_UNDEFINED, number: 0, data: nil, length: 0)) }
 
     /// Latin-1 text; borrowed until the turn has ended.
@@ -86,6 +91,7 @@ public struct Turn: ~Copyable {
     }
 }
 
+/// How a turn ended.
 public enum TurnOutcome: Sendable, Equatable {
     case completed
     /// The module did not compile or link, or the runtime itself threw; the text has file, line and column.

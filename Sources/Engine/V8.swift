@@ -7,12 +7,16 @@ public typealias Operation = @convention(c) (OpaquePointer?) -> Void
 
 /// A source text of the Web runtime; see `cv8_source`. The text's memory is never freed.
 public struct RuntimeSource {
+    /// Ends with a NUL; `internal.load` knows a lazy one by it.
     public var name: UnsafePointer<CChar>
+    /// ASCII: a function expression that takes `internal`.
     public var text: UnsafePointer<CChar>
+    /// Bytes of the text.
     public var length: Int
     /// Evaluated on first use instead of in the base snapshot.
     public var lazy: Bool
 
+    /// Copies nothing: the memory stays the caller's.
     public init(name: UnsafePointer<CChar>, text: UnsafePointer<CChar>, length: Int, lazy: Bool) {
         self.name = name
         self.text = text
@@ -25,15 +29,18 @@ public struct RuntimeSource {
 public struct EngineConfiguration {
     /// Further V8 flags, `--hash-seed` among them.
     public var flags: String
+    /// In the order in which they are evaluated; the same in builders and cells.
     public var sources: [RuntimeSource]
+    /// In the order in which snapshots know them; the same in builders and cells.
     public var operations: [(name: String, function: Operation)]
-    /// Finds modules for isolates: `ModuleResolver.callback`.
+    /// Finds modules for isolates: `ModuleResolution.callback`.
     public var resolver: cv8_module_resolver
     /// Switches the running fiber out.
     public var suspend: @convention(c) (UnsafeMutableRawPointer?) -> Void
     /// V8 cannot go on; must not return. Arguments as in `cv8_options.fatal`.
     public var fatal: @convention(c) (UnsafeMutableRawPointer?, Bool, UnsafePointer<CChar>?, UnsafePointer<CChar>?) -> Void
 
+    /// Modules are found through each isolate's `ModuleSource`.
     public init(
         flags: String, sources: [RuntimeSource], operations: [(name: String, function: Operation)],
         suspend: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void,
@@ -56,6 +63,7 @@ public enum EngineError: Error, CustomStringConvertible {
     case snapshot(String)
     case isolate(String)
 
+    /// What was tried, and V8's reason or status.
     public var description: String {
         switch self {
         case .start(let why): "V8 did not start: \(why)"

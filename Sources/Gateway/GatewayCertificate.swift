@@ -44,7 +44,10 @@ public struct GatewayCertificateError: Error, CustomStringConvertible {
     /// Which of the two files it is about.
     public enum Part: Sendable { case certificate, key }
 
+    /// Which file to put right.
     public var part: Part
+    /// What is wrong with it, without its name.
     public var problem: String
+    /// The problem alone: whoever read the files knows their names.
     public var description: String { problem }
 }

@@ -1,6 +1,6 @@
 import Policy
 
-/// What a client may ask of the HTTP front. Reaching a limit gets the refusal that DESIGN's error table names.
+/// What a client may ask of the HTTP front; docs/configuration.md says what reaching a limit gets.
 public struct GatewayLimits: Sendable, Equatable {
     /// Connections at once. One more takes the place of the one that has been idle longest, or gets 503 `overloaded` and is closed.
     public var connections = 10_000
@@ -50,6 +50,7 @@ public struct GatewayLimits: Sendable, Equatable {
     /// Pass `forwarded` and `x-forwarded-*` on from the client. Only behind a proxy that sets them; else a client could say anything.
     public var trustsForwardedHeaders = false
 
+    /// The defaults, which are the daemon's.
     public init() {}
 }
 

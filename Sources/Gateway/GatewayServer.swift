@@ -5,10 +5,14 @@ import Telemetry
 
 /// Where TLS is served, and with what.
 public struct GatewayTLS: Sendable {
+    /// An address or a name of this machine.
     public var host: String
+    /// 0: any free one.
     public var port: Int
+    /// What is served at first; see `GatewayServer.replaceCertificate`.
     public var certificate: GatewayCertificate
 
+    /// For `GatewayServer.start`, which binds.
     public init(host: String, port: Int, certificate: GatewayCertificate) {
         self.host = host
         self.port = port

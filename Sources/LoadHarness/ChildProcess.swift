@@ -10,6 +10,7 @@ public final class ChildProcess: Sendable {
 
     private static let endingSignals = [SIGINT, SIGTERM, SIGHUP]
 
+    /// Also the number of its process group.
     public let pid: pid_t
     private let status = Mutex<Int32?>(nil)
 
@@ -51,6 +52,7 @@ public final class ChildProcess: Sendable {
         self.pid = pid
     }
 
+    /// Once it has ended it is reaped here, and what it has left in its group is killed.
     public var isRunning: Bool {
         status.withLock { status in
             guard status == nil else { return false }

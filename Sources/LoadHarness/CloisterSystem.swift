@@ -13,6 +13,7 @@ public struct CloisterSystem: LoadedSystem {
     private let executable: String
     private let preempts: Bool
     private let configuration: String
+    /// As reports and tables have it.
     public var name: String { preempts ? "cloister" : "cloister-run-to-completion" }
 
     /// - Parameters:
@@ -24,6 +25,7 @@ public struct CloisterSystem: LoadedSystem {
         self.configuration = configuration
     }
 
+    /// The daemon is ended and its folder removed, also after an error. Throws when it does not come up, or as `ScenarioRun` does.
     public func run(_ scenario: Scenario, _ parameters: ScenarioParameters, progress: @escaping @Sendable (String) -> Void) async throws
         -> LoadReport
     {

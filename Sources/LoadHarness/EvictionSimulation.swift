@@ -6,30 +6,40 @@ import Scheduling
 struct EvictionSimulation: Sendable {
     /// What is used.
     struct Item: Sendable {
+        /// What it holds while it is resident, in the unit of the capacity.
         var bytes: Int
+        /// What it takes to make it again.
         var costNanoseconds: UInt64
+        /// Both stay what they are, however often it is used.
         init(bytes: Int, costNanoseconds: UInt64) {
             self.bytes = bytes
             self.costNanoseconds = costNanoseconds
         }
     }
 
+    /// One use of an item.
     struct Use: Sendable {
+        /// When, on the clock of `measuredFrom`.
         var nanoseconds: UInt64
+        /// By its place in `items`.
         var item: Int
+        /// Uses are given in order of time.
         init(nanoseconds: UInt64, item: Int) {
             self.nanoseconds = nanoseconds
             self.item = item
         }
     }
 
+    /// By what rule somebody goes when not all fit.
     enum Rule: Sendable {
         /// - Parameter prewarms: who comes regularly is brought back before, which nobody waits for: it costs nothing here.
         case order(EvictionConfiguration.Choice, prewarms: Bool = false)
         case belady
     }
 
+    /// What the uses came to by one rule.
     struct Result: Sendable {
+        /// Uses from `measuredFrom` on of what was not there, also the first of each.
         var misses = 0
         /// Brought back before they were used, also before misses count.
         var prewarmed = 0
@@ -52,6 +62,7 @@ struct EvictionSimulation: Sendable {
         self.capacityBytes = capacityBytes
     }
 
+    /// Plays all uses, from a start with nothing resident.
     func run(_ rule: Rule) -> Result {
         switch rule {
         case .order(let choice, let prewarms): runOrder(choice, prewarms: prewarms)

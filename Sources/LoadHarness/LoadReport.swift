@@ -2,15 +2,19 @@
 public struct LoadReport: Codable, Sendable {
     /// A value that is written as `null` where there is none, so that a reader finds the field and sees that it was not measured.
     @propertyWrapper public struct OrNull<Value: Codable & Sendable>: Codable, Sendable {
+        /// Nil: it was not measured.
         public var wrappedValue: Value?
 
+        /// Takes what was measured, or nil.
         public init(wrappedValue: Value?) { self.wrappedValue = wrappedValue }
 
+        /// Reads `null` as nil.
         public init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()
             wrappedValue = container.decodeNil() ? nil : try container.decode(Value.self)
         }
 
+        /// Writes `null` for nil.
         public func encode(to encoder: any Encoder) throws {
             var container = encoder.singleValueContainer()
             try container.encode(wrappedValue)
@@ -22,13 +26,17 @@ public struct LoadReport: Codable, Sendable {
         public var p50, p90, p99, p99_9, max: Double
     }
 
+    /// What came of the requests of one group.
     public struct Group: Codable, Sendable {
+        /// Requests that were answered with a status below 400.
         public var completed: Int
         /// Requests of loops that were neither answered nor refused at the end.
         public var open: Int
+        /// The others that are over, by code as `GroupResults.errors` has them.
         public var errors: [String: Int]
         /// By the seconds in which the group's requests were sent.
         public var throughput_rps: Double
+        /// From when a request was due to its answer's end; nil when none was answered or waited for.
         @OrNull public var latency_ms: Latency?
         /// Latency over the handler's own time, where that is known.
         public var slowdown: Latency?
@@ -43,50 +51,69 @@ public struct LoadReport: Codable, Sendable {
         @OrNull public var max_share_error: Double?
     }
 
+    /// Percentiles of the time that revivals took, in milliseconds.
     public struct Revivals: Codable, Sendable, Equatable {
         public var p50, p99: Double
     }
 
+    /// The time until a stuck worker's place was handed on, in milliseconds.
     public struct Handoffs: Codable, Sendable, Equatable {
         /// The longest is since the cells' start.
         public var mean, longest: Double
     }
 
+    /// Mean bytes of a tenant, by what of it is in memory; nil where that was not measured.
     public struct BytesPerTenant: Codable, Sendable, Equatable {
         public var hot, warm, cold: Double?
     }
 
     /// One second of the measured part.
     public struct Second: Codable, Sendable {
+        /// From 0, over all measured phases.
         public var second: Int
+        /// Answers by the group's name; without groups that had none.
         public var completed: [String: Int]
+        /// Of all groups, by when they were over.
         public var errors: Int
+        /// Jain's index of this second; nil where nobody could be compared.
         public var jain: Double?
+        /// At its end, as `rss_bytes` of the report; only in `churn` and `soak`.
         public var rss_bytes: UInt64?
         /// At its end, in scenarios about memory.
         public var isolates: Int?
     }
 
+    /// As `--scenario` names it.
     public var scenario: String
     /// What answered: `cloister`, or a peer's name.
     public var system: String
+    /// Those that are called, without hogs and passers-by.
     public var tenants: Int
+    /// Worker threads a cell.
     public var workers: Int
+    /// At the end of the run.
     @OrNull public var cells: Int?
     /// For which the requests were sent that `throughput_rps` and `latency_ms` are of.
     public var duration_s: Double
+    /// Requests a second that the plan has; 0: as many as were answered.
     public var offered_rps: Double
+    /// Of arrivals and service times.
     public var seed: UInt64
     /// Of all groups, as `errors`.
     public var completed: Int
+    /// By code, as `GroupResults.errors` has them.
     public var errors: [String: Int]
     /// Of all groups together, as `latency_ms`; in `hogs` of the victims beside the hogs.
     public var throughput_rps: Double
+    /// In milliseconds, of what `throughput_rps` is of.
     @OrNull public var latency_ms: Latency?
+    /// All of the scenario's, by name.
     public var groups: [String: Group]
+    /// Nil where nobody could be compared.
     @OrNull public var fairness: Fairness?
     /// In the measured part, as `handoffs` and `cold_starts`.
     @OrNull public var preemptions: UInt64?
+    /// Times a spare thread took the place of a worker that was stuck.
     @OrNull public var handoffs: UInt64?
     /// For how long somebody could have run until a stuck worker's place was handed on.
     public var handoff_ms: Handoffs?
@@ -94,6 +121,7 @@ public struct LoadReport: Codable, Sendable {
     @OrNull public var cpu_us_per_request: Double?
     /// Resident memory of these processes, a shared page counted once.
     @OrNull public var rss_bytes: UInt64?
+    /// Isolates made from their source for tenants without a snapshot.
     @OrNull public var cold_starts: UInt64?
     /// Proportional set size that each further tenant added to the cells; scenarios `idle` and `resident`.
     public var pss_bytes_per_tenant: Double?
@@ -101,6 +129,7 @@ public struct LoadReport: Codable, Sendable {
     public var revive_ms: Revivals?
     /// In the measured part.
     public var evictions: UInt64?
+    /// Isolates made for tenants that have a snapshot.
     public var revivals: UInt64?
     /// Of these, those that nobody waited for: a call was expected.
     public var prewarmed: UInt64?
@@ -112,5 +141,6 @@ public struct LoadReport: Codable, Sendable {
     public var bytes_per_tenant: BytesPerTenant?
     /// Rounds of the tenants' loop that were taken for a microsecond, where requests take CPU time.
     public var rounds_per_us: Double?
+    /// The measured seconds, in order.
     public var series: [Second]
 }

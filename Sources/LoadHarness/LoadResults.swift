@@ -8,12 +8,14 @@ public struct GroupResults: @unchecked Sendable {
     /// Latency over own service time, in thousandths.
     private var slowdowns = Histogram<UInt64>(
         lowestDiscernibleValue: 1, highestTrackableValue: 10_000_000_000, numberOfSignificantValueDigits: .three)
+    /// Requests that were answered.
     public private(set) var completed = 0
     /// Requests of loops that were neither answered nor refused at the end.
     public private(set) var open = 0
     /// By code of the refusal, `broken` for a connection that failed, `unanswered` for what was given up, `client_overload` for what was not sent.
     public private(set) var errors: [String: Int] = [:]
 
+    /// Of no request yet.
     public init() {}
 
     /// - Parameter service: the handler's own time; 0 where that is not known.
@@ -35,6 +37,7 @@ public struct GroupResults: @unchecked Sendable {
         open += 1
     }
 
+    /// A request without a latency: refused, broken, or never sent.
     public mutating func record(error: String) { errors[error, default: 0] += 1 }
 
     private mutating func count(_ nanoseconds: UInt64, _ service: UInt64) {

@@ -2,6 +2,7 @@ import Foundation
 
 /// A JavaScript runtime with a router of its own in front of tenants: what people use instead.
 public struct PeerSystem: LoadedSystem {
+    /// What keeps its tenants apart.
     public enum Mode: String, CaseIterable, Sendable {
         /// One process, a worker thread a tenant.
         case workers
@@ -13,6 +14,7 @@ public struct PeerSystem: LoadedSystem {
     private let executable: String
     private let mode: Mode
     private let programs: String
+    /// As reports and tables have it: `node-workers`.
     public var name: String { "\(runtime)-\(mode.rawValue)" }
 
     /// How long it may take until it says that it is ready.
@@ -35,6 +37,7 @@ public struct PeerSystem: LoadedSystem {
             .first { FileManager.default.isExecutableFile(atPath: $0) }
     }
 
+    /// The router is ended with all that it has started, also after an error. Throws when it does not listen, or as `ScenarioRun` does.
     public func run(_ scenario: Scenario, _ parameters: ScenarioParameters, progress: @escaping @Sendable (String) -> Void) async throws
         -> LoadReport
     {
@@ -132,6 +135,7 @@ public final class MemoryCap {
     /// Why there is no cap.
     public private(set) var warning: String?
 
+    /// Makes a group with that limit in MiB; where that cannot be done, there is a `warning`, and the other methods do nothing.
     public init(megabytes: Int) {
         let name = "cloister-load-\(getpid())"
         for (root, limit) in [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")] {
@@ -155,7 +159,9 @@ public final class MemoryCap {
     public func join() throws {
         if let group { try "\(getpid())".write(toFile: "\(group)/cgroup.procs", atomically: false, encoding: .utf8) }
     }
+    /// This process goes back to where it was; what it started stays in the group.
     public func leave() { if let home { try? "\(getpid())".write(toFile: "\(home)/cgroup.procs", atomically: false, encoding: .utf8) } }
+    /// Removes the group, once nothing runs in it.
     public func remove() { if let group { rmdir(group) } }
 
     /// The group of this process below the hierarchy's root, of version 1's memory controller or of version 2: lines of `ID:CONTROLLERS:PATH`.
@@ -178,6 +184,7 @@ public struct ReportTable {
         self.reports = reports
     }
 
+    /// About three digits, as on the page.
     public static func number(_ value: Double) -> String { ReportPage.number(value) }
     /// A number, or a dash for what was not measured.
     public static func text(_ value: Double?) -> String { value.map(number) ?? "–" }
@@ -188,6 +195,7 @@ public struct ReportTable {
         return sorted.count % 2 == 1 ? sorted[sorted.count / 2] : (sorted[sorted.count / 2 - 1] + sorted[sorted.count / 2]) / 2
     }
 
+    /// A line for each system, with the medians and how many times the first one's they are.
     public var text: String {
         let columns: [(String, (LoadReport) -> Double?)] = [
             ("requests/s", { $0.throughput_rps }), ("p50 ms", \.latency_ms?.p50), ("p99 ms", \.latency_ms?.p99),

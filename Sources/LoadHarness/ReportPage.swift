@@ -9,8 +9,10 @@ public struct ReportPage {
 
     private let report: LoadReport
 
+    /// Of one run.
     public init(_ report: LoadReport) { self.report = report }
 
+    /// The whole page, to be written as UTF-8.
     public var html: String {
         let groups = report.groups.sorted { $0.key < $1.key }
         var page = """

@@ -73,6 +73,7 @@ public enum Scenario: String, CaseIterable, Sendable {
         ("join", "const a = Array.from({ length: 200000 }, (_, i) => 'x' + i); export default { fetch() { for (;;) a.join(','); } };"),
     ]
 
+    /// Its tenants and phases: with the same parameters the same, down to each planned request.
     public func workload(_ parameters: ScenarioParameters) -> Workload {
         switch self {
         case .hello: open(parameters, source: Self.helloSource, rate: parameters.rate ?? 500, group: "hello")

@@ -5,8 +5,11 @@ import Synchronization
 public final class ScenarioRun: @unchecked Sendable {
     /// What is called.
     public struct Target: Sendable {
+        /// As reports call it.
         public var system: String
+        /// Where its front listens. A tenant's requests have `NAME.localhost` as their host.
         public var host: String
+        /// The front's.
         public var port: Int
         /// The port of a Cloister daemon's admin API; nil for others.
         public var adminPort: Int?
@@ -15,6 +18,7 @@ public final class ScenarioRun: @unchecked Sendable {
         /// The process whose CPU time and memory are measured, with its children; nil: of a Cloister daemon the parent of its cells.
         public var pid: Int32?
 
+        /// Nothing is connected or looked at yet.
         public init(system: String, host: String, port: Int, adminPort: Int?, state: String? = nil, pid: Int32?) {
             self.system = system
             self.host = host
@@ -26,7 +30,10 @@ public final class ScenarioRun: @unchecked Sendable {
     }
 
     /// The run cannot show what it should.
-    public struct Failure: Error, CustomStringConvertible { public var description: String }
+    public struct Failure: Error, CustomStringConvertible {
+        /// What was wrong, with the tenant that was called.
+        public var description: String
+    }
 
     private let scenario: Scenario
     private let parameters: ScenarioParameters
@@ -78,6 +85,7 @@ public final class ScenarioRun: @unchecked Sendable {
         groups = workload.groups.map { _ in GroupResults() }
     }
 
+    /// Runs all phases, once; returns what came of those that are measured. Throws a `Failure` when no request could be timed.
     public func run() async throws -> LoadReport {
         let client = client()
         let report: LoadReport

@@ -4,12 +4,15 @@ import Foundation
 public final class SpawnedDaemon: @unchecked Sendable {
     /// The daemon did not come up, or is gone.
     public struct Failure: Error, CustomStringConvertible {
+        /// What was wrong, with the daemon's log where it has begun one.
         public var description: String
     }
 
     let folder: URL
     private let process: ChildProcess
+    /// The front's, on loopback.
     public private(set) var port = 0
+    /// The admin API's, on loopback.
     public private(set) var adminPort = 0
 
     /// - Parameters:
@@ -45,6 +48,7 @@ public final class SpawnedDaemon: @unchecked Sendable {
 
     deinit { end() }
 
+    /// Ends the daemon and removes its folder; nothing happens when that was done before.
     public func end() {
         process.end()
         try? FileManager.default.removeItem(at: folder)
@@ -68,6 +72,7 @@ public final class SpawnedDaemon: @unchecked Sendable {
 
     private static func port(_ address: Any?) -> Int { (address as? String)?.split(separator: ":").last.flatMap { Int($0) } ?? 0 }
 
+    /// The daemon's; its cells are children of that process.
     public var pid: Int32 { process.pid }
 }
 

@@ -6,9 +6,11 @@ import Synchronization
 public struct StartComparison: Sendable {
     /// What one kind of start took.
     public struct Row: Codable, Sendable {
+        /// A peer's name, or Cloister with what it starts from.
         public var system: String
         /// In the order of the runs, from the request to its last byte.
         public var small_ms: [Double] = []
+        /// Of the large bundle, likewise.
         public var large_ms: [Double] = []
     }
 
@@ -129,7 +131,10 @@ public struct StartComparison: Sendable {
     }
 
     /// What was measured is not what was meant to be.
-    public struct Failure: Error, CustomStringConvertible { public var description: String }
+    public struct Failure: Error, CustomStringConvertible {
+        /// What was counted instead, or the tenant that was not answered and why.
+        public var description: String
+    }
 
     /// One request after the other.
     private final class Caller: Sendable {

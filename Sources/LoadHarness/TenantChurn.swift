@@ -4,7 +4,10 @@ import Foundation
 /// goes that was called long enough ago for its last answer.
 public struct TenantChurn: Sendable {
     /// A tenant did not come or go.
-    public struct Failure: Error, CustomStringConvertible { public var description: String }
+    public struct Failure: Error, CustomStringConvertible {
+        /// The tenant or the reload that it is about, and the daemon's reason.
+        public var description: String
+    }
 
     static let stepsPerSecond = 5
     /// So many steps a tenant stays, and in so many of them, from its first, it is called.

@@ -1,14 +1,23 @@
 /// What a run must keep to, from the command line.
 public struct Thresholds: Sendable, Equatable {
+    /// Of the report's `latency_ms.p50`; nil, here and below: no threshold.
     public var maxP50Milliseconds: Double?
+    /// Of its `latency_ms.p99`.
     public var maxP99Milliseconds: Double?
+    /// Of its `latency_ms.p99_9`.
     public var maxP999Milliseconds: Double?
+    /// Of all its errors together.
     public var maxErrors: Int?
+    /// Of its `throughput_rps`.
     public var minThroughput: Double?
+    /// Of its `fairness.jain`, from 0 to 1.
     public var minJain: Double?
+    /// Of its `fairness.max_share_error`, in parts of a share.
     public var maxShareError: Double?
+    /// Of the largest `slowdown.p99_9` of its groups.
     public var maxSlowdownP999: Double?
 
+    /// Without any: every report keeps to them.
     public init() {}
 
     /// What is wrong with them: each is a number, not below 0, and Jain's index is at most 1. Nil: nothing.

@@ -26,6 +26,7 @@ public enum AdminAddress: Sendable, Equatable, CustomStringConvertible {
         self = .tcp(host: host, port: Int(port))
     }
 
+    /// As `init(parsing:)` reads it, with IPv6 in brackets.
     public var description: String {
         switch self {
         case .tcp(let host, let port): host.contains(":") ? "[\(host)]:\(port)" : "\(host):\(port)"
@@ -33,6 +34,7 @@ public enum AdminAddress: Sendable, Equatable, CustomStringConvertible {
         }
     }
 
+    /// Whether only this machine can reach it: `localhost`, `::1` or an address of 127.0.0.0/8. Other names are not looked up.
     public static func isLoopback(_ host: String) -> Bool {
         if host == "localhost" || host == "::1" { return true }
         let parts = host.split(separator: ".", omittingEmptySubsequences: false)
@@ -42,7 +44,10 @@ public enum AdminAddress: Sendable, Equatable, CustomStringConvertible {
 
 /// An address that the admin API cannot have.
 public struct AdminAddressError: Error, CustomStringConvertible {
+    /// What should have been an address.
     public var text: String
+    /// What is wrong with it; does not repeat `text`.
     public var problem: String
+    /// Both, as a command prints them.
     public var description: String { "admin address \"\(text)\": \(problem)" }
 }

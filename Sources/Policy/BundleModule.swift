@@ -5,8 +5,11 @@ public enum ModuleKind: UInt8, Sendable { case javascript = 0, json, text, bytes
 public struct BundleModule: Sendable, Equatable {
     /// The path within the bundle, `/` between folders, without a leading one.
     public var name: String
+    /// Always JavaScript for the main module.
     public var kind: ModuleKind
+    /// The file's bytes; of JavaScript, JSON and text they are UTF-8.
     public var data: [UInt8]
+    /// Checks nothing; `BundleReader` looks at what it reads.
     public init(name: String, kind: ModuleKind, data: [UInt8]) {
         self.name = name
         self.kind = kind

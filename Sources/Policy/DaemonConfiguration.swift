@@ -6,7 +6,9 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var listenTLS: String?
     /// PEM files of the certificate chain and its key; both where `listenTLS` is.
     public var certificateFile: String?
+    /// The key of the two, not encrypted.
     public var keyFile: String?
+    /// Where the admin API listens; port 0 takes a free one.
     public var admin = AdminAddress.tcp(host: "127.0.0.1", port: 9_090)
     /// Folder of tenants' policy files.
     public var policies = "policies"
@@ -14,17 +16,25 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var state: String?
     /// Worker threads a cell; nil: one a core.
     public var workers: Int?
+    /// The longest a turn runs at a time while others wait.
     public var sliceMicroseconds = 1_000
+    /// Tenants that live in a cell before another is started.
     public var isolatesPerCell = 1_000
+    /// Cells that tenants of one cordon are spread over; when all are full, the least full takes more.
     public var cellsPerCordon = 16
+    /// Requests that one cell handles at once; more wait.
     public var cellConcurrency = 4_096
     /// An isolate without requests is ended after this long.
     public var idleSeconds = 3_600
+    /// Requests that are handled at once, over all tenants; more wait.
     public var machineConcurrency = 4_096
+    /// Requests that may wait, over all tenants; then `overloaded`.
     public var machineQueue = 16_384
     /// What all processes may take together, in MiB; nil: four fifths of what the machine or the cgroup has.
     public var memoryMegabytes: Int?
+    /// How cells choose whom to evict.
     public var eviction = Eviction.greedyDual
+    /// What evicted tenants come back from.
     public var revival = Revival.quickest
     /// What tenants' snapshots may take on the disk, in MiB.
     public var snapshotStoreMegabytes = 4_096
@@ -44,6 +54,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     /// Limits a tenant may break within a window before it has a cell of its own; 0: any number, and any part of the CPU time.
     public var quarantineAfter = 10
+    /// That window, in which broken limits and losses of cells are counted and CPU time is compared.
     public var quarantineWindowSeconds = 60
     /// Without anything new for this long it is back among the others.
     public var quarantineQuietSeconds = 3_600
@@ -54,14 +65,17 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     /// A cell that is not ready after this long, or leaves a question unanswered for this long, is ended.
     public var cellStartSeconds = 20
+    /// How long a cell may leave a question unanswered.
     public var cellSilenceSeconds = 10
 
     /// How long draining may take.
     public var drainSeconds = 30
     /// Measurements only: false lets every turn run to its end.
     public var preempt = true
+    /// What clients may ask of the front.
     public var http = HTTPLimits()
 
+    /// The defaults, which stand for all that a file does not name.
     public init() {}
 
     /// The state folder of a daemon that is told none.
@@ -72,6 +86,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
 
     /// Limits of the HTTP front.
     public struct HTTPLimits: Sendable, Equatable {
+        /// Client connections at once; fewer where the limit of open files does not allow them.
         public var connections = 10_000
         /// Of one client address, or IPv6 network of 64 bits.
         public var connectionsPerAddress = 5_000
@@ -81,6 +96,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
         public var handshakes = 1_000
         /// What all connections together may hold of unfinished requests and unread answers, in MiB.
         public var bufferedMegabytes = 256
+        /// Size of the target in a request's first line.
         public var targetBytes = 8 << 10
         /// A request's body, whatever the tenant's policy allows, in MiB.
         public var bodyMegabytes = 1_024
@@ -98,7 +114,9 @@ public struct DaemonConfiguration: Sendable, Equatable {
         public var lingerMilliseconds = 2_000
         /// Passes the client's `forwarded` and `x-forwarded-*` fields on.
         public var trustsForwardedHeaders = false
+        /// Size of a request's head, and of a body's trailer fields.
         public var headBytes = 64 << 10
+        /// Fields of a request's head.
         public var headers = 128
         /// From the connection, or the first byte of a further request, to the end of the head.
         public var headTimeoutMilliseconds = 10_000
@@ -109,6 +127,7 @@ public struct DaemonConfiguration: Sendable, Equatable {
         /// Between two reads of a client that has an answer to take.
         public var writeTimeoutMilliseconds = 60_000
 
+        /// The defaults, which stand for all that a file does not name.
         public init() {}
     }
 }

@@ -6,9 +6,11 @@ public struct TenantPolicy: Sendable, Equatable {
     public var hosts: [String]
     /// Path of the main module, absolute; its folder is the bundle.
     public var main: String
+    /// With whom it may share a cell.
     public var cordon: Cordon
     /// CPU share between tenants, 1...10000.
     public var weight: Int
+    /// What it may use: over a limit a request waits or is refused, or its isolate is ended.
     public var limits: TenantLimits
     /// Plain text bindings of `env`.
     public var vars: [String: String]
@@ -20,8 +22,10 @@ public struct TenantPolicy: Sendable, Equatable {
     public var jit: Bool
     /// Whether code may be made from strings (`eval`, `Function`).
     public var eval: Bool
+    /// Whether its isolates may start from a snapshot of the loaded bundle.
     public var snapshot: SnapshotMode
 
+    /// The defaults are those of a policy that does not name the key; `hosts` must not be empty.
     public init(
         tenant: String, hosts: [String], main: String, cordon: Cordon = .standard, weight: Int = 100,
         limits: TenantLimits = TenantLimits(), vars: [String: String] = [:], secrets: [String: SecretSource] = [:],
@@ -62,6 +66,7 @@ public enum SecretSource: Sendable, Equatable {
     case environment(String)
 }
 
+/// Whether snapshots are made of a tenant: `auto`, where one can be.
 public enum SnapshotMode: String, Sendable, CaseIterable { case auto, off }
 
 /// A tenant's limits, in the units their names say. The defaults are those of a policy that names none.
@@ -85,5 +90,6 @@ public struct TenantLimits: Sendable, Equatable {
     /// Size of one request's body.
     public var requestBodyMegabytes = 100
 
+    /// The limits of a policy that names none.
     public init() {}
 }

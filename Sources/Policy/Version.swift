@@ -1,4 +1,5 @@
 /// Of Cloister as a whole.
 public enum Version {
+    /// What the commands say to `--version`.
     public static let text = "0.1.0"
 }

@@ -3,14 +3,18 @@ import Policy
 
 /// Reads a tenant's bundle: the main module and every other module in its folder.
 public enum BundleReader {
+    /// All modules of a bundle together.
     public static let bytesLimit = 10 << 20
+    /// Modules of a bundle, the main one among them.
     public static let modulesLimit = 1_000
+    /// Folders within each other, the bundle's own among them.
     public static let depthLimit = 16
     /// Folders that are looked through; through links there can be far more of them than there are in the tree.
     public static let foldersLimit = 1_000
 
     /// Why a bundle cannot be read.
     public struct Failure: Error, CustomStringConvertible {
+        /// What is wrong, with the file where one is to blame; stands in the policy's error.
         public var description: String
     }
 

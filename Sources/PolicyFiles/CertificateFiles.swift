@@ -3,12 +3,15 @@ import Policy
 
 /// The PEM files that the front's TLS is configured with.
 public struct CertificateFiles: Sendable, Equatable {
+    /// Path of the file with the server's certificate and those between it and the root.
     public var certificate: String
+    /// Path of the file with its private key.
     public var key: String
 
     /// A chain of a few certificates has some ten thousand bytes.
     private static let bytesLimit = 1 << 20
 
+    /// Remembers the paths; nothing is read yet.
     public init(certificate: String, key: String) {
         self.certificate = certificate
         self.key = key

@@ -4,10 +4,15 @@ import Yams
 
 /// A tenant whose policy and bundle were read.
 public struct LoadedTenant: Sendable {
+    /// The path of its policy.
     public var file: String
+    /// As the file has it, but for hosts that are another file's.
     public var policy: TenantPolicy
+    /// The bundle, its main module first.
     public var modules: [BundleModule]
+    /// Plain text bindings, in order of their names.
     public var vars: [(name: String, value: String)]
+    /// Secret bindings in order of their names, each with the value it had when the policy was read.
     public var secrets: [(name: String, value: String)]
 }
 
@@ -17,11 +22,14 @@ public struct LoadedTenant: Sendable {
 /// that no file has in force belongs to the file `NAME.yaml`, if that asks for it. Of several other files that ask for the same, none gets it, so
 /// that no file takes what was another's by coming first. Who goes without a host is served all the same; who goes without its name is not.
 public enum PolicyDirectory {
+    /// Policies in one folder; of more, none is read.
     public static let filesLimit = 100_000
 
     /// Everything that was read.
     public struct Contents: Sendable {
+        /// Those that loaded and have their name, in order of their files.
         public var tenants: [LoadedTenant] = []
+        /// Those of all files, in order of the files, or of the folder alone.
         public var errors: [PolicyError] = []
         /// False when the folder itself could not be read: nothing is known of its tenants then.
         public var isComplete = true
@@ -36,7 +44,9 @@ public enum PolicyDirectory {
 
     /// What a file has in force.
     public struct Holding: Sendable, Equatable {
+        /// Whose policy it is.
         public var tenant: String
+        /// Those that go to this tenant.
         public var hosts: [String]
     }
 

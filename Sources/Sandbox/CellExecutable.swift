@@ -3,6 +3,7 @@ import Glibc
 
 /// The cell's executable and what it needs to run.
 public struct CellExecutable: Sendable {
+    /// Absolute, also where it was not given so.
     public var path: String
     /// The shared libraries, the loader among them, at the paths where the loader finds them.
     public var libraries: [String]

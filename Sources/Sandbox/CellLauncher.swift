@@ -4,6 +4,7 @@ import Synchronization
 
 /// What the kernel gives a cell's process beside others: how much nicer it is than the supervisor.
 public struct CellPriority: Sendable {
+    /// What the process is given, whatever its supervisor has.
     public let nice: Int32
 
     /// Cells run below the supervisor, so that the front stays quick when they are busy.

@@ -4,7 +4,9 @@ import Synchronization
 
 /// A started cell. Its methods may be called from any thread, `reap` from one only. Letting go of it ends the process.
 public final class CellProcess: Sendable {
+    /// As the supervisor's namespace numbers it; once it is reaped, it may be another's.
     public let pid: pid_t
+    /// False: it has no namespaces, filters or empty root, and the rights of its supervisor's user.
     public let isSandboxed: Bool
     let pidfd: Int32
     private let socket: Mutex<Int32>

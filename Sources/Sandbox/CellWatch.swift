@@ -8,9 +8,11 @@ public struct DeniedCall: Sendable, Equatable {
     public var name: String
     /// The name, or a word for all calls that have none here: what a cell makes up must not make up metrics.
     public var label: String
+    /// All six registers that arguments come in, however many the call has.
     public var arguments: [UInt64]
     /// Which thread made it, as the supervisor's namespace numbers it, and its name; cells give their threads names before they are sealed.
     public var thread: pid_t
+    /// At most 15 bytes.
     public var threadName: String
 
     init(architecture: UInt32, number: Int64, arguments: [UInt64], thread: pid_t, threadName: String) {

@@ -3,7 +3,9 @@ import Glibc
 
 /// A stage of a launch or of a seal that failed.
 public struct SandboxFailure: Error, CustomStringConvertible {
+    /// What was being done, such as `mount the root`.
     public var stage: String
+    /// The kernel's reason.
     public var errorNumber: Int32
     /// What to do about it; empty where that is not known.
     public var advice: String
@@ -33,6 +35,7 @@ public struct SandboxFailure: Error, CustomStringConvertible {
         }
     }
 
+    /// All three in one line, for logs and commands.
     public var description: String {
         "\(stage): \(String(cString: strerror(errorNumber)))" + (advice.isEmpty ? "" : " (\(advice))")
     }

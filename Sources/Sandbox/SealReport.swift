@@ -13,6 +13,7 @@ public struct SealReport {
         }
     }
 
+    /// What the text proves; of what it does not have, the measure is missing.
     public var measures: [SealMeasure] {
         [
             equal("not dumpable", "PR_GET_DUMPABLE", "dumpable", 0),

@@ -4,6 +4,7 @@ import Glibc
 extension CellProcess {
     /// A measure that is not in force.
     public struct Unsealed: Error, CustomStringConvertible {
+        /// What was found instead, or why nothing can be found.
         public var description: String
     }
 

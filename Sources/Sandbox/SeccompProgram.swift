@@ -9,6 +9,7 @@ public enum SeccompAction: Equatable, Sendable {
 
 /// A condition on one argument of a call.
 public struct SeccompCondition: Equatable, Sendable {
+    /// How an argument is compared.
     public enum Comparison: Equatable, Sendable {
         case equal
         case notEqual
@@ -17,12 +18,15 @@ public struct SeccompCondition: Equatable, Sendable {
     }
     /// 0 to 5.
     public var argument: UInt32
+    /// All of the argument's 64 bits, or those of a mask.
     public var comparison: Comparison
+    /// Has no bits outside of a mask.
     public var value: UInt64
 }
 
 /// One line of a program.
 public struct SeccompRule: Equatable, Sendable {
+    /// What becomes of the call: another than the program's default.
     public var action: SeccompAction
     /// The call's name, as libseccomp knows it.
     public var call: String
@@ -36,6 +40,7 @@ public struct SeccompRule: Equatable, Sendable {
 
 /// What is wrong in a program; prints as `FILE:LINE:COLUMN: message`.
 public struct SeccompError: Error, CustomStringConvertible, Equatable {
+    /// Whole, as it is printed; without line and column where all of the file is meant.
     public var description: String
 
     /// - Parameters:
@@ -52,5 +57,6 @@ public struct SeccompProgram: Equatable, Sendable {
     public var name: String
     /// For calls that no rule is about.
     public var defaultAction: SeccompAction
+    /// In order of the text; no two have the same call and conditions.
     public var rules: [SeccompRule]
 }

@@ -3,10 +3,12 @@ import Glibc
 
 /// How the kernel schedules one thread beside others of the normal class.
 public struct ThreadSchedule: Sendable {
+    /// The thread's own, whatever its process has; an ordinary user may only raise it.
     public var nice: Int32
     /// For how long it runs at a time. One that wakes goes before those with longer slices (Linux 6.12; earlier kernels have no such thing).
     public var sliceNanoseconds: UInt64
 
+    /// Nothing happens until `apply`.
     public init(nice: Int32, sliceNanoseconds: UInt64) {
         self.nice = nice
         self.sliceNanoseconds = sliceNanoseconds

@@ -4,10 +4,12 @@ import Collections
 public struct AdmissionLimits: Sendable {
     /// Requests that run at once on the machine, and in one cell.
     public var machineConcurrency: Int
+    /// In one cell.
     public var cellConcurrency: Int
     /// Requests that wait on the machine, all tenants together.
     public var machineQueue: Int
 
+    /// Each at least 1, but for the queue, which may be 0.
     public init(machineConcurrency: Int, cellConcurrency: Int, machineQueue: Int) {
         self.machineConcurrency = machineConcurrency
         self.cellConcurrency = cellConcurrency
@@ -19,10 +21,12 @@ public struct AdmissionLimits: Sendable {
 public struct TenantAdmission: Sendable, Equatable {
     /// Requests that run at once, and that wait.
     public var concurrency: Int
+    /// Those that wait; may be 0.
     public var queue: Int
     /// Who is heavier is shed later.
     public var weight: Int
 
+    /// As the tenant's policy has them.
     public init(concurrency: Int, queue: Int, weight: Int) {
         self.concurrency = concurrency
         self.queue = queue
@@ -40,9 +44,12 @@ public struct TenantAdmission: Sendable, Equatable {
 public struct Admission: Sendable {
     /// A tenant's and a cell's number; used again after removal.
     public typealias TenantSlot = Int
+    /// A cell's number; used again when the cell is removed and what ran in it has ended.
     public typealias CellSlot = Int
+    /// The caller's number of a request, another for each that is open.
     public typealias RequestID = UInt64
 
+    /// What becomes of a request that was offered.
     public enum Verdict: Sendable, Equatable {
         case start
         /// It waits; `shed`, if any, must be refused in its stead.
@@ -50,6 +57,7 @@ public struct Admission: Sendable {
         case refuse(Refusal)
     }
 
+    /// Why a request is refused at once.
     public enum Refusal: Sendable, Equatable {
         /// The tenant's places and its queue are full.
         case tenantBusy
@@ -89,6 +97,7 @@ public struct Admission: Sendable {
         var isLeaving = false
     }
 
+    /// Fixed; what each tenant may have changes with `update`.
     public let limits: AdmissionLimits
     private var tenants: [Tenant] = []
     private var freeTenants: [TenantSlot] = []
@@ -98,12 +107,15 @@ public struct Admission: Sendable {
     private var ready = Deque<TenantSlot>()
     /// Tenants that have something waiting, by weight.
     private var lightest = DeadlineQueue<TenantSlot>()
+    /// Requests that run now, in all cells.
     public private(set) var running = 0
+    /// Requests that wait now, of all tenants.
     public private(set) var waiting = 0
 
     /// Where tenants are that have no cell yet; without a limit of its own.
     public static let nowhere: CellSlot = 0
 
+    /// Without tenants, and without any cell but `nowhere`.
     public init(_ limits: AdmissionLimits) { self.init(limits, mutation: nil) }
 
     /// Ways to break the algorithm, for tests that prove that its properties are looked at.
@@ -120,6 +132,7 @@ public struct Admission: Sendable {
 
     // MARK: Tenants and cells
 
+    /// Makes a cell, in which nothing runs yet.
     public mutating func addCell() -> CellSlot {
         if let slot = freeCells.popLast() { return slot }
         cells.append(Cell())
@@ -139,6 +152,7 @@ public struct Admission: Sendable {
         freeCells.append(slot)
     }
 
+    /// Makes a tenant, whose requests count for `cell` until `update` says otherwise.
     public mutating func addTenant(_ limits: TenantAdmission, in cell: CellSlot) -> TenantSlot {
         guard let slot = freeTenants.popLast() else {
             tenants.append(Tenant(limits: limits, cell: cell))
@@ -190,7 +204,9 @@ public struct Admission: Sendable {
 
     /// The cell that what a tenant starts now counts for.
     public func cell(of slot: TenantSlot) -> CellSlot { tenants[slot].cell }
+    /// Requests of a tenant that run now, in whatever cell they started.
     public func running(of slot: TenantSlot) -> Int { tenants[slot].running }
+    /// Requests of a tenant that wait now.
     public func waiting(of slot: TenantSlot) -> Int { tenants[slot].waiting.count }
 
     /// A tenant's CPU quota is used up, or has filled again.
@@ -199,6 +215,7 @@ public struct Admission: Sendable {
         list(slot)
     }
 
+    /// Whether a tenant's CPU quota is used up, as `setParked` said last.
     public func isParked(_ slot: TenantSlot) -> Bool { tenants[slot].isParked }
 
     // MARK: Requests

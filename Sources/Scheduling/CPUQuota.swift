@@ -11,6 +11,7 @@ public struct CPUQuota: Sendable {
     /// What was gained below a nanosecond, in billionths of one: small steps add up to what one large step gives.
     private var remainder: UInt64 = 0
 
+    /// Begins full: a second's worth may be used at once.
     public init(millisecondsPerSecond: Int, now: UInt64) {
         nanosecondsPerSecond = Int64(millisecondsPerSecond) * 1_000_000
         level = nanosecondsPerSecond

@@ -28,6 +28,7 @@ public struct CellShares: Sendable {
         /// What it should have had lately and did not, in steps of all that cells had.
         private var deficit = 0.0
 
+        /// Begins without a correction, and owed nothing.
         public init(weight: Double = 0, usedMicroseconds: UInt64 = 0) {
             self.weight = weight
             self.usedMicroseconds = usedMicroseconds

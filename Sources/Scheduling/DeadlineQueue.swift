@@ -16,9 +16,12 @@ public struct DeadlineQueue<ID: Hashable & Sendable>: Sendable {
     private var live: [ID: UInt64] = [:]
     private var sequence: UInt64 = 0
 
+    /// With nothing due.
     public init() {}
 
+    /// How many ids are set; one that was removed does not count.
     public var count: Int { live.count }
+    /// Whether none is set.
     public var isEmpty: Bool { live.isEmpty }
 
     /// Sets when `id` is due, in place of what was set before.
@@ -29,6 +32,7 @@ public struct DeadlineQueue<ID: Hashable & Sendable>: Sendable {
         if heap.count > 64, heap.count > live.count * 2 { compact() }
     }
 
+    /// Forgets `id`; nothing happens when it is not set.
     public mutating func remove(_ id: ID) { live[id] = nil }
 
     /// The earliest.

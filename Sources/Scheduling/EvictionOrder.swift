@@ -1,5 +1,6 @@
 /// How an `EvictionOrder` chooses.
 public struct EvictionConfiguration: Sendable {
+    /// By what rule it chooses.
     public enum Choice: String, Sendable, CaseIterable {
         /// Whoever was not used for longest.
         case lru
@@ -7,6 +8,7 @@ public struct EvictionConfiguration: Sendable {
         case greedyDual = "greedy_dual"
     }
 
+    /// The daemon's `eviction`.
     public var choice = Choice.greedyDual
     /// How many residents are compared, drawn at random: as good as all of them, and cheaper.
     public var sampleCount = 64
@@ -17,6 +19,7 @@ public struct EvictionConfiguration: Sendable {
     /// Of the samples.
     public var seed: UInt64 = 1
 
+    /// As cells have it, but for `choice`.
     public init() {}
 }
 
@@ -31,6 +34,7 @@ public struct EvictionConfiguration: Sendable {
 /// What is known of an entity outlives its eviction. Pure: time is a parameter, in nanoseconds. Uses take O(1), choices O(residents) for shares,
 /// `expected` O(those that come regularly).
 public struct EvictionOrder: Sendable {
+    /// An entity's number; used again after `remove`.
     public typealias Slot = Int
 
     /// Calls that the frequency is taken over, and what the last use counts besides. More calls let a cluster that is over stand for a frequency: see
@@ -61,6 +65,7 @@ public struct EvictionOrder: Sendable {
         var isFree = false
     }
 
+    /// Fixed; the budget comes with each choice.
     public let configuration: EvictionConfiguration
     private var entities: [Entity] = []
     private var free: [Slot] = []
@@ -72,7 +77,9 @@ public struct EvictionOrder: Sendable {
     private var oldest = -1
     private var newest = -1
     private var totalWeight = 0
+    /// Entities that are resident now.
     public private(set) var residentCount = 0
+    /// What they hold together, as they were last heard of.
     public private(set) var residentBytes = 0
     /// Entities that were wanted again after their eviction while one that was kept had not been used.
     public private(set) var evictedTooEarly = 0
@@ -81,6 +88,7 @@ public struct EvictionOrder: Sendable {
     public private(set) var marginalValue = 0.0
     private var hasEvictedForRoom = false
 
+    /// Without entities.
     public init(_ configuration: EvictionConfiguration = .init()) {
         self.configuration = configuration
         random = configuration.seed
@@ -102,6 +110,7 @@ public struct EvictionOrder: Sendable {
     /// Whether its calls come at regular times.
     public func isRegular(_ slot: Slot) -> Bool { regulars.contains(slot) }
 
+    /// Forgets an entity and its calls, resident or not.
     public mutating func remove(_ slot: Slot) {
         precondition(!entities[slot].isFree, "an entity is removed once")
         if entities[slot].isResident { leave(slot) }
@@ -166,6 +175,7 @@ public struct EvictionOrder: Sendable {
         hasEvictedForRoom = false
     }
 
+    /// Whether it was admitted and has not been evicted since.
     public func isResident(_ slot: Slot) -> Bool { entities[slot].isResident }
 
     /// Whom to evict next among those that may be.

@@ -2,6 +2,7 @@ import Collections
 
 /// How a `FairQueue` orders and slices. Times are nanoseconds of CPU time.
 public struct FairQueueConfiguration: Sendable {
+    /// Who of those that wait is run first.
     public enum Order: Sendable {
         /// Earliest eligible virtual deadline first.
         case fair
@@ -9,6 +10,7 @@ public struct FairQueueConfiguration: Sendable {
         case arrival
     }
 
+    /// How it orders; the daemon's is `fair` unless turns run to their end.
     public var order = Order.fair
     /// A slice while few wait. The daemon's is `slice_us`.
     public var longestSliceNanoseconds: UInt64 = 2_000_000
@@ -25,6 +27,7 @@ public struct FairQueueConfiguration: Sendable {
     /// The lag that a tenant brings back from sleep is at most what it is owed in this time.
     public var creditLimitNanoseconds: UInt64 = 10_000_000
 
+    /// As cells have it, but for what the daemon's `slice_us` and `preempt` say.
     public init() {}
 }
 
@@ -77,6 +80,7 @@ public struct FairQueue: Sendable {
         static func == (a: Self, b: Self) -> Bool { a.stamp == b.stamp }
     }
 
+    /// Fixed; how long slices are at the moment, `sliceNanoseconds` says.
     public let configuration: FairQueueConfiguration
     private var entities: [Entity] = []
     private var free: [Slot] = []
@@ -93,8 +97,10 @@ public struct FairQueue: Sendable {
     private var stamp: UInt64 = 0
     /// Sum over those that wait or run.
     public private(set) var activeWeight: Int64 = 0
+    /// Entities that wait to run; who runs, sleeps or is parked is not among them.
     public private(set) var waitingCount = 0
 
+    /// Without entities.
     public init(_ configuration: FairQueueConfiguration = .init()) {
         self.configuration = configuration
         mutation = nil

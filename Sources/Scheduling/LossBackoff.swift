@@ -3,14 +3,18 @@
 public struct LossBackoff: Sendable {
     /// The loss that the first suspension comes with, unless told otherwise.
     public static let usualLosses = 2
+    /// A quiet one forgives one loss.
     public static let windowNanoseconds: UInt64 = 60_000_000_000
+    /// The first suspension takes this long, each further one twice as long as the one before.
     public static let firstSuspensionNanoseconds: UInt64 = 1_000_000_000
+    /// No suspension takes longer.
     public static let longestSuspensionNanoseconds: UInt64 = 300_000_000_000
 
     private var losses = 0
     private var lastLossNanoseconds: UInt64 = 0
     private var suspendedUntilNanoseconds: UInt64 = 0
 
+    /// Of a tenant that has lost nothing.
     public init() {}
 
     /// A cell died while a request of the tenant was being handled in it.

@@ -13,6 +13,7 @@ public enum MemoryShares {
         /// What a MiB more would save there, as `EvictionOrder.marginalValue`.
         public var marginalValue: Double
 
+        /// Without evictions lately nothing is known of what more would save: 0.
         public init(heldBytes: Double, shareBytes: Double = 0, marginalValue: Double = 0) {
             self.heldBytes = heldBytes
             self.shareBytes = shareBytes

@@ -11,12 +11,15 @@ public struct Quarantine: Sendable {
         case cpu
     }
 
+    /// What is too much, and for how long it counts.
     public struct Rules: Sendable, Equatable {
         /// Broken limits within the window that are too many; 0: they never are.
         public var limitBreaches: Int
+        /// In this time broken limits are counted, and losses that may be others' fault; over it CPU time is compared.
         public var windowNanoseconds: UInt64
         /// Without anything new for this long, it is over.
         public var quietNanoseconds: UInt64
+        /// The daemon's defaults.
         public init(limitBreaches: Int = 10, windowNanoseconds: UInt64 = 60_000_000_000, quietNanoseconds: UInt64 = 3_600_000_000_000) {
             self.limitBreaches = limitBreaches
             self.windowNanoseconds = windowNanoseconds
@@ -32,12 +35,15 @@ public struct Quarantine: Sendable {
     /// next one's use it then is.
     public static let (burntPart, burntFactor) = (0.4, 10.0)
 
+    /// Why it is in quarantine; nil: it is not.
     public private(set) var reason: Reason?
+    /// When that began, on the caller's clock; 0 while it is not.
     public private(set) var sinceNanoseconds: UInt64 = 0
     private var lastNanoseconds: UInt64 = 0
     private var breaches: [UInt64] = []
     private var uncertainLosses: [UInt64] = []
 
+    /// Of a tenant that has done nothing.
     public init() {}
 
     /// A cell was lost.

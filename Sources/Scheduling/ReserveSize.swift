@@ -13,6 +13,7 @@ public struct ReserveSize: Sendable {
     private var taken = 0.0
     private var updatedNanoseconds: UInt64 = 0
 
+    /// With nothing taken yet: as few as `least` should be ready.
     public init() {}
 
     private func remembered(_ now: UInt64) -> Double {

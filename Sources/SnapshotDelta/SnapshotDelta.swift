@@ -9,7 +9,9 @@ public enum SnapshotDelta {
 
     /// Why a delta could not be made or taken apart.
     public struct Failure: Error, CustomStringConvertible {
+        /// zstd's reason, or what else is wrong.
         public var description: String
+        /// For whatever is not zstd's to find, such as a blob that does not fit the base.
         public init(description: String) { self.description = description }
     }
 

@@ -6,6 +6,7 @@ public struct BaseSnapshotStore: Sendable {
     private let folder: String
     private let key: HostKey
 
+    /// Keeps them below `state`, which must outlive this.
     public init(_ state: StateFolder, key: HostKey) {
         folder = state.path + "/snapshots"
         self.key = key
@@ -31,6 +32,7 @@ public struct BaseSnapshotStore: Sendable {
         return Array(blob)
     }
 
+    /// Keeps a snapshot, in place of an earlier one of the same identity; throws when it cannot be written.
     public func write(_ blob: [UInt8], identity: String, jit: Bool) throws(StateError) {
         var data = Data(HMAC<SHA256>.authenticationCode(for: blob, using: key.key))
         data.append(contentsOf: blob)

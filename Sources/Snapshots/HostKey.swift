@@ -35,9 +35,11 @@ public struct HostKey: @unchecked Sendable {
 
 /// Why the state folder cannot be used.
 public struct StateError: Error, CustomStringConvertible {
+    /// What could not be done, with the path and the reason.
     public var description: String
     /// The kernel's reason, if it is one.
     public var errorNumber: Int32
+    /// Without `errorNumber` the reason is not the kernel's.
     public init(_ description: String, errorNumber: Int32 = 0) {
         self.description = description
         self.errorNumber = errorNumber

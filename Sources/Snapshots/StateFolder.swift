@@ -2,6 +2,7 @@ import Foundation
 
 /// The daemon's state folder: made if it is missing, owned by one daemon at a time.
 public final class StateFolder: Sendable {
+    /// As it was given; the folder is there, with `snapshots/` in it.
     public let path: String
     private let lock: Int32
 

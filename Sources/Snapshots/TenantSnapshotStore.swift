@@ -11,7 +11,9 @@ public final class TenantSnapshotStore: Sendable {
     public struct Entry: Sendable, Equatable {
         /// The size of the blob that the delta yields.
         public var blobBytes: Int
+        /// What `SnapshotDelta.compress` made of the blob.
         public var delta: [UInt8]
+        /// The blob itself is not kept.
         public init(blobBytes: Int, delta: [UInt8]) {
             self.blobBytes = blobBytes
             self.delta = delta
@@ -105,9 +107,12 @@ public final class TenantSnapshotStore: Sendable {
         return Key(name: hash.finalize().map { String(format: "%02x", $0) }.joined() + Self.suffix)
     }
 
+    /// Whether it is kept, without a look at the disk; whether it is whole, `read` finds out.
     public func contains(_ key: Key) -> Bool { state.withLock { $0.sizes[key.name] != nil } }
 
+    /// What all kept snapshots take on the disk.
     public var totalBytes: Int { state.withLock { $0.total } }
+    /// How many are kept.
     public var count: Int { state.withLock { $0.sizes.count } }
 
     /// The snapshot, if there is one that is whole and this host's.

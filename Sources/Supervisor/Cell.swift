@@ -197,6 +197,7 @@ final class Cell: @unchecked Sendable {
 }
 
 extension ByteBuffer: ByteSink {
+    /// Writes a copy at the end.
     public mutating func append(_ bytes: UnsafeRawBufferPointer) { writeBytes(bytes) }
 }
 

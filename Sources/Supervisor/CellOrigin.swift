@@ -2,12 +2,16 @@ import NIOCore
 
 /// What cells are started from. Another takes its place as a whole when the cell's executable or V8 was updated while the daemon runs.
 public struct CellOrigin: Sendable {
+    /// Starts the executable that has built the snapshots.
     public var spawner: any CellSpawner
     /// The base snapshots, with and without JIT.
     public var snapshot: [UInt8]
+    /// The one without JIT.
     public var jitlessSnapshot: [UInt8]
+    /// Tenants' snapshots, which fit these only; nil: everything starts from its source.
     public var snapshots: (any TenantSnapshots)?
 
+    /// All four belong together: none fits another executable.
     public init(spawner: any CellSpawner, snapshot: [UInt8], jitlessSnapshot: [UInt8], snapshots: (any TenantSnapshots)?) {
         self.spawner = spawner
         self.snapshot = snapshot

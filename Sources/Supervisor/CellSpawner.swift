@@ -10,6 +10,7 @@ public protocol CellSpawner: Sendable {
 }
 
 extension CellSpawner {
+    /// Sets no limit.
     public func setMemoryLimit(_ bytes: UInt64) {}
 }
 
@@ -38,7 +39,10 @@ public protocol SpawnedCell: AnyObject, Sendable {
 }
 
 extension SpawnedCell {
+    /// Watches nothing, and does not throw.
     public func watchDeniedCalls() throws {}
+    /// Nil, as of a cell that was not watched.
     public var deniedCall: DeniedCall? { nil }
+    /// Sets no limit: true, as if it were in force.
     public func setMemoryLimit(_ bytes: UInt64) -> Bool { true }
 }

@@ -13,7 +13,9 @@ public protocol RequestDispatcher: AnyObject {
 public struct IncomingRequest {
     /// Unique in this process; the text form goes to clients and logs.
     public var id: UInt64
+    /// In lower case, without the port; the tenant is found by it.
     public var host: String
+    /// As the client sent it.
     public var method: String
     /// Absolute: scheme, host and path as the tenant sees it.
     public var url: String
@@ -26,6 +28,7 @@ public struct IncomingRequest {
     /// From content-length, when it was given: lets a body over the tenant's limit be refused at once.
     public var contentLength: Int?
 
+    /// Takes what the gateway has checked; nothing is checked here.
     public init(
         id: UInt64, host: String, method: String, url: String, headers: ByteBuffer, body: ByteBuffer?,
         bodyIsComplete: Bool, contentLength: Int?

@@ -10,6 +10,7 @@ public struct MachineMemory: Sendable, Equatable {
     /// tells, else of the machine, else 0.
     public var pressure: Double
 
+    /// Takes figures as they are: all 0 until the kernel has been asked.
     public init(limitBytes: UInt64, availableBytes: UInt64, pressure: Double) {
         self.limitBytes = limitBytes
         self.availableBytes = availableBytes

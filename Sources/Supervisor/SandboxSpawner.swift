@@ -4,12 +4,15 @@ import Sandbox
 /// Starts real cells.
 public struct SandboxSpawner: CellSpawner {
     private let launcher: CellLauncher
+    /// Starts cells of the launcher's executable.
     public init(_ launcher: CellLauncher) { self.launcher = launcher }
 
+    /// The calling thread must live as long as the cell; the event loop's does. Throws `SandboxFailure`.
     public func spawn(name: String, jit: Bool) throws -> any SpawnedCell {
         SandboxedCell(process: try launcher.launch(name: name, jit: jit))
     }
 
+    /// Holds for all cells that this launcher starts later.
     public func setMemoryLimit(_ bytes: UInt64) { launcher.setMemoryLimit(bytes) }
 }
 

@@ -10,9 +10,11 @@ public struct Selfcheck: Sendable {
     public struct Row: Sendable, Encodable {
         /// Which kind of cell: `jit`, `jit-less`; or `machine`.
         public var cell: String
+        /// What was looked at, or `may not: NAME` for what was tried.
         public var measure: String
         /// How it was proved, or what was found instead.
         public var proof: String
+        /// `missing` makes the self-check fail.
         public var result: SealMeasure.Result
 
         init(_ cell: String, _ measure: SealMeasure) {

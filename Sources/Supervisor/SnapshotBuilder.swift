@@ -9,6 +9,7 @@ public enum SnapshotBuilder {
 
     /// Why there is no snapshot.
     public struct Failure: Error, CustomStringConvertible {
+        /// What went wrong, and how the builder ended.
         public var description: String
         /// The call that a seccomp filter has ended the builder for.
         var deniedCall: DeniedCall?

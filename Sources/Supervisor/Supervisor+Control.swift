@@ -7,6 +7,7 @@ extension Supervisor: SupervisorControl {
         try! await eventLoop.submit(body).get()
     }
 
+    /// Not ready while it drains and while a kind of cell does not start; policies that do not load are a reason, but no hindrance.
     public func readiness() async -> Readiness {
         await onLoop { [self] in
             var reasons = configuration.warnings
@@ -29,6 +30,7 @@ extension Supervisor: SupervisorControl {
     /// Requests wait while so many tenants are dealt with.
     private static let tenantsAtOnce = 500
 
+    /// Takes 500 a turn of the loop, so that requests wait for no more than these.
     public func tenants() async -> [TenantReport] {
         await forEachTenant { supervisor, tenant in supervisor.report(tenant) }
     }
@@ -44,6 +46,7 @@ extension Supervisor: SupervisorControl {
         return results
     }
 
+    /// As of one turn of the loop; nil when no tenant has the name.
     public func tenant(_ name: String) async -> TenantReport? { await onLoop { [self] in tenants[name].map(report) } }
 
     private func report(_ tenant: TenantRecord) -> TenantReport {
@@ -73,6 +76,7 @@ extension Supervisor: SupervisorControl {
             cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
     }
 
+    /// In order of their names, also those that only finish what they have. Counters are as of each cell's last answer to a ping.
     public func cells() async -> [CellReport] {
         await onLoop { [self] in
             allCells.map { cell in
@@ -90,12 +94,14 @@ extension Supervisor: SupervisorControl {
         }
     }
 
+    /// Reads on a thread that may block, and puts into force in one turn of the loop.
     public func reload() async -> ReloadReport {
         let load = loadPolicies
         let loaded = try! await blockingPool.runIfActive { load() }
         return await onLoop { [self] in apply(loaded) }
     }
 
+    /// Throws, and replaces none, where no cell can be started from what is installed.
     public func replaceCells() async throws -> CellReplacement {
         let renewed: EventLoopFuture<Void> = eventLoop.flatSubmit { [self] in renewOrigin() }
         try await renewed.get()
@@ -108,11 +114,13 @@ extension Supervisor: SupervisorControl {
         }
     }
 
+    /// Asks all ready cells; in order of the tenants' names.
     public func isolates() async -> [IsolateListing] {
         let list: EventLoopFuture<[IsolateListing]> = eventLoop.flatSubmit { [self] in listIsolates() }
         return ((try? await list.get()) ?? []).sorted { $0.tenant < $1.tenant }
     }
 
+    /// With `cold` the tenants go on under other numbers, which no cell knows yet.
     public func evict(_ tenant: String?, cold: Bool) async -> Bool {
         guard cold else { return await onLoop { [self] in evict(tenant) } }
         if let tenant {
@@ -126,10 +134,13 @@ extension Supervisor: SupervisorControl {
         return true
     }
 
+    /// As the kernel was last asked, about a second ago.
     public func memory() async -> MemoryReport { await onLoop { [self] in memoryReport() } }
 
+    /// As `setMemoryBudget(_:)`, from any thread.
     public func setMemoryBudget(bytes: UInt64) async { await onLoop { [self] in setMemoryBudget(bytes) } }
 
+    /// Refuses new requests with `draining`; cells live on, until `endCells`.
     public func beginDraining() async { await onLoop { [self] in startDraining() } }
 
     /// Takes no more requests and waits until those in flight are over.

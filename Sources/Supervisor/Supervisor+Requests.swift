@@ -4,6 +4,7 @@ import Scheduling
 import Wire
 
 extension Supervisor: RequestDispatcher {
+    /// Refuses, queues or starts a request. A refusal is told on the loop's next turn, when the caller has what this returns.
     public func dispatch(_ request: IncomingRequest, to exchange: any ResponseExchange) -> any DispatchedRequest {
         let now = now
         guard let tenant = tenant(forHost: request.host) else {

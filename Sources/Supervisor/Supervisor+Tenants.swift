@@ -8,13 +8,17 @@ import Wire
 public struct PolicyLoad: Sendable {
     /// A tenant that loaded.
     public struct Tenant: Sendable {
+        /// As its file has it, without hosts that are another's.
         public var policy: TenantPolicy
+        /// What cells are given of it.
         public var bundle: TenantBundle
+        /// Both come of the same reading.
         public init(policy: TenantPolicy, bundle: TenantBundle) {
             self.policy = policy
             self.bundle = bundle
         }
     }
+    /// Those that loaded, each name once.
     public var tenants: [Tenant]
     /// What did not load, by tenant (its file's name where the name itself could not be read), as FILE:LINE:COLUMN: message.
     public var failures: [String: [String]]
@@ -23,6 +27,7 @@ public struct PolicyLoad: Sendable {
     /// False when the policies could not be read at all: then nothing changes.
     public var isComplete: Bool
 
+    /// A tenant may be among `failures`, too: it is served, but for a host that is another's.
     public init(
         tenants: [Tenant], failures: [String: [String]], hostsWithoutBundle: [String: [String]] = [:], isComplete: Bool = true
     ) {

@@ -4,14 +4,17 @@ import Wire
 
 /// What the supervisor is started with.
 public struct SupervisorConfiguration: Sendable {
+    /// Worker threads a cell; while its part of the processors is smaller, fewer of them run at once.
     public var workersPerCell = 1
     /// Of the machine; what cells share.
     public var processors = System.coreCount
+    /// The longest a turn runs at a time while others wait.
     public var sliceMicroseconds = 1_000
     /// Called on the event loop when cells begin to compete for the processors, with true, and when they have not for a while.
     public var setFrontUrgency: @Sendable (Bool) -> Void = { _ in }
     /// Tenants that live in a cell before another is started.
     public var isolatesPerCell = 1_000
+    /// An isolate without requests is ended after this long.
     public var idleSeconds = 3_600
     /// Cells that one cordon may have; with all of them full, the least full takes more tenants.
     public var cellsPerCordon = 16
@@ -31,13 +34,17 @@ public struct SupervisorConfiguration: Sendable {
     public var cellSilenceSeconds = 10
     /// When tenants get cells of their own for what they do, and how many may; more share one.
     public var quarantine = Quarantine.Rules()
+    /// Beyond these, tenants in quarantine share cells with each other.
     public var quarantineCells = 16
     /// Cells that a tenant may lose within a window before it is suspended; 0: any number.
     public var suspendAfter = LossBackoff.usualLosses
+    /// False only for measurements: turns run to completion.
     public var preempts = true
-    /// The base snapshots, without and with JIT; nil: no such cell can be started.
+    /// The base snapshot that cells with JIT are started from.
     public var snapshot: [UInt8] = []
+    /// The one that cells without JIT are started from.
     public var jitlessSnapshot: [UInt8] = []
+    /// V8's hash seed, a secret of the host; the base snapshots were built with the same.
     public var hashSeed: UInt32 = 0
     /// Tenants' snapshots; nil: everything starts from its source.
     public var snapshots: (any TenantSnapshots)?
@@ -54,5 +61,6 @@ public struct SupervisorConfiguration: Sendable {
     /// Why requests may run without a sandbox; shown on `/readyz`.
     public var warnings: [String] = []
 
+    /// One worker a cell, no base snapshot, no budget of memory; else the daemon's defaults.
     public init() {}
 }

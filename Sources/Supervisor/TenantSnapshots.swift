@@ -17,6 +17,7 @@ public protocol TenantSnapshots: Sendable {
     var storeBytes: Int { get }
 }
 
+/// What came of building a tenant's snapshot.
 public enum SnapshotBuildOutcome: Sendable {
     case built(SnapshotFrame)
     /// None can be made of this bundle, for this reason; maybe its builder made a call that ended it.
@@ -33,6 +34,7 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
     private let jitlessBase: [UInt8]
     private let hashSeed: UInt32
 
+    /// `base` and `jitlessBase` are the base snapshots of the launcher's executable, under `hashSeed`.
     public init(store: TenantSnapshotStore, launcher: CellLauncher, base: [UInt8], jitlessBase: [UInt8], hashSeed: UInt32) {
         self.store = store
         self.launcher = launcher
@@ -41,13 +43,16 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
         self.hashSeed = hashSeed
     }
 
+    /// By the modules and `eval`, besides what the store adds: tenants with the same code share one.
     public func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key {
         var parts: [[UInt8]] = [[bundle.eval ? 1 : 0]]
         for module in bundle.modules { parts += [Array(module.name.utf8), [module.kind.rawValue], module.data] }
         return store.key(jit: jit, parts: parts)
     }
 
+    /// From the disk, for all tenants with the same code.
     public func remove(_ key: TenantSnapshotStore.Key) { store.remove(key) }
+    /// Removes one that no frame could carry, as if it had not been whole.
     public func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? {
         guard let entry = store.read(key) else { return nil }
         guard Self.fits(entry) else {
@@ -61,8 +66,10 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
     private static func fits(_ entry: TenantSnapshotStore.Entry) -> Bool {
         8 + entry.delta.count <= FrameKind.tenantSnapshot.payloadBytesLimit
     }
+    /// Also of snapshots of an older executable, until they make room.
     public var storeBytes: Int { store.totalBytes }
 
+    /// The calling thread must outlive the builder. What is kept already is not built again.
     public func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {
         // Another tenant may have the same code.
         if let known = read(key) { return .built(known) }

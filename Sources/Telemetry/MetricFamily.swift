@@ -5,7 +5,9 @@ public enum MetricKind: String, Sendable { case counter, gauge, histogram }
 
 /// All series of one metric: one for each combination of label values that was asked for.
 public final class MetricFamily<Series: Sendable>: Sendable {
+    /// As it stands in `/metrics`.
     public let name: String
+    /// Names of the labels; a series has a value for each.
     public let labels: [String]
     let help: String
     private let seriesLimit: Int
@@ -61,16 +63,21 @@ public final class MetricFamily<Series: Sendable>: Sendable {
     }
 }
 
+/// Counters by their labels' values.
 public typealias CounterFamily = MetricFamily<Counter>
+/// Gauges by their labels' values.
 public typealias GaugeFamily = MetricFamily<Gauge>
+/// Histograms by their labels' values.
 public typealias HistogramFamily = MetricFamily<Histogram>
 
 /// One value of a metric that is read when somebody collects.
 public struct Sample: Sendable {
     /// In the order of the metric's labels.
     public var labelValues: [String]
+    /// In the base unit of the metric.
     public var value: Double
 
+    /// Without label values: of a metric without labels.
     public init(_ labelValues: [String] = [], _ value: Double) {
         self.labelValues = labelValues
         self.value = value

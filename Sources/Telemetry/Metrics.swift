@@ -25,6 +25,7 @@ struct AtomicDouble: ~Copyable {
 public final class Counter: Sendable {
     private let total = AtomicDouble(0)
 
+    /// At 0, and in no registry: `MetricsRegistry` makes those that are shown.
     public init() {}
 
     /// Adds `amount`, in the base unit of the metric (seconds, bytes, or a count). Negative or not finite amounts are ignored: a counter never falls.
@@ -33,8 +34,10 @@ public final class Counter: Sendable {
         total.add(amount)
     }
 
+    /// Adds 1.
     public func increment() { total.add(1) }
 
+    /// All that was added so far.
     public var value: Double { total.value }
 }
 
@@ -42,11 +45,15 @@ public final class Counter: Sendable {
 public final class Gauge: Sendable {
     private let current = AtomicDouble(0)
 
+    /// At 0, and in no registry: `MetricsRegistry` makes those that are shown.
     public init() {}
 
+    /// In the base unit of the metric.
     public func set(_ value: Double) { current.set(value) }
+    /// Adds `amount`, which may be below 0.
     public func add(_ amount: Double) { current.add(amount) }
 
+    /// What was set last, and what was added since.
     public var value: Double { current.value }
 }
 
@@ -62,6 +69,7 @@ public final class Histogram: Sendable {
         0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30,
     ]
 
+    /// The bounds must ascend.
     public init(upperBounds: [Double]) {
         precondition(zip(upperBounds, upperBounds.dropFirst()).allSatisfy { $0 < $1 }, "a histogram's bounds must ascend")
         self.upperBounds = upperBounds
@@ -88,5 +96,6 @@ public final class Histogram: Sendable {
         (0...upperBounds.count).map { counts[$0].load(ordering: .relaxed) }
     }
 
+    /// Of all observations, in the base unit of the metric.
     public var sum: Double { total.value }
 }

@@ -24,8 +24,11 @@ public struct StructuredLogHandler: LogHandler {
     /// Metadata beyond this length of the line is left out.
     public static let lineBytesLimit = 16 << 10
 
+    /// Stands in every line, where neither the provider nor the line itself says otherwise.
     public var metadata: Logger.Metadata
+    /// Asked on each line, by whoever logs; nil: nobody is asked.
     public var metadataProvider: Logger.MetadataProvider?
+    /// The least that is logged.
     public var logLevel: Logger.Level
     private let label: String
     private let output: LogOutput
@@ -44,11 +47,13 @@ public struct StructuredLogHandler: LogHandler {
         self.metadataProvider = metadataProvider
     }
 
+    /// One member of `metadata`.
     public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
+    /// Queues one line, and never waits for whoever reads them.
     public func log(event: LogEvent) {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)

@@ -4,12 +4,14 @@ public protocol ByteSink {
 }
 
 extension ByteSink {
+    /// As many bytes as the type has.
     @inlinable
     public mutating func append<T: FixedWidthInteger>(integer: T) {
         var value = integer.littleEndian
         withUnsafeBytes(of: &value) { append($0) }
     }
 
+    /// Eight bytes: the bits of an IEEE double.
     @inlinable
     public mutating func append(double: Double) { append(integer: double.bitPattern) }
 
@@ -30,20 +32,24 @@ extension ByteSink {
         append(bytes)
     }
 
+    /// An array's bytes with a 32-bit length before them.
     @inlinable
     public mutating func append(bytes: [UInt8]) { bytes.withUnsafeBytes { append(bytes: $0) } }
 }
 
 /// A growing array of encoded bytes.
 public struct ByteWriter: ByteSink {
+    /// All that was written so far; may be appended to.
     public var bytes: [UInt8]
 
+    /// Has room for `capacity` bytes; takes more when it is needed.
     @inlinable
     public init(capacity: Int = 256) {
         bytes = []
         bytes.reserveCapacity(capacity)
     }
 
+    /// The bytes as they are, without a length.
     @inlinable
     public mutating func append(_ buffer: UnsafeRawBufferPointer) { bytes.append(contentsOf: buffer) }
 }
@@ -56,9 +62,11 @@ public struct ByteReader {
     @inlinable
     public init(_ bytes: UnsafeRawBufferPointer) { rest = bytes }
 
+    /// Bytes that are not read yet.
     @inlinable
     public var remaining: Int { rest.count }
 
+    /// Takes an integer; it need not be aligned.
     @inlinable
     public mutating func integer<T: FixedWidthInteger>(_: T.Type = T.self) throws(WireError) -> T {
         let size = MemoryLayout<T>.size
@@ -68,6 +76,7 @@ public struct ByteReader {
         return T(littleEndian: value)
     }
 
+    /// Takes a double, as `ByteSink.append(double:)` wrote it.
     @inlinable
     public mutating func double() throws(WireError) -> Double { Double(bitPattern: try integer(UInt64.self)) }
 
@@ -104,6 +113,7 @@ public enum WireError: Error, Equatable, CustomStringConvertible {
     case truncated
     case invalid(String)
 
+    /// What the log says when a cell ends for it.
     public var description: String {
         switch self {
         case .truncated: "the frame ends before its last field"

@@ -72,7 +72,9 @@ public enum FrameKind: UInt8, Sendable {
 
 /// Bits of a frame's flags.
 public struct FrameFlags: OptionSet, Sendable {
+    /// The byte in a frame's header.
     public let rawValue: UInt8
+    /// Takes any bits; a `FrameHeader` that is decoded has refused those without a meaning.
     @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
     /// The body is complete with this frame.
     public static let end = FrameFlags(rawValue: 1)
@@ -115,6 +117,7 @@ public enum AbortReason: UInt16, Sendable {
 
 /// The sixteen bytes before each payload: `u32 length | u8 kind | u8 flags | u16 extra | u64 id`, little-endian.
 public struct FrameHeader: Sendable, Equatable {
+    /// Bytes of a header on the wire.
     public static let size = 16
     /// A payload is at most this long; only `configure`, `tenant` and snapshots may be this long, see `FrameKind.payloadBytesLimit`.
     public static let payloadBytesLimit = 64 << 20
@@ -125,12 +128,18 @@ public struct FrameHeader: Sendable, Equatable {
     /// What either side may send of a body before the other has granted credit for it.
     public static let windowBytes = 256 << 10
 
+    /// Bytes of the payload.
     public var length: Int
+    /// Tells which side sends it, and what payload, `extra` and `id` mean.
     public var kind: FrameKind
+    /// Those that `FrameKind` names with the kind; others say nothing.
     public var flags: FrameFlags
+    /// A status, a reason or a count, as the kind says; else 0.
     public var extra: UInt16
+    /// A request, a tenant's version or a question, as the kind says; else 0.
     public var id: UInt64
 
+    /// Makes a header to send. It is the sender who keeps to the limits: nothing is checked here.
     @inlinable
     public init(_ kind: FrameKind, length: Int, flags: FrameFlags = [], extra: UInt16 = 0, id: UInt64 = 0) {
         self.length = length
@@ -158,6 +167,7 @@ public struct FrameHeader: Sendable, Equatable {
         id = UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt64.self))
     }
 
+    /// Appends the sixteen bytes; the payload follows.
     @inlinable
     public func encode(into sink: inout some ByteSink) {
         let word = UInt64(UInt32(length)) | UInt64(kind.rawValue) << 32 | UInt64(flags.rawValue) << 40 | UInt64(extra) << 48

@@ -10,6 +10,7 @@ private let target: FuzzTarget = {
     return target
 }()
 
+/// Runs the target on one input. 0, as libFuzzer wants it: a fault of the target ends the process.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzOneInput(_ bytes: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     target.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
