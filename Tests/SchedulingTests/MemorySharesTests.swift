@@ -33,7 +33,8 @@ import Testing
         }
         #expect(shares[0] > 110 && abs(shares[0] + shares[1] - 200) < 1e-6, "\(shares)")
         // Who does not use what it was given does not keep it from others.
-        let unused = MemoryShares.step([.init(heldBytes: 10, shareBytes: 100), .init(heldBytes: 100, shareBytes: 100)], availableBytes: 200)
+        let cells = [10.0, 100].map { MemoryShares.Cell(heldBytes: $0, shareBytes: 100) }
+        let unused = MemoryShares.step(cells, availableBytes: 200)
         #expect(unused[1] > 140, "\(unused)")
     }
 
