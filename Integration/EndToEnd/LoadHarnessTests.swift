@@ -40,7 +40,9 @@ extension EndToEndTests {
 
         /// The folders of daemons that the harness has started.
         private func folders() throws -> Set<String> {
-            Set(try FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory()).filter { $0.hasPrefix("cloister-load-") })
+            Set(
+                try FileManager.default.contentsOfDirectory(atPath: NSTemporaryDirectory())
+                    .filter { $0.hasPrefix("cloister-load-") || $0.hasPrefix("cloister-peer-") })
         }
 
         /// So many at once: they wait most of the time, and no time decides.
@@ -187,6 +189,57 @@ extension EndToEndTests {
             // The same calls for both.
             let completed = reports.values.joined().map(\.completed)
             #expect(completed.count == 2 && completed[0] > 0 && completed[0] == completed[1], "\(reports)")
+        }
+
+        /// A runtime, as far as a comparison can tell: it listens where it is told and answers.
+        private static let runtime = """
+            #!/usr/bin/perl
+            use strict; use IO::Socket::INET;
+            my $program = shift; my %options = @ARGV;
+            -f "$_/worker.js" or die "no tenant in $_" for glob "$options{'--tenants'}/*";
+            $SIG{CHLD} = 'IGNORE';
+            my $server = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $options{'--port'}, Listen => 64, ReuseAddr => 1) or die;
+            while (my $client = $server->accept) {
+              next if fork;
+              my $text = '';
+              while (sysread $client, $text, 4096, length $text) {
+                while ($text =~ s/^.*?\\r\\n\\r\\n//s) { syswrite $client, "HTTP/1.1 200 OK\\r\\ncontent-length: 2\\r\\n\\r\\nok"; }
+              }
+              exit;
+            }
+
+            """
+
+        @Test func aComparisonHasPeersInTwoWays() throws {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("peers-\(UUID().uuidString)")
+            try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(at: folder) }
+            for (name, text) in [("node", Self.runtime), ("bun", "#!/bin/sh\nexit 3\n")] {
+                let file = folder.appendingPathComponent(name)
+                try Data(text.utf8).write(to: file)
+                try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: file.path)
+            }
+            let before = try folders()
+            let report = folder.appendingPathComponent("report.json")
+            let result = try run(
+                Self.load,
+                [
+                    "compare", "--scenario", "hello", "--tenants", "2", "--rate", "50", "--duration", "1", "--rounds", "1", "--peers",
+                    "node,bun", "--peers-folder", folder.path, "--json", report.path,
+                ])
+            #expect(result.status == 0, "\(result)")
+            let reports = try JSONDecoder().decode([String: [LoadReport]].self, from: Data(contentsOf: report))
+            let names = ["cloister", "cloister-run-to-completion", "node-processes", "node-workers"]
+            #expect(reports.keys.sorted() == names, "\(reports.keys)")
+            let called = reports["cloister"]?.first?.completed ?? 0
+            for name in ["node-workers", "node-processes"] {
+                let peer = try #require(reports[name]?.first, "\(name): \(result)")
+                #expect(peer.completed == called && called > 0 && peer.system == name, "\(peer)")
+                #expect(peer.cpu_us_per_request != nil && peer.preemptions == nil, "\(peer)")
+            }
+            // One that does not come up is named, and costs the others nothing.
+            #expect(result.errors.contains("bun-workers") && result.errors.contains("bun-processes"), "\(result.errors)")
+            #expect(try folders().subtracting(before).isEmpty)
         }
 
         @Test func aComparisonWithoutItsFirstSystemFails() throws {

@@ -79,6 +79,7 @@ final class HostileSession: @unchecked Sendable {
 
     private func checkCells(_ stage: HostileStage, _ mark: Neighbour.Mark, lost: Int, quarantined: Int, drifted: Int) throws {
         let hostile = stage.hostile
+        if lost > 0, hostile.loss != .allowed, hostile.loss != .ofItsOwn { daemon.printProblems() }
         guard hostile.loss == .allowed, lost > 0 else {
             #expect((lost == 0 || hostile.loss == .ofItsOwn) && mark.cellLost == 0, "\(hostile): \(lost) cells were lost")
             // A cell that holds more memory than it accounts for is replaced whatever the case.

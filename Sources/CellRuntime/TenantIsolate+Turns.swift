@@ -325,8 +325,11 @@ extension TenantIsolate {
         doom = nil
         if isolate?.memory.isOverLimit == true { code = .memoryLimit }
         let wasStarting = phase != .ready
+        let isForOthers = isEndedForOthers
+        isEndedForOthers = false
         let message =
             switch code {
+            case .cpuLimit where isForOthers: "a builtin that cannot be interrupted kept a thread that others needed"
             case .cpuLimit where wasStarting: "start-up took more than \(version.limits.startupCPUNanoseconds / 1_000_000) ms of CPU time"
             case .cpuLimit: "a request took more than \(version.limits.cpuNanoseconds / 1_000_000) ms of CPU time"
             default: "the isolate took more than \(version.limits.memoryBytes >> 20) MiB of memory"

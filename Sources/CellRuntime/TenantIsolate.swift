@@ -103,6 +103,8 @@ final class TenantIsolate: RuntimeHost {
 
     /// Why the ticker ended the running turn. Guarded by the running worker's lock.
     var doom: ErrorCode?
+    /// It was not over its own limit, but kept a thread from others. Guarded likewise.
+    var isEndedForOthers = false
     /// Times that the turn was suspended after it had been told to end.
     var ignoredEnds = 0
 

@@ -14,6 +14,9 @@ final class Ticker: @unchecked Sendable {
     private static let stallNanoseconds: UInt64 = 400_000
     /// Whatever its thread waits for, after this long somebody else has its place.
     private static let blockedNanoseconds: UInt64 = 50_000_000
+    /// With all spares taken, a turn that has been stuck for so long, and has used this much CPU time meanwhile, ends for the others: what most builtins
+    /// take is over by then.
+    private static let (hoggedNanoseconds, hoggedCPUNanoseconds): (UInt64, UInt64) = (1_000_000_000, 100_000_000)
     /// A turn that was told to end and has used this much CPU time since is given up: it sits in a builtin that does not look, perhaps for good.
     private static let stuckCPUNanoseconds: UInt64 = 3_000_000_000
     /// A thread that has work and uses less CPU time than this for that long waits for what does not come, such as a lock of V8's that a thread
@@ -90,7 +93,7 @@ final class Ticker: @unchecked Sendable {
         isSlow = false
         lacksSpare = false
         for worker in workers { look(at: worker, now: now) }
-        if lacksSpare { endLongestStuck() }
+        if lacksSpare { endLongestStuck(now: now) }
         lastTickNanoseconds = now
         if cell.socket.backlogBytes > 0 { cell.socket.flush() }
     }
@@ -134,12 +137,13 @@ final class Ticker: @unchecked Sendable {
 
     /// So many turns are stuck in builtins that there is no thread for the others: the one that has been for longest ends, as one that is over its
     /// CPU time does. One at a time.
-    private func endLongestStuck() {
+    private func endLongestStuck(now: UInt64) {
         var longest: (worker: Worker, since: UInt64)?
         for worker in workers {
             let found = worker.lock.withLock { () -> (since: UInt64, isEnding: Bool)? in
                 guard let running = worker.running, running.isHandedOff, !running.isOwnWork, !running.isAbandoned,
-                    let since = running.preemptedAt
+                    let since = running.preemptedAt, now &- since > Self.hoggedNanoseconds,
+                    Clock.read(worker.cpuClock) &- running.preemptedAtCPU > Self.hoggedCPUNanoseconds
                 else { return nil }
                 return (since, running.terminatedAtCPU != nil)
             }
@@ -153,6 +157,7 @@ final class Ticker: @unchecked Sendable {
                 // It may have come back meanwhile.
                 guard running.isHandedOff, running.preemptedAt == longest.since else { return }
                 running.terminatedAtCPU = Clock.read(longest.worker.cpuClock)
+                running.isolate.isEndedForOthers = true
                 running.isolate.endRunningTurn(.cpuLimit)
             }
         }

@@ -26,6 +26,8 @@ public struct DaemonConfiguration: Sendable, Equatable {
     public var cellConcurrency = 4_096
     /// An isolate without requests is ended after this long.
     public var idleSeconds = 3_600
+    /// A cell is replaced when it has run for this long; 0: never.
+    public var cellAgeHours = 24
     /// Requests that are handled at once, over all tenants; more wait.
     public var machineConcurrency = 4_096
     /// Requests that may wait, over all tenants; then `overloaded`.

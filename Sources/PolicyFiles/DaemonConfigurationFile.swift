@@ -74,6 +74,7 @@ public enum DaemonConfigurationFile {
         ("cells_per_cordon", 1...256, \.cellsPerCordon),
         ("cell_concurrency", 1...1_000_000, \.cellConcurrency),
         ("idle_s", 1...86_400, \.idleSeconds),
+        ("cell_age_h", 0...8_760, \.cellAgeHours),
         ("machine_concurrency", 1...1_000_000, \.machineConcurrency),
         ("machine_queue", 0...1_000_000, \.machineQueue),
         ("snapshot_store_mb", 16...(1 << 20), \.snapshotStoreMegabytes),

@@ -103,7 +103,8 @@ extension CellProcess {
         let lines = readFile("/proc/\(pid)/limits").split(separator: "\n")
         return [
             ("CORE", "Max core file size", "0"), ("NPROC", "Max processes", "0"), ("MEMLOCK", "Max locked memory", "0"),
-            ("MSGQUEUE", "Max msgqueue size", "0"), ("NOFILE", "Max open files", "8"),
+            ("MSGQUEUE", "Max msgqueue size", "0"), ("NOFILE", "Max open files", "8"), ("RTPRIO", "Max realtime priority", "0"),
+            ("NICE", "Max nice priority", "0"),
         ].map { name, title, value in
             let line = lines.first { $0.hasPrefix(title) }
             let values = line?.dropFirst(title.count).split(separator: " ").prefix(2).map(String.init) ?? []

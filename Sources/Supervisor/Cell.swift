@@ -67,6 +67,7 @@ final class Cell: @unchecked Sendable {
     var secondsOfDrift = 0
     /// Lists that were asked for, by the number of the question.
     var isolateQueries: [UInt64: IsolateQuery] = [:]
+    let startedNanoseconds: UInt64
     var lastHeardNanoseconds: UInt64
     /// Frames of this second that concern nothing.
     var strayFrames = 0
@@ -86,7 +87,8 @@ final class Cell: @unchecked Sendable {
         self.supervisor = supervisor
         memoryLimitBytes = supervisor.cellMemoryLimitBytes
         toldWorkers = supervisor.configuration.workersPerCell
-        lastHeardNanoseconds = supervisor.now
+        startedNanoseconds = supervisor.now
+        lastHeardNanoseconds = startedNanoseconds
         pending = ByteBufferAllocator().buffer(capacity: 64 << 10)
     }
 

@@ -102,6 +102,19 @@ extension Supervisor {
         for cell in allCells where cell.state == .ready && cell.isDamaged { replaceBehind(cell) }
     }
 
+    /// Once a second: a cell does not run for ever, so that nothing that went wrong in it unnoticed does. One at a time.
+    func replaceOldestCell() {
+        let running = allCells.filter { $0.state == .ready && $0.takesRequests }
+        guard configuration.cellAgeHours > 0, cellsToReplace.isEmpty,
+            let oldest = running.min(by: { $0.startedNanoseconds < $1.startedNanoseconds }),
+            now - oldest.startedNanoseconds >= UInt64(configuration.cellAgeHours) * 3_600_000_000_000
+        else { return }
+        cellsToReplace.append(oldest)
+        replaceNextCell()
+        guard !cellsToReplace.isEmpty else { return }
+        logger.info("a cell is replaced: it has run for long enough", metadata: ["cell": "\(oldest.name)"])
+    }
+
     /// Starts the successor of the next cell in line.
     func replaceNextCell() {
         while let old = cellsToReplace.first {

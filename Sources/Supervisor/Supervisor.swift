@@ -147,6 +147,7 @@ public final class Supervisor: @unchecked Sendable {
         watchOrigin()
         endOverdueLeavers()
         replaceDamagedCells()
+        replaceOldestCell()
         keepSharedCell()
         metrics.inFlight.set(Double(admission.running))
         metrics.queued.set(Double(admission.waiting))

@@ -16,6 +16,8 @@ public struct SupervisorConfiguration: Sendable {
     public var isolatesPerCell = 1_000
     /// An isolate without requests is ended after this long.
     public var idleSeconds = 3_600
+    /// A cell is replaced when it has run for this long; 0: never.
+    public var cellAgeHours = 24
     /// Cells that one cordon may have; with all of them full, the least full takes more tenants.
     public var cellsPerCordon = 16
     /// Versions of tenants that a cell may keep before it gives some up for others: three quarters of what it has room for.

@@ -167,6 +167,7 @@ struct Daemon {
         settings.cellsPerCordon = configuration.cellsPerCordon
         settings.cellConcurrency = configuration.cellConcurrency
         settings.idleSeconds = configuration.idleSeconds
+        settings.cellAgeHours = configuration.cellAgeHours
         // Beside groups of the kernel's it would have to wait for them.
         settings.setFrontUrgency = { isUrgent in if !isUrgent || !ThreadSchedule.applyRealTime() { Self.frontSchedule.apply() } }
         settings.machineConcurrency = configuration.machineConcurrency

@@ -44,6 +44,7 @@ import Testing
             cells_per_cordon: 121
             cell_concurrency: 122
             idle_s: 103
+            cell_age_h: 125
             machine_concurrency: 104
             machine_queue: 105
             memory_mb: 123
@@ -95,6 +96,7 @@ import Testing
         wanted.cellsPerCordon = 121
         wanted.cellConcurrency = 122
         wanted.idleSeconds = 103
+        wanted.cellAgeHours = 125
         wanted.machineConcurrency = 104
         wanted.machineQueue = 105
         wanted.memoryMegabytes = 123

@@ -58,6 +58,38 @@ import Wire
         #expect(try await homes(test) == before)
     }
 
+    /// The oldest first, and the next when that has its successor.
+    @Test func cellsAreReplacedWhenTheyHaveRunForLongEnough() async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) }) {
+            $0.isolatesPerCell = 1
+            $0.cellAgeHours = 2
+            $0.cellSilenceSeconds = 100_000
+            $0.cellStartSeconds = 100_000
+        }
+        var old: [FakeCell] = []
+        for name in ["a", "b"] {
+            let client = try await test.request(name)
+            old.append(try await test.readyCell())
+            old.last!.answer(try await old.last!.nextRequest().id)
+            _ = try await client.next()
+            try await test.advance(milliseconds: 60_000)
+        }
+        try await test.advance(milliseconds: 7_000_000)
+        #expect(try await test.onLoop { $0.allCells.count } == 2)
+        // Both are due by now; one has a successor at a time.
+        try await test.advance(milliseconds: 200_000)
+        try await test.advance(milliseconds: 1_100)
+        #expect(try await test.onLoop { $0.allCells.count } == 3)
+        _ = try await test.readyCell()
+        try await old[0].expectEnd()
+        #expect(!old[1].isKilled)
+        try await test.advance(milliseconds: 1_100)
+        _ = try await test.readyCell()
+        try await old[1].expectEnd()
+        try await test.advance(milliseconds: 1_100)
+        #expect(try await test.onLoop { $0.allCells.count } == 2)
+    }
+
     @Test func cellsWhoseSuccessorsDoNotStartGoOnAndAreNamed() async throws {
         let test = try await TestSupervisor()
         _ = try await test.request()

@@ -1,5 +1,6 @@
 import Telemetry
 import Testing
+import Wire
 
 @testable import Supervisor
 
@@ -18,6 +19,36 @@ import Testing
     @Test func countersAndOnlyTheyEndInTotal() {
         #expect(Self.families.count > 20)
         for (name, type) in Self.families { #expect(name.hasSuffix("_total") == (type == "counter"), "\(name) is a \(type)") }
+    }
+
+    /// Each is what the cell has said of just that.
+    @Test func whatACellTellsIsInItsOwnSeries() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        try await test.advance(milliseconds: 1_000)
+        try await cell.status { status in
+            let fields: [WritableKeyPath<CellStatus, UInt64>] = [
+                \.isolates, \.isolateBytes, \.storedBytes, \.warm, \.trims, \.evictedIdle, \.evictedByPressure, \.evictedAtLimit,
+                \.evictedWhenAsked, \.evictedTooEarly, \.prewarmed, \.coldStarts, \.pageBytes, \.preemptions, \.migrations, \.handoffs,
+            ]
+            for (index, field) in fields.enumerated() { status[keyPath: field] = UInt64(index) + 1 }
+            status.coldStartMicroseconds = 17_000_000
+            status.marginalValue = 18_000_000_000
+        }
+        while try await test.onLoop({ $0.allCells[0].status.isolates == 0 }) { await Task.yield() }
+        let text = test.registry.text()
+        let evictions = ["idle", "pressure", "limit", "asked"].map { "evictions_total{cell=\"standard#0\",reason=\"\($0)\"}" }
+        let own = [
+            "isolates", "isolate_bytes", "stored_bytes", "warm_tenants", "trims_total", "", "", "", "", "evicted_too_early_total",
+            "prewarmed_total", "cold_starts_total", "cell_accounted_bytes", "preemptions_total", "migrations_total", "handoffs_total",
+            "cold_start_seconds_total", "memory_marginal_value",
+        ]
+        for (index, name) in own.enumerated() {
+            let series = name.isEmpty ? evictions[index - 5] : "\(name){cell=\"standard#0\"}"
+            #expect(text.contains("cloister_\(series) \(index + 1)\n"), "\(series)")
+        }
     }
 
     @Test func unitsAreBaseUnits() {
