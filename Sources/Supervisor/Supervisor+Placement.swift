@@ -24,7 +24,10 @@ extension Supervisor {
 
     private func chooseCell(for version: TenantVersionRecord) -> Cell? {
         // Not where a turn of it was given up: nothing of it runs there again.
-        let open = (cells[version.key] ?? []).filter { !$0.abandonedVersions.contains(version.id) }
+        let all = (cells[version.key] ?? []).filter { !$0.abandonedVersions.contains(version.id) }
+        // A cell that has lost a thread takes nobody new where there is another, or will be.
+        let sound = all.filter { !$0.isDamaged }
+        let open = sound.isEmpty ? all : sound
         let withRoom = open.filter { $0.homes < configuration.isolatesPerCell }
         // Its old cell knows when it was called.
         if let last = version.lastHome, open.contains(where: { $0 === last }),

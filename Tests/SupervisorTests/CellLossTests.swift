@@ -275,6 +275,24 @@ import Wire
         try await test.expectNothingHeld()
     }
 
+    /// Whoever comes while a damaged cell has no successor yet waits for that.
+    @Test func aDamagedCellTakesNobodyNew() async throws {
+        let names = (0..<8).map { "t\($0)" }
+        let test = try await TestSupervisor(names.map { .test($0) })
+        let client = try await test.request("t0")
+        let old = try await test.readyCell()
+        let version = try await old.next(.tenant).id
+        old.send(.entered, id: try await old.next(.request).id)
+        // Somebody else lives there, or it would be ended at once.
+        _ = try await test.request("t1")
+        _ = try await old.nextRequest()
+        old.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: version)
+        #expect(try await client.next() == .failed(.cpuLimit, retryAfterSeconds: nil))
+        for name in names[2...] { _ = try await test.request(name) }
+        let homes = try await test.onLoop { supervisor in names[2...].map { supervisor.tenants[$0]!.version!.home!.name } }
+        #expect(homes.allSatisfy { $0 == "standard#1" }, "\(homes)")
+    }
+
     /// A cell that names all its tenants, again and again, has them neither confined nor suspended.
     @Test func onlyWhoHasSomethingUnderWayIsBlamedForATurnThatIsGivenUp() async throws {
         let test = try await TestSupervisor(["a", "b"].map { .test($0) })
