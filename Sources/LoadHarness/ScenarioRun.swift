@@ -186,8 +186,10 @@ public final class ScenarioRun: @unchecked Sendable {
             report.revive_ms = .init(p50: p50, p99: p99)
         }
         if scenario.isAboutMemory {
-            let counts = series.compactMap(\.isolates)
-            let isolates = counts.reduce(0, +) / max(counts.count, 1)
+            // At the end none is on its way out besides those that fit.
+            let last = observation.cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } ?? 0
+            let counts = series.compactMap(\.isolates) + [last]
+            let isolates = counts.reduce(0, +) / counts.count
             let bounds = EvictionBounds(workload.phases, tenants: workload.tenants.count, isolates: isolates)
             let made = counters.revivals + counters.coldStarts
             report.belady_ratio = made / Double(max(bounds.belady, 1))
