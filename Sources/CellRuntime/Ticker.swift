@@ -121,7 +121,8 @@ final class Ticker: @unchecked Sendable {
                     cell.lock.withLock {
                         guard cell.queue.waitingCount > 0 else { return }
                         running.isHandedOff = worker.handOff(waited: now - since)
-                        lacksSpare = lacksSpare || !running.isHandedOff
+                        // What takes some milliseconds, as making an isolate does, is no reason to end anybody.
+                        lacksSpare = lacksSpare || !running.isHandedOff && !running.isOwnWork && now &- since > Self.blockedNanoseconds
                     }
                 }
                 if !running.isHandedOff { awaitsSwitch = true }

@@ -22,6 +22,9 @@ final class GatewayCore {
     private var heldBytes = 0
     /// Where the search for an idle connection goes on.
     private var evictionCursor = 0
+    /// When all connections were looked at for what they leave unread, in milliseconds.
+    private var lastLook: Int64 = 0
+    private static let lookMilliseconds: Int64 = 1_000
     private var nextID: UInt64
     private var whenEmpty: [EventLoopPromise<Void>] = []
     /// Connections over the limit that are being told so; above this number they are closed without a word.
@@ -150,7 +153,9 @@ final class GatewayCore {
         var unsent = 0
         var stalled: [GatewayConnection] = []
         // What is below the mark each may leave unread: where that could be too much for all together, all are looked at.
-        let looksAtAll = heldBytes + connections.count * GatewayServer.unwritableBytes > limits.bufferedBytes
+        let isCrowded = heldBytes + connections.count * GatewayServer.unwritableBytes > limits.bufferedBytes
+        let looksAtAll = isCrowded && now - lastLook >= Self.lookMilliseconds
+        if looksAtAll { lastLook = now }
         for connection in connections where looksAtAll || connection.writeDeadline != .max {
             let bytes = connection.unsentBytes
             unsent += bytes

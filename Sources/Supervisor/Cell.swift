@@ -68,6 +68,8 @@ final class Cell: @unchecked Sendable {
     /// Lists that were asked for, by the number of the question.
     var isolateQueries: [UInt64: IsolateQuery] = [:]
     let startedNanoseconds: UInt64
+    /// It is replaced for its age alone.
+    var isAged = false
     var lastHeardNanoseconds: UInt64
     /// Frames of this second that concern nothing.
     var strayFrames = 0

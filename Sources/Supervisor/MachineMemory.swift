@@ -29,7 +29,9 @@ public struct MachineMemory: Sendable, Equatable {
         let machineBytes = limitBytes
         var groupPressure = ""
         for group in Self.groups(read("/proc/self/cgroup")) {
-            if groupPressure.isEmpty, group.isV2 { groupPressure = read(group.folder + "/memory.pressure") }
+            // Beside the daemon's leaf lie the groups of its cells: what they wait for is known above it.
+            let isOwnLeaf = group.isV2 && group.folder.hasSuffix("/daemon")
+            if groupPressure.isEmpty, group.isV2, !isOwnLeaf { groupPressure = read(group.folder + "/memory.pressure") }
             guard let limit = Self.number(read(group.folder + (group.isV2 ? "/memory.max" : "/memory.limit_in_bytes"))),
                 limit < machineBytes,
                 let usage = Self.number(read(group.folder + (group.isV2 ? "/memory.current" : "/memory.usage_in_bytes")))

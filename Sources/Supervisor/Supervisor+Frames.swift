@@ -274,7 +274,7 @@ extension Supervisor {
         guard let version = cell.versions[header.id] else {
             throw ProtocolViolation("a log line in the name of version \(header.id), which it does not have")
         }
-        guard let tenant = tenants[version.policy.tenant] else { return try noteStrayFrame(of: cell) }
+        guard let tenant = tenants[version.policy.tenant] else { return }
         let frame = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
             var reader = ByteReader(bytes)
             return try LogFrame(from: &reader)
@@ -287,8 +287,9 @@ extension Supervisor {
         tenant.logLines += 1
         tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(UInt64(frame.dropped))
         guard tenant.logLines <= Self.logLinesPerSecondLimit else {
+            // A tenant can write that many in short turns: nothing that its cell is to blame for.
             tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(1)
-            return try noteStrayFrame(of: cell)
+            return
         }
         var metadata: Logger.Metadata = ["tenant": "\(tenant.name)", "source": "tenant"]
         // Only a request of this tenant in this cell can be named.
@@ -367,7 +368,10 @@ extension Supervisor {
         cell.isDamaged = true
         let records = cell.requests.values.filter { $0.version === version }
         // A cell cannot have its tenants punished at will: who had nothing under way there has done nothing.
-        if let tenant = tenants[version.policy.tenant], !records.isEmpty { noteLoss(of: tenant, isCertain: true) }
+        // But for the first one, whose turn was perhaps the start that a call was expected for.
+        if let tenant = tenants[version.policy.tenant], !records.isEmpty || cell.abandonedVersions.count == 1 {
+            noteLoss(of: tenant, isCertain: true)
+        }
         if version.home === cell { leaveHome(version) }
         // First, since what waits for the places of these goes on elsewhere.
         replaceBehind(cell)

@@ -32,7 +32,7 @@ extension Supervisor {
         metrics.memoryPressure.set(machine.pressure)
         let running = allCells.filter { $0.state == .ready }
         let used = running.reduce(Double(ownMemoryBytes)) { $0 + Double($1.memoryBytes) }
-        if machine.pressure > Self.pressureLimit {
+        if machine.pressure > Self.pressureLimit, !running.isEmpty {
             // What counts is not what cells might hold but what they do when it begins.
             if memoryFactor == 1 { pressedBytes = used }
             memoryFactor = max(Self.smallestFactor, memoryFactor - Self.pressureStep)
@@ -91,8 +91,9 @@ extension Supervisor {
         }
         cell.secondsOfDrift += 1
         guard cell.secondsOfDrift == Self.driftSeconds else { return }
-        logger.warning(
-            "a cell is replaced: it takes more memory than it accounts for",
+        logger.log(
+            level: isLeft ? .info : .warning,
+            "a cell is replaced: it takes more memory than \(isLeft ? "when it was new" : "it accounts for")",
             metadata: ["cell": "\(cell.name)", "bytes": "\(cell.memoryBytes)", "accounted": "\(Int(exactly: accounted) ?? .max)"])
         // Where no successor comes up it is tried again.
         cell.secondsOfDrift = 0

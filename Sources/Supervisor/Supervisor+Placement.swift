@@ -105,16 +105,21 @@ extension Supervisor {
         for cell in allCells where cell.state == .ready && cell.isDamaged { replaceBehind(cell) }
     }
 
+    /// Between two cells that are replaced for their age, so that their tenants are not all without an isolate at once.
+    private static let agedIntervalNanoseconds: UInt64 = 600_000_000_000
+
     /// Once a second: a cell does not run for ever, so that nothing that went wrong in it unnoticed does. One at a time.
     func replaceOldestCell() {
         let running = allCells.filter { $0.state == .ready && $0.takesRequests }
-        guard configuration.cellAgeHours > 0, cellsToReplace.isEmpty,
+        guard configuration.cellAgeHours > 0, cellsToReplace.isEmpty, now >= nextAgedNanoseconds,
             let oldest = running.min(by: { $0.startedNanoseconds < $1.startedNanoseconds }),
             now - oldest.startedNanoseconds >= UInt64(configuration.cellAgeHours) * 3_600_000_000_000
         else { return }
         cellsToReplace.append(oldest)
         replaceNextCell()
         guard !cellsToReplace.isEmpty else { return }
+        oldest.isAged = true
+        nextAgedNanoseconds = now + Self.agedIntervalNanoseconds
         logger.info("a cell is replaced: it has run for long enough", metadata: ["cell": "\(oldest.name)"])
     }
 
@@ -151,7 +156,9 @@ extension Supervisor {
     /// A cell takes no more requests and ends when those that it has are done, or after `cellDrainSeconds`.
     func beginLeaving(_ cell: Cell) {
         guard cell.takesRequests else { return }
-        cell.leavesBy = now + UInt64(configuration.cellDrainSeconds) * 1_000_000_000
+        // Nothing is wrong with one that is only old: what goes on there has as long again.
+        let seconds = cell.isAged && !cell.isDamaged ? configuration.cellAgeHours * 3_600 : configuration.cellDrainSeconds
+        cell.leavesBy = now + UInt64(seconds) * 1_000_000_000
         cells[cell.key]?.removeAll { $0 === cell }
         leavingCells.append(cell)
         logger.info("cell takes no more requests", metadata: ["cell": "\(cell.name)", "in_flight": "\(cell.requests.count)"])

@@ -61,6 +61,8 @@ public final class Supervisor: @unchecked Sendable {
     var memoryFactor = 1.0
     /// What all processes took when the factor was last 1.
     var pressedBytes = 0.0
+    /// When the next cell may be replaced for its age.
+    var nextAgedNanoseconds: UInt64 = 0
     var isLimitingMemory = false
     var ownMemoryBytes: UInt64 = 0
     /// What the kernel said last.

@@ -304,7 +304,7 @@ import Wire
         let request = try await cell.next(.request).id
         _ = try await first.next()
         for _ in 0..<20 {
-            for id in [version, other] { cell.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: id) }
+            for id in [other, version] { cell.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: id) }
         }
         #expect(try await second.next() == .failed(.cpuLimit, retryAfterSeconds: nil))
         cell.finish(request)

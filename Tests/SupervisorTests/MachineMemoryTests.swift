@@ -26,6 +26,16 @@ import Testing
         #expect(memory == MachineMemory(limitBytes: 2 << 30, availableBytes: 1048 << 20, pressure: 0.125))
     }
 
+    /// Cells' groups lie beside the daemon's own.
+    @Test func besideALeafOfTheDaemonsThePressureIsThatOfAll() {
+        let memory = memory([
+            "/proc/meminfo": Self.meminfo, "/proc/self/cgroup": "0::/cloister.service/daemon\n",
+            "/sys/fs/cgroup/cloister.service/daemon/memory.pressure": "some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n",
+            "/sys/fs/cgroup/cloister.service/memory.pressure": "some avg10=25.00 avg60=0.00 avg300=0.00 total=1\n",
+        ])
+        #expect(memory.pressure == 0.25)
+    }
+
     /// The limit is the inner group's; what is left is what the outer one's other groups have not taken.
     @Test func theGroupWithTheLeastLeftCountsWhateverItsLimit() {
         let memory = memory([

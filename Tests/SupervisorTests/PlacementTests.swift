@@ -50,6 +50,7 @@ import Wire
         let first = try await test.readyCell()
         _ = try await test.readyCell()
         for _ in 0..<6 { first.answer(try await first.nextRequest().id) }
+        while try await test.onLoop({ $0.openRequests.count > 2 }) { await Task.yield() }
         let before = try await homes(test)
         #expect(before.values.count { $0 == "standard#0" } == 6 && before.values.count { $0 == "standard#1" } == 2, "\(before)")
         let there = before.filter { $0.value == "standard#0" }.keys.sorted()
@@ -84,6 +85,8 @@ import Wire
         try await old[0].expectEnd()
         #expect(!old[1].isKilled)
         try await test.advance(milliseconds: 1_100)
+        #expect(try await test.onLoop { $0.allCells.count } == 2)
+        try await test.advance(milliseconds: 600_000)
         _ = try await test.readyCell()
         try await old[1].expectEnd()
         try await test.advance(milliseconds: 1_100)

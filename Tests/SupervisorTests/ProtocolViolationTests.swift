@@ -186,6 +186,26 @@ struct Violation: Sendable, CustomTestStringConvertible {
         try await cell.expectEnd()
     }
 
+    /// Lines that a tenant writes in many short turns are dropped, and cost nobody a cell.
+    @Test func aTenantThatWritesTooManyLinesCostsNoCell() async throws {
+        let test = try await TestSupervisor()
+        let client = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        let request = try await cell.next(.request).id
+        var payload = ByteBuffer()
+        LogFrame(level: .info, request: request, dropped: 0, message: "x").encode(into: &payload)
+        var frames = ByteBuffer()
+        for _ in 0...Supervisor.strayFramesPerSecondLimit + 1 {
+            FrameHeader(.log, length: payload.readableBytes, id: version).encode(into: &frames)
+            frames.writeImmutableBuffer(payload)
+        }
+        cell.send(frames)
+        cell.answer(request, "fine")
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "fine", isComplete: true))
+        #expect(!cell.isKilled)
+    }
+
     @Test func framesMayComeInAnyPieces() async throws {
         let test = try await TestSupervisor()
         let client = try await test.request()
