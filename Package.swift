@@ -151,8 +151,8 @@ let package = Package(
         tests("ArchitectureTests", []),
         target("TestSupport", path: "Tests/TestSupport"),
         tests("PolicyTests", ["Policy", "PolicyFiles", "TestSupport"]),
-        tests("SchedulingTests", ["Scheduling", "TestSupport"]),
-        tests("WireTests", ["Wire", "TestSupport"]),
+        tests("SchedulingTests", ["Scheduling"]),
+        tests("WireTests", ["Wire", "Scheduling"]),
         tests("FiberTests", ["CFiber"]),
         .executableTarget(
             name: "engine-fixture", dependencies: ["Engine", "CFiber", "CLinux"], path: "Tests/EngineFixture", swiftSettings: swiftSettings),

@@ -1,4 +1,5 @@
 import Foundation
+import Scheduling
 
 /// When tenants are called, as Azure's functions are (Shahrad et al., "Serverless in the Wild", ATC 2020): 2 % hot ones steadily, 18 % medium ones with a
 /// wave over the day and bursts, 80 % rare ones after heavy-tailed gaps. A sixth of all but the hot are called by timers.

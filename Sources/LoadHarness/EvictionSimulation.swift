@@ -10,11 +10,6 @@ struct EvictionSimulation: Sendable {
         var bytes: Int
         /// What it takes to make it again.
         var costNanoseconds: UInt64
-        /// Both stay what they are, however often it is used.
-        init(bytes: Int, costNanoseconds: UInt64) {
-            self.bytes = bytes
-            self.costNanoseconds = costNanoseconds
-        }
     }
 
     /// One use of an item.
@@ -23,11 +18,6 @@ struct EvictionSimulation: Sendable {
         var nanoseconds: UInt64
         /// By its place in `items`.
         var item: Int
-        /// Uses are given in order of time.
-        init(nanoseconds: UInt64, item: Int) {
-            self.nanoseconds = nanoseconds
-            self.item = item
-        }
     }
 
     /// By what rule somebody goes when not all fit.

@@ -2,6 +2,7 @@ import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
+import Scheduling
 
 /// Sends a phase's requests when they are due, over as many kept connections as are needed, and measures each from the time it was due: a request
 /// that had to wait for a connection has waited. On one event loop.

@@ -27,6 +27,9 @@ struct Observation {
     /// Nil without an admin API, or where it did not answer.
     var cells: [[String: Any]]? { list("/v1/cells") }
 
+    /// Of all cells; nil as `cells`.
+    var isolates: Int? { cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } }
+
     func list(_ path: String) -> [[String: Any]]? {
         guard let adminPort, let data = AdminQuery.get(path, port: adminPort, token: adminToken) else { return nil }
         return try? JSONSerialization.jsonObject(with: data) as? [[String: Any]]

@@ -1,4 +1,5 @@
 import Foundation
+import Scheduling
 
 /// Scenarios about memory: more tenants than may be hot at once.
 extension Scenario {

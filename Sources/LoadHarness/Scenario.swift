@@ -1,4 +1,5 @@
 import Foundation
+import Scheduling
 
 /// The workloads, by name.
 public enum Scenario: String, CaseIterable, Sendable {

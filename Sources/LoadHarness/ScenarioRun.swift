@@ -187,8 +187,7 @@ public final class ScenarioRun: @unchecked Sendable {
         }
         if scenario.isAboutMemory {
             // At the end none is on its way out besides those that fit.
-            let last = observation.cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } ?? 0
-            let counts = series.compactMap(\.isolates) + [last]
+            let counts = series.compactMap(\.isolates) + [observation.isolates ?? 0]
             let isolates = counts.reduce(0, +) / counts.count
             let bounds = EvictionBounds(workload.phases, tenants: workload.tenants.count, isolates: isolates)
             let made = counters.revivals + counters.coldStarts
@@ -270,7 +269,7 @@ public final class ScenarioRun: @unchecked Sendable {
                 served.append(after)
             }
             if scenario == .soak || scenario == .churn { ended.rss_bytes = observation.rssBytes }
-            if scenario.isAboutMemory { ended.isolates = observation.cells?.reduce(0) { $0 + ($1["isolates"] as? Int ?? 0) } }
+            if scenario.isAboutMemory { ended.isolates = observation.isolates }
             series.append(ended)
             let answered = ended.completed.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }.joined(separator: ", ")
             progress("\(number) s: \(answered.isEmpty ? "nothing" : answered) answered, \(ended.errors) errors")

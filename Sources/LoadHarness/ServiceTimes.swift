@@ -1,4 +1,5 @@
 import Foundation
+import Scheduling
 
 /// How long handlers run, as published for schedulers, scaled to handlers' sizes.
 struct ServiceTimes {

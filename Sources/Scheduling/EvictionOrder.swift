@@ -72,8 +72,8 @@ public struct EvictionOrder: Sendable {
     private var residents: [Slot] = []
     /// Those whose calls come at regular times.
     private var regulars: Set<Slot> = []
-    /// Of a generator for samples (SplitMix64).
-    private var random: UInt64
+    /// For samples.
+    private var random: SplitMix64
     private var oldest = -1
     private var newest = -1
     private var totalWeight = 0
@@ -91,7 +91,7 @@ public struct EvictionOrder: Sendable {
     /// Without entities.
     public init(_ configuration: EvictionConfiguration = .init()) {
         self.configuration = configuration
-        random = configuration.seed
+        random = SplitMix64(seed: configuration.seed)
     }
 
     /// Makes an entity, not resident.
@@ -195,7 +195,7 @@ public struct EvictionOrder: Sendable {
         if residents.count <= configuration.sampleCount {
             residents.forEach(consider)
         } else {
-            for _ in 0..<configuration.sampleCount { consider(residents[Int(draw() % UInt64(residents.count))]) }
+            for _ in 0..<configuration.sampleCount { consider(residents[Int(random.next() % UInt64(residents.count))]) }
         }
         // With nearly all of them busy a sample may miss those that are not.
         return best?.slot ?? firstOfOldest(mayEvict)
@@ -217,14 +217,6 @@ public struct EvictionOrder: Sendable {
             if excess > 1, excess > largest?.excess ?? 1, mayEvict(slot) { largest = (slot, excess) }
         }
         return largest?.slot
-    }
-
-    private mutating func draw() -> UInt64 {
-        random &+= 0x9e37_79b9_7f4a_7c15
-        var mixed = random
-        mixed = (mixed ^ (mixed >> 30)) &* 0xbf58_476d_1ce4_e5b9
-        mixed = (mixed ^ (mixed >> 27)) &* 0x94d0_49bb_1331_11eb
-        return mixed ^ (mixed >> 31)
     }
 
     /// The time between calls of an entity that comes regularly, and by how much that has varied.

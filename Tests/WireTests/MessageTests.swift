@@ -1,5 +1,5 @@
 import Policy
-import TestSupport
+import Scheduling
 import Testing
 
 @testable import Wire

@@ -1,6 +1,5 @@
 import Collections
 import Foundation
-import TestSupport
 
 @testable import Scheduling
 
