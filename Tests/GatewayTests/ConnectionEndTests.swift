@@ -214,7 +214,8 @@ import Wire
             busy.close()
             await drained
             #expect(gateway.notes.now.gone == 0)
-            #expect(throws: Client.Failure.self) { try gateway.connect() }
+            // Not at once: a child that another test has just forked keeps the socket until its exec.
+            try await eventually("nobody listens") { (try? gateway.connect()) == nil }
         }
     }
 
