@@ -75,7 +75,7 @@ let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 /// The fuzz targets: a test that runs their corpus, or, for scripts/fuzz, an executable in which libFuzzer drives them.
 let fuzzed: [Target.Dependency] = [
-    "Wire", "Policy", "PolicyFiles", "Gateway", "Snapshots", "SnapshotDelta", "Supervisor", "Telemetry", logging, nio, nioPosix,
+    "Wire", "Policy", "PolicyFiles", "Bundles", "Gateway", "Snapshots", "SnapshotDelta", "Supervisor", "Telemetry", logging, nio, nioPosix,
 ]
 let fuzzing: Target =
     Context.environment["CLOISTER_FUZZ"] == "1"
@@ -129,18 +129,20 @@ let package = Package(
         executable("cloister-cell", ["CellRuntime"]),
 
         // The supervisor.
-        target("PolicyFiles", ["Policy", yams]),
+        target("Bundles", ["Policy", crypto]),
+        target("PolicyFiles", ["Policy", "Bundles", yams]),
         target("Snapshots", ["SnapshotDelta", crypto]),
         target("Telemetry", [logging]),
         target(
             "Supervisor",
-            ["Sandbox", "Snapshots", "SnapshotDelta", "Scheduling", "Wire", "Policy", "Telemetry", logging, nio, nioPosix]),
+            ["Sandbox", "Bundles", "Snapshots", "SnapshotDelta", "Scheduling", "Wire", "Policy", "Telemetry", logging, nio, nioPosix]),
         target("Gateway", ["Supervisor", "Telemetry", "Policy", "Wire", nio, nioPosix, nioTLS, nioSSL]),
         target("Admin", ["Supervisor", "Telemetry", "Policy", hummingbird]),
         executable(
             "cloisterd",
             [
-                "Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Sandbox", "Snapshots", "Wire", logging, nio,
+                "Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Bundles", "Sandbox", "Snapshots", "Wire", logging,
+                nio,
                 arguments, lifecycle, unixSignals, nioPosix,
             ]),
         executable("cloister", ["Policy", arguments]),
@@ -150,7 +152,8 @@ let package = Package(
         // Tests.
         tests("ArchitectureTests", []),
         target("TestSupport", path: "Tests/TestSupport"),
-        tests("PolicyTests", ["Policy", "PolicyFiles", "TestSupport"]),
+        tests("PolicyTests", ["Policy", "PolicyFiles", "Bundles", "TestSupport"]),
+        tests("BundlesTests", ["Bundles", "Policy", "TestSupport"]),
         tests("SchedulingTests", ["Scheduling"]),
         tests("WireTests", ["Wire", "Scheduling"]),
         tests("FiberTests", ["CFiber"]),
@@ -172,7 +175,7 @@ let package = Package(
         tests("SandboxTests", ["Sandbox", "sandbox-fixture", "CFilterProbe"]),
         tests("SnapshotsTests", ["Snapshots", "SnapshotDelta", "TestSupport"]),
         tests("TelemetryTests", ["Telemetry"]),
-        tests("SupervisorTests", ["Supervisor", "TestSupport", nio, nioPosix]),
+        tests("SupervisorTests", ["Supervisor", "Bundles", "TestSupport", nio, nioPosix]),
         tests("GatewayTests", ["Gateway", nioEmbedded, nioHTTP1, nioTLS, nioSSL]),
         tests("AdminTests", ["Admin"]),
         tests("LoadHarnessTests", ["LoadHarness", "Scheduling"]),

@@ -1,3 +1,4 @@
+import Bundles
 import Foundation
 import Policy
 import Yams
@@ -8,8 +9,8 @@ public struct LoadedTenant: Sendable {
     public var file: String
     /// As the file has it, but for hosts that are another file's.
     public var policy: TenantPolicy
-    /// The bundle, its main module first.
-    public var modules: [BundleModule]
+    /// The bundle as it was then, whatever becomes of its files.
+    public var bundle: StoredBundle
     /// Plain text bindings, in order of their names.
     public var vars: [(name: String, value: String)]
     /// Secret bindings in order of their names, each with the value it had when the policy was read.
@@ -51,8 +52,10 @@ public enum PolicyDirectory {
     }
 
     /// Reads all `*.yaml` and `*.yml` in `folder`. A file with errors takes none of the others with it.
-    /// - Parameter inForce: what each file has in force from the readings before; at a start nothing.
-    public static func load(_ folder: String, inForce: [String: Holding] = [:]) -> Contents {
+    /// - Parameters:
+    ///   - bundles: keeps what was read of the bundles.
+    ///   - inForce: what each file has in force from the readings before; at a start nothing.
+    public static func load(_ folder: String, keeping bundles: BundleStore, inForce: [String: Holding] = [:]) -> Contents {
         guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
             return unread(PolicyError(file: folder, "the folder of policies cannot be read"), inForce)
         }
@@ -60,7 +63,7 @@ public enum PolicyDirectory {
         guard files.count <= filesLimit else {
             return unread(PolicyError(file: folder, "\(files.count) policies; at most \(filesLimit) are read"), inForce)
         }
-        let readings = files.map { Reading((folder as NSString).appendingPathComponent($0), inForce) }
+        let readings = files.map { Reading((folder as NSString).appendingPathComponent($0), bundles, inForce) }
         let claims = settleNames(readings)
         settleHosts(readings)
         var contents = Contents()
@@ -137,7 +140,7 @@ private final class Reading {
     /// Of the tenant, as far as the file tells.
     let name: String?
 
-    init(_ path: String, _ inForce: [String: PolicyDirectory.Holding]) {
+    init(_ path: String, _ bundles: BundleStore, _ inForce: [String: PolicyDirectory.Holding]) {
         self.path = path
         self.inForce = inForce[path]
         file = YAMLFile(path: path)
@@ -147,7 +150,7 @@ private final class Reading {
         let policy = decoded.policy
         do throws(BundleReader.Failure) {
             tenant = LoadedTenant(
-                file: path, policy: policy, modules: try BundleReader.read(main: policy.main),
+                file: path, policy: policy, bundle: bundles.keep(try BundleReader.read(main: policy.main)),
                 vars: policy.vars.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
                 secrets: policy.secrets.sorted { $0.key < $1.key }.compactMap { name, source in
                     SecretReader.read(source).map { (name, $0) }

@@ -93,7 +93,7 @@ public final class TenantSnapshotStore: Sendable {
     private static let suffix = ".snapshot"
 
     /// The name of the snapshot of a bundle.
-    /// - Parameter parts: names and contents of the modules in order, and what else goes into it.
+    /// - Parameter parts: the hash of the bundle, and what else goes into it.
     public func key(jit: Bool, parts: some Sequence<[UInt8]>) -> Key {
         var hash = SHA256()
         func add(_ bytes: [UInt8]) {

@@ -1,9 +1,19 @@
+import Bundles
 import Logging
 import NIOCore
 import Policy
 import Scheduling
 import Snapshots
 import Wire
+
+/// A version's code as a cell gets it: there while the requests that wait for it are handed over.
+struct VersionCode: Sendable {
+    var modules: [BundleModule]
+    /// nil: none was wanted, or there was none.
+    var snapshot: SnapshotFrame?
+    /// What the snapshot fits.
+    var originNumber: Int
+}
 
 /// What cells may hold, tenants' snapshots, and what is to be seen of both.
 extension Supervisor {
@@ -42,6 +52,9 @@ extension Supervisor {
         metrics.memoryUsed.set(used)
         metrics.memoryBudget.set(Double(memoryBudgetBytes))
         metrics.snapshotStore.set(Double(configuration.snapshots?.storeBytes ?? 0))
+        let bundles = configuration.bundles.usage
+        metrics.bundlesOnDisk.set(Double(bundles.diskBytes))
+        metrics.bundlesInMemory.set(Double(bundles.memoryBytes))
         guard !running.isEmpty else { return }
         let budget = budget(used: used, machine)
         let accounted = running.map { Double($0.status.isolateBytes) + Double($0.status.storedBytes) }
@@ -140,21 +153,56 @@ extension Supervisor {
     /// Snapshots that may wait to be built; tenants beyond that start from their source until they are used again.
     private static let buildQueueLimit = 10_000
 
-    /// A cell was given a version: its snapshot goes with it, where there is one.
-    func sendSnapshot(of version: TenantVersionRecord, to cell: Cell) {
+    /// Where the snapshot is that goes to a cell with a version's code; nil: none does.
+    private func snapshotToRead(of version: TenantVersionRecord, for cell: Cell) -> (any TenantSnapshots, TenantSnapshotStore.Key)? {
         guard let snapshots = configuration.snapshots, cell.originNumber == originNumber, let key = snapshotKey(of: version, snapshots)
-        else { return }
-        if case .refused = version.snapshot { return }
+        else { return nil }
+        switch version.snapshot {
+        case .refused: return nil
         // With an isolate made ahead a small bundle starts sooner from its source than it is revived; it gets its snapshot when it has started.
-        if case .unknown = version.snapshot, version.bundle.modules.reduce(0, { $0 + $1.data.count }) <= TenantBundle.smallBytes { return }
-        // One small file that was written by this host; the request waits for it rather than for a start from the source.
-        guard let frame = snapshots.read(key) else {
-            // It was damaged, made room for others or never had a place on the disk: it is built again when the version has started.
-            if case .kept = version.snapshot { version.snapshot = .unknown }
-            return
+        case .unknown where version.loaded.bundle.byteCount <= TenantBundle.smallBytes: return nil
+        default: return (snapshots, key)
         }
-        version.snapshot = .kept
-        cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
+    }
+
+    /// Has what a cell needs of a version read from the disk, on another thread. The request goes on when it is there, with those that come
+    /// meanwhile.
+    func readCode(for record: RequestRecord, in cell: Cell) {
+        let version = record.version
+        // Where it has waited for a cell to start, that cell still knows nothing of it.
+        record.cell = nil
+        version.waitingForCode.append(record)
+        guard version.waitingForCode.count == 1 else { return }
+        let (bundle, snapshot, origin) = (version.loaded.bundle, snapshotToRead(of: version, for: cell), originNumber)
+        codePool.runIfActive(eventLoop: eventLoop) {
+            VersionCode(modules: try bundle.read(), snapshot: snapshot.flatMap { $0.0.read($0.1) }, originNumber: origin)
+        }.whenComplete { [self] result in
+            let waiting = version.waitingForCode.filter { $0.clientState != .over }
+            version.waitingForCode = []
+            switch result {
+            case .success(let code):
+                version.code = code
+                waiting.forEach(place)
+                version.code = nil
+            case .failure(let error):
+                logger.error("a bundle cannot be read", metadata: ["tenant": "\(version.policy.tenant)", "reason": "\(error)"])
+                for record in waiting { finish(record, refusing: .startupFailed, "the tenant's bundle cannot be read") }
+            }
+        }
+    }
+
+    /// A cell was given a version: its snapshot goes with it, where there is one.
+    func sendSnapshot(_ code: VersionCode, of version: TenantVersionRecord, to cell: Cell) {
+        guard cell.originNumber == originNumber else { return }
+        if let frame = code.snapshot, code.originNumber == originNumber {
+            if case .refused = version.snapshot { return }
+            version.snapshot = .kept
+            cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
+        } else if case .kept = version.snapshot {
+            // It was damaged, made room for others, never had a place on the disk or has come meanwhile: it is looked for again when the version
+            // has started.
+            version.snapshot = .unknown
+        }
     }
 
     /// What `/v1/budget` says: what is configured, what is taken, and what the machine has.
@@ -171,7 +219,9 @@ extension Supervisor {
             version.snapshot = .off
             return nil
         }
-        if version.snapshotKey == nil { version.snapshotKey = snapshots.key(of: version.bundle, jit: version.key.jit) }
+        if version.snapshotKey == nil {
+            version.snapshotKey = snapshots.key(of: version.loaded.bundle, eval: version.policy.eval, jit: version.key.jit)
+        }
         return version.snapshotKey
     }
 
@@ -182,16 +232,20 @@ extension Supervisor {
         else { return }
         version.snapshot = .queued
         snapshotBuilds += 1
-        let (bundle, jit, origin) = (version.bundle, version.key.jit, originNumber)
+        let (loaded, jit, origin) = (version.loaded, version.key.jit, originNumber)
         // One at a time, so that a wave of new tenants does not take the processors from those that are served.
-        snapshotPool.runIfActive(eventLoop: eventLoop) { snapshots.build(bundle, jit: jit, as: key) }
-            .whenComplete { [weak self] result in
-                guard let self else { return }
-                snapshotBuilds -= 1
-                // It is a difference from a base snapshot that new cells do not have.
-                guard origin == originNumber else { return }
-                takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
+        snapshotPool.runIfActive(eventLoop: eventLoop) {
+            do throws(BundleStoreError) { return snapshots.build(loaded.bundle(try loaded.bundle.read()), jit: jit, as: key) } catch {
+                return .failed("\(error)")
             }
+        }
+        .whenComplete { [weak self] result in
+            guard let self else { return }
+            snapshotBuilds -= 1
+            // It is a difference from a base snapshot that new cells do not have.
+            guard origin == originNumber else { return }
+            takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
+        }
     }
 
     private func takeSnapshot(of version: TenantVersionRecord, _ outcome: SnapshotBuildOutcome) {

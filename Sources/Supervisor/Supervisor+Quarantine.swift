@@ -106,7 +106,7 @@ extension Supervisor {
     /// A tenant's code goes on under another number, in cells of `key`: what a cell has begun ends there, everything else follows.
     func move(_ tenant: TenantRecord, to key: CellKey) {
         guard let old = tenant.version else { return }
-        let new = TenantVersionRecord(id: makeVersionID(), policy: old.policy, key: key, bundle: old.bundle)
+        let new = TenantVersionRecord(id: makeVersionID(), key: key, old.loaded)
         new.snapshot = old.snapshot
         // What is being built is for the old number.
         if case .queued = old.snapshot { new.snapshot = .unknown }

@@ -142,14 +142,15 @@ extension Supervisor: RequestDispatcher {
             guard cell.hasRoomForBundle else {
                 return finish(record, refusing: .overloaded, "too much waits to be read by the cell", retryAfterSeconds: 1)
             }
+            guard let code = version.code else { return readCode(for: record, in: cell) }
             guard makeRoomForVersion(in: cell) else {
                 return finish(record, refusing: .overloaded, "the cell has no room for the tenant", retryAfterSeconds: 1)
             }
             version.cells[ObjectIdentifier(cell)] = cell
             cell.versions[version.id] = version
             cell.hadVersions = true
-            cell.send(.tenant, id: version.id) { version.bundle.encode(into: &$0) }
-            sendSnapshot(of: version, to: cell)
+            cell.send(.tenant, id: version.id) { version.loaded.bundle(code.modules).encode(into: &$0) }
+            sendSnapshot(code, of: version, to: cell)
         }
         record.cell = cell
         cell.add(record)

@@ -1,3 +1,4 @@
+import Bundles
 import Logging
 import NIOCore
 import Policy
@@ -10,11 +11,19 @@ public struct PolicyLoad: Sendable {
     public struct Tenant: Sendable {
         /// As its file has it, without hosts that are another's.
         public var policy: TenantPolicy
-        /// What cells are given of it.
-        public var bundle: TenantBundle
-        /// Both come of the same reading.
-        public init(policy: TenantPolicy, bundle: TenantBundle) {
+        /// Plain text bindings of `env`, in order of their names: two readings are compared pair by pair.
+        public var vars: [(name: String, value: String)]
+        /// Secret bindings with their values, likewise.
+        public var secrets: [(name: String, value: String)]
+        /// Its code.
+        public var bundle: StoredBundle
+        /// All of it comes of the same reading.
+        public init(
+            policy: TenantPolicy, vars: [(name: String, value: String)], secrets: [(name: String, value: String)], bundle: StoredBundle
+        ) {
             self.policy = policy
+            self.vars = vars
+            self.secrets = secrets
             self.bundle = bundle
         }
     }
@@ -56,7 +65,7 @@ extension Supervisor {
             let tenant = tenants[name] ?? makeTenant(name)
             tenant.errors = []
             if let version = tenant.version {
-                guard version.policy != loaded.policy || !version.bundle.isSame(as: loaded.bundle) else { continue }
+                guard !version.loaded.isSame(as: loaded) else { continue }
                 report.changed.append(name)
                 supersede(version)
             } else {
@@ -64,7 +73,7 @@ extension Supervisor {
             }
             tenants[name] = tenant
             let version = TenantVersionRecord(
-                id: makeVersionID(), policy: loaded.policy, key: Self.key(of: loaded.policy), bundle: loaded.bundle)
+                id: makeVersionID(), key: Self.key(of: loaded.policy), loaded)
             tenant.version = version
             versionCounts[version.key, default: 0] += 1
             tenant.hasIsolate = false
@@ -171,9 +180,17 @@ extension Supervisor {
     }
 }
 
-extension TenantBundle {
-    /// Whether a cell would run the same code with the same bindings.
-    fileprivate func isSame(as other: TenantBundle) -> Bool {
-        modules == other.modules && vars.elementsEqual(other.vars, by: ==) && secrets.elementsEqual(other.secrets, by: ==)
+extension PolicyLoad.Tenant {
+    /// Whether nothing of the tenant has changed.
+    fileprivate func isSame(as other: PolicyLoad.Tenant) -> Bool {
+        policy == other.policy && bundle.digest == other.bundle.digest && vars.elementsEqual(other.vars, by: ==)
+            && secrets.elementsEqual(other.secrets, by: ==)
+    }
+
+    /// What a cell is given of it.
+    func bundle(_ modules: [BundleModule]) -> TenantBundle {
+        TenantBundle(
+            tenant: policy.tenant, limits: policy.limits, eval: policy.eval, weight: policy.weight, vars: vars, secrets: secrets,
+            modules: modules)
     }
 }

@@ -69,6 +69,8 @@ public final class Supervisor: @unchecked Sendable {
     var machineMemory = MachineMemory(limitBytes: 0, availableBytes: 0, pressure: 0)
     /// Builds snapshots, one at a time: its thread outlives the builders that it starts.
     let snapshotPool = NIOThreadPool(numberOfThreads: 1)
+    /// Reads bundles and snapshots, which nothing else holds up.
+    let codePool = NIOThreadPool(numberOfThreads: 2)
     var snapshotBuilds = 0 { didSet { metrics.snapshotBuildsWaiting.set(Double(snapshotBuilds)) } }
     /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
     var stepsOfPeace = Supervisor.peaceSteps
@@ -102,6 +104,7 @@ public final class Supervisor: @unchecked Sendable {
         self.clock = clock
         self.loadPolicies = loadPolicies
         snapshotPool.start()
+        codePool.start()
     }
 
     var now: UInt64 { clock() }

@@ -1,3 +1,4 @@
+import Bundles
 import NIOCore
 import Scheduling
 import Wire
@@ -48,6 +49,8 @@ public struct SupervisorConfiguration: Sendable {
     public var jitlessSnapshot: [UInt8] = []
     /// V8's hash seed, a secret of the host; the base snapshots were built with the same.
     public var hashSeed: UInt32 = 0
+    /// What keeps the tenants' code; asked only for how much that is.
+    public var bundles = BundleStore()
     /// Tenants' snapshots; nil: everything starts from its source.
     public var snapshots: (any TenantSnapshots)?
     /// What all processes may take together, in bytes.

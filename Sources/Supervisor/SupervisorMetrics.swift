@@ -32,6 +32,8 @@ struct SupervisorMetrics {
     let snapshotBuilds: CounterFamily
     let snapshotBuildsWaiting: Gauge
     let snapshotStore: Gauge
+    let bundlesOnDisk: Gauge
+    let bundlesInMemory: Gauge
     let memoryUsed: Gauge
     let memoryBudget: Gauge
     let memoryPressure: Gauge
@@ -120,6 +122,11 @@ struct SupervisorMetrics {
         snapshotBuilds = registry.counter(
             "cloister_snapshot_builds_total", help: "Tenants' snapshots that were built, refused or failed.", labels: ["outcome"])
         snapshotStore = registry.gauge("cloister_snapshot_store_bytes", help: "Tenants' snapshots on the disk.").single
+        let bundles = registry.gauge(
+            "cloister_bundle_bytes", help: "The tenants' code: in the state folder, and in memory where the disk did not take it.",
+            labels: ["place"])
+        bundlesOnDisk = bundles.with(["disk"])
+        bundlesInMemory = bundles.with(["memory"])
         memoryUsed =
             registry.gauge("cloister_memory_used_bytes", help: "What all processes have for themselves, resident or swapped out.").single
         memoryBudget = registry.gauge("cloister_memory_budget_bytes", help: "What all processes may take together.").single

@@ -7,13 +7,15 @@ import Wire
 /// One loaded version of a tenant: policy, code and secrets as they were read.
 final class TenantVersionRecord: @unchecked Sendable {
     let id: UInt64
-    let policy: TenantPolicy
+    let loaded: PolicyLoad.Tenant
     /// The cells it may run in, and the one it lives in.
     let key: CellKey
     var home: Cell?
     /// Where it lived under another number.
     weak var lastHome: Cell?
-    let bundle: TenantBundle
+    /// Requests that go on when its code was read, and the code while they do.
+    var waitingForCode: [RequestRecord] = []
+    var code: VersionCode?
     /// Cells that hold it.
     var cells: [ObjectIdentifier: Cell] = [:]
     /// Requests that began on it and are not over.
@@ -42,12 +44,13 @@ final class TenantVersionRecord: @unchecked Sendable {
         case failed(String)
     }
 
-    init(id: UInt64, policy: TenantPolicy, key: CellKey, bundle: TenantBundle) {
+    init(id: UInt64, key: CellKey, _ loaded: PolicyLoad.Tenant) {
         self.id = id
-        self.policy = policy
         self.key = key
-        self.bundle = bundle
+        self.loaded = loaded
     }
+
+    var policy: TenantPolicy { loaded.policy }
 }
 
 /// A tenant as the supervisor knows it, over all its versions.

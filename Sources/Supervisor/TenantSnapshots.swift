@@ -1,3 +1,4 @@
+import Bundles
 import Sandbox
 import SnapshotDelta
 import Snapshots
@@ -6,10 +7,10 @@ import Wire
 /// Where tenants' snapshots come from; tests put their own in its place. Any thread.
 public protocol TenantSnapshots: Sendable {
     /// What the snapshot of a bundle is kept as.
-    func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key
+    func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key
     /// Forgets one that turned out not to be usable.
     func remove(_ key: TenantSnapshotStore.Key)
-    /// The snapshot, if it is kept and whole. Reads one small file.
+    /// The snapshot, if it is kept and whole. Blocks for the disk.
     func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame?
     /// Builds and keeps a snapshot. Blocks for as long as the tenant's code takes to start, at most.
     func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome
@@ -44,10 +45,8 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
     }
 
     /// By the modules and `eval`, besides what the store adds: tenants with the same code share one.
-    public func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key {
-        var parts: [[UInt8]] = [[bundle.eval ? 1 : 0]]
-        for module in bundle.modules { parts += [Array(module.name.utf8), [module.kind.rawValue], module.data] }
-        return store.key(jit: jit, parts: parts)
+    public func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key {
+        store.key(jit: jit, parts: [[eval ? 1 : 0], bundle.digest])
     }
 
     /// From the disk, for all tenants with the same code.

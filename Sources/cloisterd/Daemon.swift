@@ -1,5 +1,6 @@
 import Admin
 import ArgumentParser
+import Bundles
 import Foundation
 import Gateway
 import Logging
@@ -111,6 +112,7 @@ struct Daemon {
         var jitlessSnapshot: [UInt8]
         var hashSeed: UInt32
         var snapshots: BuiltTenantSnapshots
+        var bundles: BundleStore
     }
 
     private func prepare(_ folder: StateFolder, _ logger: Logger) throws -> Prepared {
@@ -132,7 +134,8 @@ struct Daemon {
                 executable: executable, launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase,
                 hashSeed: key.hashSeed,
                 snapshots: BuiltTenantSnapshots(
-                    store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
+                    store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed),
+                bundles: try BundleStore(folder: folder.path + "/bundles"))
         } catch let error as SandboxFailure {
             complain("cells cannot be started: \(error)")
             throw ExitStatus.of(error)
@@ -190,7 +193,8 @@ struct Daemon {
         settings.evictsLRU = configuration.eviction == .lru
         settings.revivesFromSnapshot = configuration.revival == .snapshot
         if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }
-        let load = PolicyReader(folder: configuration.policies)
+        settings.bundles = prepared.bundles
+        let load = PolicyReader(folder: configuration.policies, keeping: prepared.bundles)
         let supervisor = Supervisor(
             eventLoop: eventLoop, configuration: settings, spawner: SandboxSpawner(prepared.launcher), logger: logger,
             registry: registry, loadPolicies: { load() })
@@ -342,11 +346,7 @@ extension PolicyLoad {
         for error in contents.errors { failures[contents.tenantOfFile[error.file] ?? error.file, default: []].append(error.description) }
         self.init(
             tenants: contents.tenants.map { loaded in
-                Tenant(
-                    policy: loaded.policy,
-                    bundle: TenantBundle(
-                        tenant: loaded.policy.tenant, limits: loaded.policy.limits, eval: loaded.policy.eval,
-                        weight: loaded.policy.weight, vars: loaded.vars, secrets: loaded.secrets, modules: loaded.modules))
+                Tenant(policy: loaded.policy, vars: loaded.vars, secrets: loaded.secrets, bundle: loaded.bundle)
             }, failures: failures, hostsWithoutBundle: contents.hostsWithoutBundle, isComplete: contents.isComplete)
     }
 }

@@ -1,3 +1,4 @@
+import Bundles
 import PolicyFiles
 import Supervisor
 import Synchronization
@@ -6,13 +7,17 @@ import Synchronization
 /// read at all leaves its tenant what it has.
 final class PolicyReader: Sendable {
     private let folder: String
+    private let bundles: BundleStore
     private let inForce = Mutex<[String: PolicyDirectory.Holding]>([:])
 
-    init(folder: String) { self.folder = folder }
+    init(folder: String, keeping bundles: BundleStore) {
+        self.folder = folder
+        self.bundles = bundles
+    }
 
     func callAsFunction() -> PolicyLoad {
         inForce.withLock { known in
-            let contents = PolicyDirectory.load(folder, inForce: known)
+            let contents = PolicyDirectory.load(folder, keeping: bundles, inForce: known)
             known = contents.holdings
             return PolicyLoad(contents)
         }

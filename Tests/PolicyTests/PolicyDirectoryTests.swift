@@ -1,3 +1,4 @@
+import Bundles
 import Foundation
 import Policy
 import TestSupport
@@ -7,6 +8,7 @@ import Testing
 
 @Suite struct PolicyDirectoryTests {
     private let folder: ScratchFolder
+    private let bundles = BundleStore()
 
     init() throws {
         folder = try ScratchFolder()
@@ -19,7 +21,7 @@ import Testing
 
     /// - Parameter before: the reading before this one.
     private func load(after before: PolicyDirectory.Contents? = nil) -> PolicyDirectory.Contents {
-        PolicyDirectory.load(folder.path + "/policies", inForce: before?.holdings ?? [:])
+        PolicyDirectory.load(folder.path + "/policies", keeping: bundles, inForce: before?.holdings ?? [:])
     }
 
     private func remove(_ name: String) throws { try FileManager.default.removeItem(atPath: path(name)) }
@@ -43,7 +45,7 @@ import Testing
         #expect(contents.errors.isEmpty && contents.tenantOfFile.isEmpty)
         let tenant = try #require(contents.tenants.first)
         #expect(tenant.file == path("a.yaml") && tenant.policy.tenant == "a" && tenant.policy.hosts == ["a.localhost"])
-        #expect(tenant.modules == [BundleModule(name: "main.js", kind: .javascript, data: Array("export default {}".utf8))])
+        #expect(try tenant.bundle.read() == [BundleModule(name: "main.js", kind: .javascript, data: Array("export default {}".utf8))])
         #expect(tenant.vars.map(\.name) == ["A", "B"] && tenant.vars.map(\.value) == ["2", "1"])
         #expect(tenant.secrets.map(\.name) == ["C", "D"] && tenant.secrets[1].value == "geheim" && tenant.secrets[0].value.contains("/"))
     }
@@ -115,7 +117,7 @@ import Testing
         #expect(contents.tenants.isEmpty && contents.holdings == before.holdings)
         #expect(contents.tenantOfFile == [path("10-x.yaml"): "x", path("10-y.yaml"): "y", path("10-z.yaml"): "z"])
         // And so after any number of readings, one of no folder among them.
-        let unread = PolicyDirectory.load(folder.path + "/nowhere", inForce: contents.holdings)
+        let unread = PolicyDirectory.load(folder.path + "/nowhere", keeping: bundles, inForce: contents.holdings)
         #expect(!unread.isComplete && unread.holdings == before.holdings)
         #expect(load(after: contents).tenantOfFile == contents.tenantOfFile)
     }

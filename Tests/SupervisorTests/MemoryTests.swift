@@ -1,3 +1,4 @@
+import Bundles
 import Foundation
 import NIOCore
 import Policy
@@ -393,8 +394,8 @@ import Wire
 
         init(_ outcome: SnapshotBuildOutcome) { self.outcome = outcome }
 
-        func key(of bundle: TenantBundle, jit: Bool) -> TenantSnapshotStore.Key {
-            TenantSnapshotStore.Key(name: bundle.tenant + String(decoding: bundle.modules[0].data, as: UTF8.self))
+        func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key {
+            TenantSnapshotStore.Key(name: "\(bundle.digest)")
         }
         func remove(_ key: TenantSnapshotStore.Key) { kept.withLock { $0[key] = nil } }
         func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? { kept.withLock { $0[key] } }

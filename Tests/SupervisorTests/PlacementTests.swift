@@ -214,7 +214,7 @@ import Wire
         try await test.onLoop { supervisor in
             let version = supervisor.tenants["a"]!.version!
             for id in 0..<UInt64(TenantBundle.cellLimit) {
-                let retired = TenantVersionRecord(id: id + 1_000, policy: version.policy, key: version.key, bundle: version.bundle)
+                let retired = TenantVersionRecord(id: id + 1_000, key: version.key, version.loaded)
                 retired.isRetired = true
                 version.home!.versions[retired.id] = retired
             }

@@ -35,7 +35,7 @@ import Wire
         }
         var both = load(["a.test", "b.test"])
         both.tenants = try await test.onLoop { supervisor in
-            supervisor.tenants.values.compactMap(\.version).map { PolicyLoad.Tenant(policy: $0.policy, bundle: $0.bundle) }
+            supervisor.tenants.values.compactMap(\.version).map(\.loaded)
         }
         try await test.onLoop { [both] in _ = $0.apply(both) }
         #expect(try await test.request("a").next() == .failed(.startupFailed, retryAfterSeconds: nil))

@@ -1,3 +1,4 @@
+import Bundles
 import Logging
 import NIOCore
 import NIOPosix
@@ -14,6 +15,7 @@ final class TestSupervisor: Sendable {
     let supervisor: Supervisor
     let spawner: FakeSpawner
     let registry = MetricsRegistry()
+    let bundles: BundleStore
     let eventLoop: any EventLoop
     private let clock: TestClock
     private let nextID = Atomic<UInt64>(1)
@@ -33,6 +35,7 @@ final class TestSupervisor: Sendable {
         let clock = TestClock()
         var configuration = SupervisorConfiguration()
         change(&configuration)
+        bundles = configuration.bundles
         self.eventLoop = eventLoop
         self.clock = clock
         spawner = FakeSpawner(eventLoop: eventLoop, seal: seal)
@@ -57,10 +60,8 @@ final class TestSupervisor: Sendable {
         let load = PolicyLoad(
             tenants: tenants.map { policy in
                 PolicyLoad.Tenant(
-                    policy: policy,
-                    bundle: TenantBundle(
-                        tenant: policy.tenant, limits: policy.limits, eval: policy.eval, weight: policy.weight, vars: [], secrets: [],
-                        modules: [BundleModule(name: "main.js", kind: .javascript, data: Array(code.utf8))]))
+                    policy: policy, vars: [], secrets: [],
+                    bundle: bundles.keep([BundleModule(name: "main.js", kind: .javascript, data: Array(code.utf8))]))
             }, failures: [:])
         return try await onLoop { $0.apply(load) }
     }

@@ -1,3 +1,4 @@
+import Bundles
 import Glibc
 import Logging
 import NIOCore
@@ -83,10 +84,8 @@ final class FromCellFuzzing: @unchecked Sendable {
             tenants: ["a", "b"].map { name in
                 let policy = TenantPolicy(tenant: name, hosts: ["\(name).test"], main: "/\(name)/main.js")
                 return PolicyLoad.Tenant(
-                    policy: policy,
-                    bundle: TenantBundle(
-                        tenant: name, limits: policy.limits, eval: false, weight: 100, vars: [], secrets: [],
-                        modules: [BundleModule(name: "main.js", kind: .javascript, data: Array("\(inputs)".utf8))]))
+                    policy: policy, vars: [], secrets: [],
+                    bundle: BundleStore().keep([BundleModule(name: "main.js", kind: .javascript, data: Array("\(inputs)".utf8))]))
             }, failures: [:])
         onLoop { supervisor in
             supervisor.apply(load)
