@@ -71,9 +71,8 @@ extension Scenario {
 
     /// Every request hits a tenant that was evicted.
     func revive(_ parameters: ScenarioParameters) -> Workload {
-        let startPolicy = Self.freePolicy.replacing(" }", with: ", startup_cpu_ms: 5000 }")
         let tenants = (0..<parameters.tenants).map { number in
-            Workload.Tenant("t\(number)", Self.isLarge(number) ? Self.routerSource : Self.smallSource(number), policy: startPolicy)
+            Workload.Tenant("t\(number)", Self.isLarge(number) ? Self.routerSource : Self.smallSource(number), policy: Self.startPolicy)
         }
         let rate = parameters.rate ?? 100
         var random = SplitMix64(seed: parameters.seed)
@@ -94,6 +93,15 @@ extension Scenario {
     /// Tenants whose code differs, so that their snapshots do.
     static func smallSource(_ number: Int) -> String {
         "const own = { number: \(number), text: 'tenant \(number)' }; export default { fetch() { return new Response(own.text); } };"
+    }
+
+    /// Tenants whose bundles are as large as they are said to be in clouds, or as asked for. What starts so much code may take its time.
+    static func sized(_ parameters: ScenarioParameters, _ source: (Int) -> String) -> [Workload.Tenant] {
+        var random = SplitMix64(seed: parameters.seed ^ 0x512e5)
+        return (0..<parameters.tenants).map { number in
+            let drawn = BundleSizes.draw(&random)
+            return Workload.Tenant("t\(number)", source(number), policy: startPolicy, bundleBytes: parameters.bundleBytes ?? drawn)
+        }
     }
 
     /// Azure's popularity over more tenants than fit.
@@ -117,7 +125,7 @@ extension Scenario {
         ).split(atSeconds: warmUpSeconds)
         let warmUp = warmUpSeconds > 0 ? [Workload.Phase(seconds: warmUpSeconds, arrivals: before, isMeasured: false)] : []
         return Workload(
-            tenants: (0..<parameters.tenants).map { Workload.Tenant("t\($0)", Self.smallSource($0 % 200), policy: Self.freePolicy) },
+            tenants: Self.sized(parameters) { Self.smallSource($0) },
             groups: ["all"], phases: first + warmUp + [.init(seconds: parameters.seconds, arrivals: measured, goesOn: !warmUp.isEmpty)],
             offeredRate: rate)
     }

@@ -51,6 +51,8 @@ public enum Scenario: String, CaseIterable, Sendable {
         """
     /// Limits under which nothing is cut off.
     static let freePolicy = "limits: { cpu_ms: 300000, wall_ms: 600000, cpu_quota_ms_per_s: 1000000, concurrency: 1024, queue: 4096 }"
+    /// Likewise, for tenants whose code takes its time to start.
+    static let startPolicy = freePolicy.replacing(" }", with: ", startup_cpu_ms: 5000 }")
 
     /// The kinds of tenants that never stop, by name; some look at interrupts, others sit in one builtin after the other.
     static let hogSources = [
@@ -152,7 +154,9 @@ public enum Scenario: String, CaseIterable, Sendable {
         if parameters.warmUpSeconds > 0 { phases.append(.init(seconds: parameters.warmUpSeconds, arrivals: before, isMeasured: false)) }
         phases.append(.init(seconds: parameters.seconds, arrivals: measured))
         return Workload(
-            tenants: tenants(parameters.tenants, Self.spinSource), groups: times.kinds.map(\.group), phases: phases, offeredRate: rate,
+            tenants: self == .azure
+                ? Self.sized(parameters) { "// \($0)\n\(Self.spinSource)" } : tenants(parameters.tenants, Self.spinSource),
+            groups: times.kinds.map(\.group), phases: phases, offeredRate: rate,
             needsCalibration: true)
     }
 
@@ -165,7 +169,7 @@ public enum Scenario: String, CaseIterable, Sendable {
             }
         }
         let hogs = Self.hogSources.map {
-            Workload.Tenant("hog-\($0.0)", $0.1, policy: Self.freePolicy.replacing(" }", with: ", startup_cpu_ms: 5000 }"))
+            Workload.Tenant("hog-\($0.0)", $0.1, policy: Self.startPolicy)
         }
         let loops = hogs.indices.map { Workload.Loop(tenants: [parameters.tenants + $0], group: 2) }
         var workload = Workload(

@@ -22,7 +22,7 @@ public struct StartComparison: Sendable {
     private static let withoutSnapshot = "snapshot: off"
     /// Small bundles, too, are brought back from their snapshots here.
     private static let configuration = "cells_per_cordon: 1\nrevival: snapshot\n"
-    private static let policy = Scenario.freePolicy.replacing(" }", with: ", startup_cpu_ms: 5000 }")
+    private static let policy = Scenario.startPolicy
 
     private let daemon: String
     private let peers: [PeerSystem]

@@ -8,12 +8,15 @@ public struct Workload: Sendable {
         public var source: String
         /// Further lines of its policy.
         public var policy: String
+        /// Functions that nobody calls follow the source up to this size; 0: none do.
+        public var bundleBytes: Int
 
         /// Without `policy` it has the limits of a policy that names none.
-        public init(_ name: String, _ source: String, policy: String = "") {
+        public init(_ name: String, _ source: String, policy: String = "", bundleBytes: Int = 0) {
             self.name = name
             self.source = source
             self.policy = policy
+            self.bundleBytes = bundleBytes
         }
     }
 
@@ -118,6 +121,8 @@ public struct ScenarioParameters: Sendable {
     public var seed: UInt64
     /// Worker threads a cell; `load` is a part of what they can do.
     public var workers: Int
+    /// How large the bundles of `azure`, `pressure` and `registered` are; nil: as they are said to be in clouds (lognormal, median 20 KB).
+    public var bundleBytes: Int?
     /// Rounds of the tenants' loop that are taken for a microsecond; nil: as many as the system under load makes. For systems that are compared
     /// the same, or a slower one would be given less to do.
     public var roundsPerMicrosecond: Double?
@@ -125,7 +130,7 @@ public struct ScenarioParameters: Sendable {
     /// Checks nothing: the command line has.
     public init(
         tenants: Int, rate: Double?, load: Double, seconds: Double, warmUpSeconds: Double, seed: UInt64, workers: Int,
-        roundsPerMicrosecond: Double? = nil
+        bundleBytes: Int? = nil, roundsPerMicrosecond: Double? = nil
     ) {
         self.tenants = tenants
         self.rate = rate
@@ -134,6 +139,7 @@ public struct ScenarioParameters: Sendable {
         self.warmUpSeconds = warmUpSeconds
         self.seed = seed
         self.workers = workers
+        self.bundleBytes = bundleBytes
         self.roundsPerMicrosecond = roundsPerMicrosecond
     }
 }
