@@ -156,6 +156,19 @@ extension EndToEndTests {
             #expect(rows?.allSatisfy { $0["ready"] as? Int == 2 && $0["longestMilliseconds"] as? Double ?? 0 > 0 } == true)
         }
 
+        @Test func aCellOfAnotherBuildIsNoCell() throws {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-cell-\(UUID().uuidString)").path
+            try FileManager.default.createDirectory(atPath: folder + "/policies", withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try "#!/bin/sh\necho 'wire 1'\n".write(toFile: folder + "/cell", atomically: true, encoding: .utf8)
+            chmod(folder + "/cell", 0o755)
+            let refused = try cloisterd([
+                "run", "--policies", folder + "/policies", "--state", folder + "/state", "--cell", folder + "/cell",
+            ])
+            #expect(refused.status == 69, "\(refused)")
+            #expect(refused.errors.contains("\(folder)/cell does not speak the protocol of this cloisterd"), "\(refused)")
+        }
+
         @Test func aTokenThatCannotBeReadIsNamedWithTheReason() throws {
             for (arguments, problem) in [
                 (["--state", "/nope"], "the token cannot be read: /nope/admin.token: No such file or directory"),

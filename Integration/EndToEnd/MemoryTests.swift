@@ -414,5 +414,38 @@ extension EndToEndTests {
             #expect(try revivals() >= Double(count), "\(tally.description)")
             #expect(try self.count("cloister_cells_lost_total", of: daemon) == 0)
         }
+
+        /// It lies on the disk until a cell gets it, and is the same then.
+        @Test func codeThatNobodyCallsTakesNoMemoryOfTheDaemon() throws {
+            let (count, bytes) = (40, 6_000_000)
+            let tenants = (0..<count).map { number in
+                TestTenant(
+                    "t\(number)", "export { default } from './code.js';",
+                    files: [
+                        "code.js": "export default { fetch() { return new Response('\(number)'); } };\n//"
+                            + String(repeating: "x", count: bytes)
+                    ])
+            }
+            let daemon = try TestDaemon(tenants)
+            defer { daemon.end() }
+            let status = try String(contentsOfFile: "/proc/\(daemon.pid)/status", encoding: .utf8)
+            let line = try #require(status.split(separator: "\n").first { $0.hasPrefix("RssAnon:") })
+            let kibibytes = try #require(line.split(whereSeparator: \.isWhitespace).dropFirst().first.flatMap { Int($0) })
+            #expect(kibibytes < count * bytes / 1024 / 2, "\(line)")
+            for number in [0, 7, count - 1] { #expect(try daemon.get("t\(number)").text == "\(number)") }
+            let kept = try eventually("the look, once a second") {
+                let kept = try daemon.metric("cloister_bundle_bytes{place=\"disk\"}")
+                return kept > 0 ? kept : nil
+            }
+            #expect(kept > Double(count * bytes))
+            // What is there after a restart is not written again, and what has changed takes the place of what was.
+            let files = try daemon.stateFiles("bundles")
+            #expect(files.count == count)
+            daemon.signal(SIGTERM)
+            try daemon.write(TestTenant("t7", "export default { fetch() { return new Response('new'); } };"))
+            try daemon.restart()
+            #expect(try daemon.stateFiles("bundles").intersection(files).count == count - 1)
+            for (number, text) in [(0, "0"), (7, "new")] { #expect(try daemon.get("t\(number)").text == text) }
+        }
     }
 }

@@ -196,6 +196,14 @@ package final class TestDaemon: @unchecked Sendable {
         return text.split(separator: "\n").first { $0.hasPrefix(line + " ") }.flatMap { Double($0.dropFirst(line.count + 1)) } ?? 0
     }
 
+    /// Of the daemon itself.
+    package var pid: Int32 { process.processIdentifier }
+
+    /// What is in a folder of its state.
+    package func stateFiles(_ folder: String) throws -> Set<String> {
+        Set(try FileManager.default.contentsOfDirectory(atPath: self.folder.appendingPathComponent("state/\(folder)").path))
+    }
+
     package func signal(_ signal: Int32) { kill(process.processIdentifier, signal) }
 
     /// Reloads by SIGHUP and waits until the policies are in force.

@@ -4,7 +4,8 @@ import Policy
 import Synchronization
 
 /// Keeps the code of all tenants in files, so that a registered tenant takes no memory beyond the kernel's cache of them. Equal bundles are
-/// kept once, for as long as somebody has them. What the disk does not take is kept in memory. Any thread; blocks for the disk.
+/// kept once, for as long as somebody has them, and found again by the next process. What the disk does not take is kept in memory. Any thread;
+/// blocks for the disk, but for the end of a `StoredBundle`.
 public final class BundleStore: Sendable {
     /// Bundles that are kept.
     public struct Usage: Sendable, Equatable {
@@ -14,43 +15,69 @@ public final class BundleStore: Sendable {
         public var memoryBytes = 0
     }
 
-    struct Content: Sendable {
-        var modules: [(name: String, kind: ModuleKind, byteCount: Int)]
-        var byteCount: Int
-        var place: Place
-    }
-
-    enum Place: Sendable {
-        /// The path of its file.
+    fileprivate enum Place: Sendable {
+        /// The name of its file.
         case disk(String)
         case memory([UInt8])
+        case nowhere
     }
 
-    private struct State: Sendable {
-        var bundles: [[UInt8]: (content: Content, owners: Int)] = [:]
-        var files: UInt64 = 0
+    fileprivate struct Entry: Sendable {
+        var place: Place
+        var byteCount: Int
+        var owners = 1
+        /// It could not be read: whoever brings it next is taken at their word.
+        var isLost = false
+    }
+
+    fileprivate struct State: Sendable {
+        var entries: [[UInt8]: Entry] = [:]
         var usage = Usage()
+        /// No file has the number of another one of the folder.
+        var files = 0
+        /// Files that nobody needs.
+        var unneeded: [String] = []
+        /// Files of an earlier process that nobody has asked for yet, and their sizes.
+        var leftovers: [Substring: (name: String, byteCount: Int)] = [:]
     }
 
-    /// nil: all of it is kept in memory.
+    /// nil: nothing is kept on the disk.
     private let folder: String?
+    private let keepsNothing: Bool
     private let state = Mutex(State())
 
-    /// Makes the folder, where it is missing, and removes what an earlier process has left there.
+    /// Makes the folder, where it is missing. What an earlier process has left there is used again until `removeLeftovers`.
     /// - Parameter folder: this store's alone.
     public init(folder: String) throws(BundleStoreError) {
         self.folder = folder
+        keepsNothing = false
         guard mkdir(folder, 0o700) == 0 || errno == EEXIST, let entries = opendir(folder) else {
             throw BundleStoreError("bundles cannot be kept in \(folder): \(String(cString: strerror(errno)))")
         }
         defer { closedir(entries) }
+        var state = State()
         while let entry = readdir(entries) {
-            withUnsafePointer(to: &entry.pointee.d_name.0) { _ = unlinkat(dirfd(entries), $0, 0) }
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            var status = stat()
+            // Named by its digest and a number.
+            guard let dot = name.firstIndex(of: "."), let number = Int(name[name.index(after: dot)...]), number >= 0,
+                fstatat(dirfd(entries), name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_mode & S_IFMT == S_IFREG
+            else { continue }
+            state.files = max(state.files, number)
+            if let other = state.leftovers.updateValue((name, Int(status.st_size)), forKey: name[..<dot]) {
+                state.unneeded.append(other.name)
+            }
         }
+        self.state.withLock { [state] in $0 = state }
     }
 
-    /// Keeps all in memory: for tests, and for who does not keep it for long.
-    public init() { folder = nil }
+    /// Keeps all in memory, for tests; or nothing, for who only wants to know whether a bundle can be read.
+    public init(keepsNothing: Bool = false) {
+        folder = nil
+        self.keepsNothing = keepsNothing
+    }
 
     /// What is kept now.
     public var usage: Usage { state.withLock { $0.usage } }
@@ -58,66 +85,54 @@ public final class BundleStore: Sendable {
     /// Keeps a bundle, which must not be empty, for as long as what it returns is there.
     public func keep(_ modules: [BundleModule]) -> StoredBundle {
         let digest = StoredBundle.digest(modules)
-        if let known = share(digest, nil) { return StoredBundle(digest, known, self) }
+        let bundle = StoredBundle(digest, modules.map { ($0.name, $0.kind, $0.data.count) }, self)
+        let isKnown = state.withLock { state in
+            guard let entry = state.entries[digest], !entry.isLost else { return false }
+            state.entries[digest]!.owners += 1
+            return true
+        }
+        if isKnown { return bundle }
         var bytes: [UInt8] = []
-        bytes.reserveCapacity(modules.reduce(0) { $0 + $1.data.count })
+        bytes.reserveCapacity(bundle.byteCount)
         for module in modules { bytes += module.data }
-        let content = Content(
-            modules: modules.map { ($0.name, $0.kind, $0.data.count) }, byteCount: bytes.count,
-            place: write(bytes).map(Place.disk) ?? .memory(bytes))
-        guard let earlier = share(digest, content) else { return StoredBundle(digest, content, self) }
-        // Somebody else has brought the same meanwhile.
-        remove(content)
-        return StoredBundle(digest, earlier, self)
+        put(write(bytes, digest), digest, bundle.byteCount)
+        return bundle
     }
 
-    /// Makes the caller an owner of what is kept with this digest, or else of `content`.
-    /// - Returns: what was there.
-    private func share(_ digest: [UInt8], _ content: Content?) -> Content? {
+    /// Makes it the place of what has this digest, where there is none that is any good, and the caller one of its owners.
+    private func put(_ place: Place, _ digest: [UInt8], _ byteCount: Int) {
         state.withLock { state in
-            if let known = state.bundles[digest]?.content {
-                state.bundles[digest]!.owners += 1
-                return known
+            var entry = Entry(place: place, byteCount: byteCount)
+            if let earlier = state.entries[digest] {
+                // Somebody else may have brought it meanwhile.
+                if !earlier.isLost { entry.place = earlier.place }
+                state.discard(earlier.isLost ? earlier.place : place)
+                entry.owners = earlier.owners + 1
+                state.usage.count(earlier, -1)
             }
-            if let content { state.bundles[digest] = (content, 1) }
+            state.entries[digest] = entry
+            state.usage.count(entry, 1)
+        }
+    }
+
+    private func write(_ bytes: [UInt8], _ digest: [UInt8]) -> Place {
+        guard let folder else { return keepsNothing ? .nowhere : .memory(bytes) }
+        let hex = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        let leftover: String? = state.withLock { state in
+            guard let found = state.leftovers.removeValue(forKey: hex[...]) else { return nil }
+            if found.byteCount == bytes.count { return found.name }
+            state.unneeded.append(found.name)
             return nil
         }
-    }
-
-    fileprivate func release(_ digest: [UInt8]) {
-        let unowned: Content? = state.withLock { state in
-            state.bundles[digest]!.owners -= 1
-            return state.bundles[digest]!.owners == 0 ? state.bundles.removeValue(forKey: digest)!.content : nil
+        // Whether it is what its name says is seen when it is read.
+        if let leftover { return .disk(leftover) }
+        let name = state.withLock { state in
+            state.files += 1
+            return "\(hex).\(state.files)"
         }
-        if let unowned { remove(unowned) }
-    }
-
-    private func remove(_ content: Content) {
-        if case .disk(let path) = content.place { unlink(path) }
-        state.withLock { state in
-            switch content.place {
-            case .disk: state.usage.diskBytes -= content.byteCount
-            case .memory: state.usage.memoryBytes -= content.byteCount
-            }
-        }
-    }
-
-    /// The path of its file; nil: there is none.
-    private func write(_ bytes: [UInt8]) -> String? {
-        if let folder {
-            let number = state.withLock { state in
-                state.files += 1
-                return state.files
-            }
-            let path = "\(folder)/\(number)"
-            if Self.write(bytes, to: path) {
-                state.withLock { $0.usage.diskBytes += bytes.count }
-                return path
-            }
-            unlink(path)
-        }
-        state.withLock { $0.usage.memoryBytes += bytes.count }
-        return nil
+        if Self.write(bytes, to: "\(folder)/\(name)") { return .disk(name) }
+        unlink("\(folder)/\(name)")
+        return .memory(bytes)
     }
 
     private static func write(_ bytes: [UInt8], to path: String) -> Bool {
@@ -132,40 +147,55 @@ public final class BundleStore: Sendable {
         }
         return close(file) == 0 && written == bytes.count
     }
-}
 
-/// A bundle that a store keeps. Any thread.
-public final class StoredBundle: Sendable {
-    /// SHA-256 of everything that is in it: bundles with the same one are the same.
-    public let digest: [UInt8]
-    /// All modules together.
-    public var byteCount: Int { content.byteCount }
-    private let content: BundleStore.Content
-    private let store: BundleStore
-
-    init(_ digest: [UInt8], _ content: BundleStore.Content, _ store: BundleStore) {
-        self.digest = digest
-        self.content = content
-        self.store = store
+    fileprivate func release(_ digest: [UInt8]) {
+        state.withLock { state in
+            state.entries[digest]!.owners -= 1
+            guard let entry = state.entries[digest], entry.owners == 0 else { return }
+            state.entries[digest] = nil
+            state.usage.count(entry, -1)
+            state.discard(entry.place)
+        }
     }
 
-    deinit { store.release(digest) }
+    /// Removes the files of bundles that nobody has any more.
+    public func removeUnneeded() {
+        let names = state.withLock { state in
+            defer { state.unneeded = [] }
+            return state.unneeded
+        }
+        if let folder { for name in names { unlink("\(folder)/\(name)") } }
+    }
 
-    /// The modules, main first. Blocks for the disk.
-    /// - Throws: when the disk does not give back what it was given.
-    public func read() throws(BundleStoreError) -> [BundleModule] {
-        let bytes: [UInt8]
-        switch content.place {
-        case .memory(let kept): bytes = kept
-        case .disk(let path): bytes = try Self.contents(path, byteCount)
+    /// Removes the files of an earlier process that nobody has asked for until now.
+    public func removeLeftovers() {
+        state.withLock { state in
+            state.unneeded += state.leftovers.values.map(\.name)
+            state.leftovers = [:]
         }
-        var rest = bytes[...]
-        let read = content.modules.map { module in
-            defer { rest = rest.dropFirst(module.byteCount) }
-            return BundleModule(name: module.name, kind: module.kind, data: Array(rest.prefix(module.byteCount)))
+        removeUnneeded()
+    }
+
+    fileprivate func read(_ bundle: StoredBundle) throws(BundleStoreError) -> [BundleModule] {
+        let place = state.withLock { $0.entries[bundle.digest]!.place }
+        do throws(BundleStoreError) {
+            let bytes: [UInt8] =
+                switch place {
+                case .memory(let kept): kept
+                case .disk(let name): try Self.contents("\(folder!)/\(name)", bundle.byteCount)
+                case .nowhere: throw BundleStoreError("the bundle was not kept")
+                }
+            let modules = bundle.modules(bytes)
+            guard StoredBundle.digest(modules) == bundle.digest else { throw BundleStoreError("the bundle is not what was written") }
+            return modules
+        } catch {
+            state.withLock { state in
+                // Unless somebody has brought it meanwhile.
+                guard case .disk(let lost) = place, case .disk(lost)? = state.entries[bundle.digest]?.place else { return }
+                state.entries[bundle.digest]!.isLost = true
+            }
+            throw error
         }
-        guard Self.digest(read) == digest else { throw BundleStoreError("the bundle is not what was written") }
-        return read
     }
 
     private static func contents(_ path: String, _ count: Int) throws(BundleStoreError) -> [UInt8] {
@@ -186,6 +216,52 @@ public final class StoredBundle: Sendable {
         }
         if let failure { throw BundleStoreError("\(path): \(String(cString: strerror(failure)))") }
         return bytes
+    }
+}
+
+extension BundleStore.State {
+    /// Files go when somebody has the time.
+    fileprivate mutating func discard(_ place: BundleStore.Place) { if case .disk(let name) = place { unneeded.append(name) } }
+}
+
+extension BundleStore.Usage {
+    fileprivate mutating func count(_ entry: BundleStore.Entry, _ sign: Int) {
+        switch entry.place {
+        case .disk: diskBytes += sign * entry.byteCount
+        case .memory: memoryBytes += sign * entry.byteCount
+        case .nowhere: break
+        }
+    }
+}
+
+/// A bundle that a store keeps. Any thread.
+public final class StoredBundle: Sendable {
+    /// SHA-256 of everything that is in it: bundles with the same one are the same.
+    public let digest: [UInt8]
+    /// All modules together.
+    public let byteCount: Int
+    private let index: [(name: String, kind: ModuleKind, byteCount: Int)]
+    private let store: BundleStore
+
+    init(_ digest: [UInt8], _ index: [(name: String, kind: ModuleKind, byteCount: Int)], _ store: BundleStore) {
+        self.digest = digest
+        self.index = index
+        self.store = store
+        byteCount = index.reduce(0) { $0 + $1.byteCount }
+    }
+
+    deinit { store.release(digest) }
+
+    /// The modules, main first. Blocks for the disk.
+    /// - Throws: when the disk does not give back what it was given; then whoever brings the same to the store mends it.
+    public func read() throws(BundleStoreError) -> [BundleModule] { try store.read(self) }
+
+    fileprivate func modules(_ bytes: [UInt8]) -> [BundleModule] {
+        var rest = bytes[...]
+        return index.map { module in
+            defer { rest = rest.dropFirst(module.byteCount) }
+            return BundleModule(name: module.name, kind: module.kind, data: Array(rest.prefix(module.byteCount)))
+        }
     }
 
     /// Of names, kinds and contents, each with its length before it.

@@ -45,7 +45,6 @@ final class Cell: @unchecked Sendable {
     var lastHousekeepingNanoseconds: UInt64 = 0
     /// Idle isolates to trim or to end when a worker has nothing else to do, the first to go last.
     var housekeepingDue: [TenantIsolate] = []
-    private var isDraining = false
     var status = CellStatus()
 
     /// Somebody reads the socket.
@@ -222,7 +221,6 @@ final class Cell: @unchecked Sendable {
         case .ping:
             housekeep()
             answerPing(header.id)
-        case .drain: isDraining = true
         default: throw .invalid("unexpected frame \(header.kind)")
         }
     }

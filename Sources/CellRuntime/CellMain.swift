@@ -31,9 +31,9 @@ public enum CellMain {
         }
     }
 
-    /// What blobs depend on: V8's version, its flags, the runtime's sources, a line each.
+    /// How it speaks to a supervisor, and what blobs depend on: V8's version, its flags, the runtime's sources, a line each.
     private static var identity: String {
-        "\(V8.version)\n\(V8.fixedFlags)\n\(WebRuntime.sourcesHash)\n"
+        "\(WireProtocol.line)\(V8.version)\n\(V8.fixedFlags)\n\(WebRuntime.sourcesHash)\n"
     }
 
     private static func serve(isSealed: Bool, attempt: String?) throws -> Never {

@@ -161,10 +161,9 @@ final class TenantIsolate: RuntimeHost {
         if fits, !isComplete { cell.lock.withLock { request.outgoing.windowBytes -= inlineCount } }
         cell.socket.send(
             FrameHeader(
-                .response, length: ResponseFrame.fixedSize + headers.count + inlineCount,
+                .response, length: 4 + headers.count + inlineCount,
                 flags: isComplete && fits ? .end : [], extra: UInt16(clamping: status), id: id)
         ) { output in
-            output.append(integer: UInt64(0))
             output.append(integer: UInt32(headers.count))
             output.append(count: headers.count) { headers.write(into: $0) }
             if inlineCount > 0 { output.append(count: inlineCount) { body.write(into: $0) } }
@@ -266,8 +265,7 @@ final class TenantIsolate: RuntimeHost {
         }
         request.isAnswered = true
         request.outgoing.isEnded = true
-        var payload = ByteWriter(capacity: message.utf8.count + 12)
-        payload.append(integer: UInt64(0))
+        var payload = ByteWriter(capacity: message.utf8.count + 4)
         // Bytes, not characters: one of those may be of any length.
         payload.append(string: String(decoding: message.utf8.prefix(Self.logLineBytesLimit), as: UTF8.self))
         cell.socket.send(.failure, extra: code.rawValue, id: request.id, payload: payload.bytes)

@@ -129,8 +129,7 @@ extension Supervisor {
         guard record.clientState == .open else { throw ProtocolViolation("request \(header.id) was answered twice") }
         guard (200...599).contains(header.extra) else { throw ProtocolViolation("a response with the status \(header.extra)") }
         var payload = payload
-        guard payload.readInteger(endianness: .little, as: UInt64.self) != nil,
-            let length = payload.readInteger(endianness: .little, as: UInt32.self),
+        guard let length = payload.readInteger(endianness: .little, as: UInt32.self),
             let headers = payload.readSlice(length: Int(length))
         else { throw WireError.truncated }
         guard payload.readableBytes <= FrameHeader.bodyBytesLimit else {
@@ -221,7 +220,6 @@ extension Supervisor {
         }
         let message = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
             var reader = ByteReader(bytes)
-            _ = try reader.integer(UInt64.self)
             return try reader.string()
         }
         guard let record = try request(header.id, of: cell) else { return }

@@ -85,12 +85,15 @@ extension Supervisor {
     }
 
     private func measureMachine() {
-        let read = configuration.machineMemory
-        blockingPool.runIfActive(eventLoop: eventLoop) { (ProcessMemory.privateBytes(of: ProcessMemory.ownPID), read()) }
-            .whenSuccess { [weak self] own, machine in
-                self?.ownMemoryBytes = own
-                self?.machineMemory = machine
-            }
+        let (read, bundles) = (configuration.machineMemory, configuration.bundles)
+        blockingPool.runIfActive(eventLoop: eventLoop) {
+            bundles.removeUnneeded()
+            return (ProcessMemory.privateBytes(of: ProcessMemory.ownPID), read())
+        }
+        .whenSuccess { [weak self] own, machine in
+            self?.ownMemoryBytes = own
+            self?.machineMemory = machine
+        }
     }
 
     /// A cell is not nursed: when it takes much more than it can account for, another takes its place. Of what all have left, the C library's heap keeps
@@ -150,13 +153,12 @@ extension Supervisor {
 
     // MARK: Snapshots
 
-    /// Snapshots that may wait to be built; tenants beyond that start from their source until they are used again.
+    /// Snapshots that may wait to be built; of more, those whose versions start soonest are not built until they start again.
     private static let buildQueueLimit = 10_000
 
     /// Where the snapshot is that goes to a cell with a version's code; nil: none does.
-    private func snapshotToRead(of version: TenantVersionRecord, for cell: Cell) -> (any TenantSnapshots, TenantSnapshotStore.Key)? {
-        guard let snapshots = configuration.snapshots, cell.originNumber == originNumber, let key = snapshotKey(of: version, snapshots)
-        else { return nil }
+    private func snapshotToRead(of version: TenantVersionRecord) -> (any TenantSnapshots, TenantSnapshotStore.Key)? {
+        guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots) else { return nil }
         switch version.snapshot {
         case .refused: return nil
         // With an isolate made ahead a small bundle starts sooner from its source than it is revived; it gets its snapshot when it has started.
@@ -167,13 +169,13 @@ extension Supervisor {
 
     /// Has what a cell needs of a version read from the disk, on another thread. The request goes on when it is there, with those that come
     /// meanwhile.
-    func readCode(for record: RequestRecord, in cell: Cell) {
+    func readCode(for record: RequestRecord) {
         let version = record.version
         // Where it has waited for a cell to start, that cell still knows nothing of it.
         record.cell = nil
         version.waitingForCode.append(record)
         guard version.waitingForCode.count == 1 else { return }
-        let (bundle, snapshot, origin) = (version.loaded.bundle, snapshotToRead(of: version, for: cell), originNumber)
+        let (bundle, snapshot, origin) = (version.loaded.bundle, snapshotToRead(of: version), originNumber)
         codePool.runIfActive(eventLoop: eventLoop) {
             VersionCode(modules: try bundle.read(), snapshot: snapshot.flatMap { $0.0.read($0.1) }, originNumber: origin)
         }.whenComplete { [self] result in
@@ -185,7 +187,9 @@ extension Supervisor {
                 waiting.forEach(place)
                 version.code = nil
             case .failure(let error):
-                logger.error("a bundle cannot be read", metadata: ["tenant": "\(version.policy.tenant)", "reason": "\(error)"])
+                let reason = "the bundle cannot be read; a reload brings it again: \(error)"
+                if version.startError != reason { logger.error("\(reason)", metadata: ["tenant": "\(version.policy.tenant)"]) }
+                version.startError = reason
                 for record in waiting { finish(record, refusing: .startupFailed, "the tenant's bundle cannot be read") }
             }
         }
@@ -225,26 +229,51 @@ extension Supervisor {
         return version.snapshotKey
     }
 
-    /// A version has shown that it starts: now a snapshot of it is worth its while.
-    private func wantSnapshot(of version: TenantVersionRecord) {
-        guard let snapshots = configuration.snapshots, case .unknown = version.snapshot, !version.isRetired, !isDraining,
-            snapshotBuilds < Self.buildQueueLimit, let key = snapshotKey(of: version, snapshots)
+    /// A version has shown that it starts: now a snapshot of it is worth its while, the more the longer that took.
+    private func wantSnapshot(of version: TenantVersionRecord, startNanoseconds: UInt64) {
+        guard configuration.snapshots != nil, case .unknown = version.snapshot, version.policy.snapshot == .auto, !version.isRetired,
+            !isDraining
         else { return }
         version.snapshot = .queued
-        snapshotBuilds += 1
-        let (loaded, jit, origin) = (version.loaded, version.key.jit, originNumber)
-        // One at a time, so that a wave of new tenants does not take the processors from those that are served.
-        snapshotPool.runIfActive(eventLoop: eventLoop) {
-            do throws(BundleStoreError) { return snapshots.build(loaded.bundle(try loaded.bundle.read()), jit: jit, as: key) } catch {
-                return .failed("\(error)")
+        // A cell says so, which may be hostile.
+        let nanoseconds = min(startNanoseconds, UInt64(version.policy.limits.startupCPUMilliseconds) * 1_000_000)
+        let place = wantedSnapshots.firstIndex { $0.startNanoseconds >= nanoseconds } ?? wantedSnapshots.endIndex
+        wantedSnapshots.insert((nanoseconds, version), at: place)
+        if wantedSnapshots.count > Self.buildQueueLimit { wantedSnapshots.removeFirst().version.snapshot = .unknown }
+        buildNextSnapshot()
+    }
+
+    /// Nobody needs the snapshots of versions that are out of use.
+    func forgetUnwantedSnapshots() {
+        if wantedSnapshots.contains(where: { $0.version.isRetired }) { wantedSnapshots.removeAll { $0.version.isRetired } }
+    }
+
+    func countSnapshotsToCome() { metrics.snapshotBuildsWaiting.set(Double(wantedSnapshots.count + (isBuildingSnapshot ? 1 : 0))) }
+
+    /// One at a time, so that a wave of new tenants does not take the processors from those that are served.
+    private func buildNextSnapshot() {
+        guard !isBuildingSnapshot else { return }
+        while let version = wantedSnapshots.popLast()?.version {
+            // It may have been taken out of use, or moved, while it waited.
+            guard case .queued = version.snapshot, !version.isRetired else { continue }
+            guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots) else {
+                version.snapshot = .unknown
+                continue
             }
-        }
-        .whenComplete { [weak self] result in
-            guard let self else { return }
-            snapshotBuilds -= 1
-            // It is a difference from a base snapshot that new cells do not have.
-            guard origin == originNumber else { return }
-            takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends"))
+            isBuildingSnapshot = true
+            let (loaded, jit, origin) = (version.loaded, version.key.jit, originNumber)
+            let build = snapshotPool.runIfActive(eventLoop: eventLoop) { () -> SnapshotBuildOutcome in
+                do throws(BundleStoreError) { return snapshots.build(loaded.bundle(try loaded.bundle.read()), jit: jit, as: key) } catch {
+                    return .failed("\(error)")
+                }
+            }
+            return build.whenComplete { [weak self] result in
+                guard let self else { return }
+                isBuildingSnapshot = false
+                // It is a difference from a base snapshot that new cells do not have.
+                if origin == originNumber { takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends")) }
+                buildNextSnapshot()
+            }
         }
     }
 
@@ -291,7 +320,7 @@ extension Supervisor {
         switch kind {
         case .source:
             metrics.coldStartDuration.observe(seconds)
-            wantSnapshot(of: version)
+            wantSnapshot(of: version, startNanoseconds: nanoseconds)
         case .snapshot, .sourceOfWarm:
             metrics.revivalDuration.observe(seconds)
             metrics.revivals.with([kind == .snapshot ? "snapshot" : "source"]).increment()

@@ -108,8 +108,14 @@ extension Supervisor {
         guard let old = tenant.version else { return }
         let new = TenantVersionRecord(id: makeVersionID(), key: key, old.loaded)
         new.snapshot = old.snapshot
-        // What is being built is for the old number.
-        if case .queued = old.snapshot { new.snapshot = .unknown }
+        if case .queued = old.snapshot {
+            // What is being built is for the old number.
+            if let index = wantedSnapshots.firstIndex(where: { $0.version === old }) {
+                wantedSnapshots[index].version = new
+            } else {
+                new.snapshot = .unknown
+            }
+        }
         new.snapshotKey = old.snapshotKey
         new.startError = old.startError
         new.lastHome = old.home ?? old.lastHome

@@ -109,15 +109,15 @@ extension Supervisor: RequestDispatcher {
     private func run(_ record: RequestRecord, in place: Admission.CellSlot) {
         record.isRunning = true
         record.place = place
-        // It has waited since before.
-        if let seconds = suspension(of: record.tenant) {
-            return finish(record, refusing: .suspended, Self.suspended, retryAfterSeconds: seconds)
-        }
         self.place(record)
     }
 
     /// Hands a request to the cell its tenant belongs to.
     func place(_ record: RequestRecord) {
+        // It may have waited since before.
+        if let seconds = suspension(of: record.tenant) {
+            return finish(record, refusing: .suspended, Self.suspended, retryAfterSeconds: seconds)
+        }
         follow(record)
         guard let cell = home(of: record.version) else {
             let reason = startFailures[record.version.key]?.reason ?? ""
@@ -142,7 +142,7 @@ extension Supervisor: RequestDispatcher {
             guard cell.hasRoomForBundle else {
                 return finish(record, refusing: .overloaded, "too much waits to be read by the cell", retryAfterSeconds: 1)
             }
-            guard let code = version.code else { return readCode(for: record, in: cell) }
+            guard let code = version.code else { return readCode(for: record) }
             guard makeRoomForVersion(in: cell) else {
                 return finish(record, refusing: .overloaded, "the cell has no room for the tenant", retryAfterSeconds: 1)
             }

@@ -101,6 +101,7 @@ extension Supervisor {
             admission.removeTenant(tenant.place)
         }
         metrics.forget(tenants: Set(gone.keys))
+        forgetUnwantedSnapshots()
         rebuildHosts(load.hostsWithoutBundle)
         endUnneededCells()
         logger.info(

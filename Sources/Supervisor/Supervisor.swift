@@ -70,8 +70,10 @@ public final class Supervisor: @unchecked Sendable {
     /// Builds snapshots, one at a time: its thread outlives the builders that it starts.
     let snapshotPool = NIOThreadPool(numberOfThreads: 1)
     /// Reads bundles and snapshots, which nothing else holds up.
-    let codePool = NIOThreadPool(numberOfThreads: 2)
-    var snapshotBuilds = 0 { didSet { metrics.snapshotBuildsWaiting.set(Double(snapshotBuilds)) } }
+    let codePool: NIOThreadPool
+    var isBuildingSnapshot = false { didSet { countSnapshotsToCome() } }
+    /// Those that are to be built, in the order of what their versions' starts took, the longest last.
+    var wantedSnapshots: [(startNanoseconds: UInt64, version: TenantVersionRecord)] = [] { didSet { countSnapshotsToCome() } }
     /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
     var stepsOfPeace = Supervisor.peaceSteps
     var isTellingShares = false
@@ -103,6 +105,7 @@ public final class Supervisor: @unchecked Sendable {
         memoryBudgetBytes = configuration.memoryBudgetBytes
         self.clock = clock
         self.loadPolicies = loadPolicies
+        codePool = NIOThreadPool(numberOfThreads: configuration.codeReaders)
         snapshotPool.start()
         codePool.start()
     }

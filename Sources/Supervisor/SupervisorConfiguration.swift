@@ -49,8 +49,10 @@ public struct SupervisorConfiguration: Sendable {
     public var jitlessSnapshot: [UInt8] = []
     /// V8's hash seed, a secret of the host; the base snapshots were built with the same.
     public var hashSeed: UInt32 = 0
-    /// What keeps the tenants' code; asked only for how much that is.
+    /// What keeps the tenants' code.
     public var bundles = BundleStore()
+    /// Threads that read code and snapshots; with one, versions come to cells in the order in which they were asked for.
+    public var codeReaders = 2
     /// Tenants' snapshots; nil: everything starts from its source.
     public var snapshots: (any TenantSnapshots)?
     /// What all processes may take together, in bytes.

@@ -1,3 +1,11 @@
+/// How supervisor and cell speak to each other. They are of one build; an update may put a new cell beside a supervisor that still runs.
+public enum WireProtocol {
+    /// Goes up with every change of frames or of what is in them.
+    public static let version = 2
+    /// How a cell tells it before anything is spoken.
+    public static let line = "wire \(version)\n"
+}
+
 /// What a frame says. The supervisor sends the kinds below 64, a cell those from 64 on.
 public enum FrameKind: UInt8, Sendable {
     /// First frame to a cell: `CellConfiguration`. id 0.
@@ -16,8 +24,6 @@ public enum FrameKind: UInt8, Sendable {
     case abort = 7
     /// Answer with `status`. id: chosen by the supervisor, returned.
     case ping = 8
-    /// Take no more requests, end when the last is done.
-    case drain = 9
     /// The snapshot of a version, made from the same bundle: `SnapshotFrame`. id: the version.
     case tenantSnapshot = 10
     /// What the cell's isolates may hold together, in bytes (u64); over it, idle ones are evicted.
@@ -35,13 +41,14 @@ public enum FrameKind: UInt8, Sendable {
     case snapshot = 65
     /// The handler of a request has been running for a while: it must not be tried elsewhere. id: the request.
     case entered = 66
-    /// A response's head, and body as far as it is there: `ResponseFrame`. Flags: `end`, `finished`. `extra`: status.
+    /// A response's head, and its body as far as that is there: `u32 headers length | headers | body`, headers as in `RequestFrame`. Flag `end`:
+    /// the body is complete. `extra`: status. id: the request.
     case response = 67
     /// A piece of the response's body. Flag `end`: it was the last. id: the request.
     case responseBody = 68
     /// The response's body broke off after its head was sent. Payload: why (string). id: the request.
     case responseBroken = 69
-    /// No response: `ErrorCode` in `extra`, CPU microseconds (u64) and the owner's message (string) as payload. id: the request.
+    /// No response: `ErrorCode` in `extra`, the owner's message (string) as payload. id: the request.
     case failure = 70
     /// The cell took this many more bytes of the request's body (u32). id: the request.
     case requestCredit = 71
@@ -78,10 +85,8 @@ public struct FrameFlags: OptionSet, Sendable {
     @inlinable public init(rawValue: UInt8) { self.rawValue = rawValue }
     /// The body is complete with this frame.
     public static let end = FrameFlags(rawValue: 1)
-    /// All work of the request is over with this frame.
-    public static let finished = FrameFlags(rawValue: 2)
     /// The request has a body.
-    public static let hasBody = FrameFlags(rawValue: 4)
+    public static let hasBody = FrameFlags(rawValue: 2)
 }
 
 /// What an isolate was made from.
@@ -156,7 +161,7 @@ public struct FrameHeader: Sendable, Equatable {
         let length = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 0, as: UInt32.self)))
         let rawKind = bytes[4]
         guard let kind = FrameKind(rawValue: rawKind) else { throw .invalid("unknown frame kind \(rawKind)") }
-        guard bytes[5] < 8 else { throw .invalid("unknown frame flags \(bytes[5])") }
+        guard bytes[5] < 4 else { throw .invalid("unknown frame flags \(bytes[5])") }
         guard length <= kind.payloadBytesLimit else {
             throw .invalid("a \(kind) frame of \(length) bytes is over its limit of \(kind.payloadBytesLimit)")
         }

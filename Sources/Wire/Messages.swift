@@ -96,9 +96,9 @@ public struct TenantBundle: Sendable {
     public var eval: Bool
     /// Share of CPU time beside the cell's other tenants, 1 to 10000.
     public var weight: Int
-    /// Plain text bindings of `env`, in order of their names: two bundles are compared pair by pair.
+    /// Plain text bindings of `env`.
     public var vars: [(name: String, value: String)]
-    /// Secret bindings with their values, likewise. Builders of snapshots get neither.
+    /// Secret bindings with their values. Builders of snapshots get neither.
     public var secrets: [(name: String, value: String)]
     /// The first is the main module.
     public var modules: [BundleModule]
@@ -216,27 +216,6 @@ public struct RequestFrame {
     }
 }
 
-/// The payload of `response`: `u64 CPU microseconds (0 unless finished) | u32 headers length | headers | body`. Headers as in `RequestFrame`.
-public struct ResponseFrame {
-    /// 0 in all that cells send: they tell the request's CPU time with `finished`.
-    public var cpuMicroseconds: UInt64
-    /// May be empty.
-    public var headers: UnsafeRawBufferPointer
-    /// The body's first piece, or all of it with the flag `end`.
-    public var body: UnsafeRawBufferPointer
-    /// Bytes before the headers: the CPU time and the headers' length.
-    public static let fixedSize = 12
-
-    /// Takes a payload apart without a copy; throws where the headers reach beyond its end.
-    @inlinable
-    public init(_ payload: UnsafeRawBufferPointer) throws(WireError) {
-        var reader = ByteReader(payload)
-        cpuMicroseconds = try reader.integer()
-        headers = try reader.bytes()
-        body = reader.takeRest()
-    }
-}
-
 /// A line of a tenant's log.
 public struct LogFrame: Sendable {
     /// As `console`'s methods are called; the supervisor's log has the first three as `info`.
@@ -284,8 +263,6 @@ public struct CellStatus: Sendable, Equatable {
     public var runnable: UInt64 = 0
     /// Sum of the weights of the tenants that run or wait to.
     public var runnableWeight: UInt64 = 0
-    /// 0: cells do not fill it in.
-    public var suspended: UInt64 = 0
     /// Requests that came.
     public var requests: UInt64 = 0
     /// Slices that ended before their turn did.
@@ -308,10 +285,6 @@ public struct CellStatus: Sendable, Equatable {
     public var cpuMicroseconds: UInt64 = 0
     /// V8's committed pages: of all isolates and its own.
     public var pageBytes: UInt64 = 0
-    /// 0: cells do not fill it in; `isolateBytes` has array buffers in it.
-    public var arrayBufferBytes: UInt64 = 0
-    /// 0: cells do not fill it in; each `LogFrame` tells what was dropped before it.
-    public var droppedLogLines: UInt64 = 0
     /// What the isolates hold: pages, array buffers, native memory, bodies that wait for their clients.
     public var isolateBytes: UInt64 = 0
     /// Versions without an isolate whose snapshot is in memory, and what bundles and snapshots of all versions take.
@@ -339,9 +312,9 @@ public struct CellStatus: Sendable, Equatable {
     public init() {}
 
     private static let fields: [WritableKeyPath<CellStatus, UInt64> & Sendable] = [
-        \.isolates, \.runnable, \.runnableWeight, \.suspended, \.requests, \.preemptions, \.migrations, \.handoffs,
+        \.isolates, \.runnable, \.runnableWeight, \.requests, \.preemptions, \.migrations, \.handoffs,
         \.handoffMicroseconds, \.longestHandoffMicroseconds, \.coldStarts,
-        \.coldStartMicroseconds, \.turns, \.cpuMicroseconds, \.pageBytes, \.arrayBufferBytes, \.droppedLogLines,
+        \.coldStartMicroseconds, \.turns, \.cpuMicroseconds, \.pageBytes,
         \.isolateBytes, \.warm, \.storedBytes, \.trims, \.evictedIdle, \.evictedByPressure, \.evictedAtLimit, \.evictedWhenAsked,
         \.evictedTooEarly, \.prewarmed, \.marginalValue,
     ]

@@ -112,7 +112,6 @@ struct Daemon {
         var jitlessSnapshot: [UInt8]
         var hashSeed: UInt32
         var snapshots: BuiltTenantSnapshots
-        var bundles: BundleStore
     }
 
     private func prepare(_ folder: StateFolder, _ logger: Logger) throws -> Prepared {
@@ -126,6 +125,10 @@ struct Daemon {
             for warning in launcher.warnings { logger.warning("\(warning)") }
             let identity =
                 try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"]) + executable.fingerprint
+            guard identity.hasPrefix(WireProtocol.line) else {
+                throw StateError(
+                    "\(cell) does not speak the protocol of this cloisterd: both are to be of one build, and this one started again")
+            }
             let base = try snapshot(store, launcher, identity, key, jit: true, logger)
             let jitlessBase = try snapshot(store, launcher, identity, key, jit: false, logger)
             let tenants = try TenantSnapshotStore(
@@ -134,8 +137,7 @@ struct Daemon {
                 executable: executable, launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase,
                 hashSeed: key.hashSeed,
                 snapshots: BuiltTenantSnapshots(
-                    store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed),
-                bundles: try BundleStore(folder: folder.path + "/bundles"))
+                    store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
         } catch let error as SandboxFailure {
             complain("cells cannot be started: \(error)")
             throw ExitStatus.of(error)
@@ -193,8 +195,9 @@ struct Daemon {
         settings.evictsLRU = configuration.eviction == .lru
         settings.revivesFromSnapshot = configuration.revival == .snapshot
         if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }
-        settings.bundles = prepared.bundles
-        let load = PolicyReader(folder: configuration.policies, keeping: prepared.bundles)
+        let bundles = try bundles(folder)
+        settings.bundles = bundles
+        let load = PolicyReader(folder: configuration.policies, keeping: bundles)
         let supervisor = Supervisor(
             eventLoop: eventLoop, configuration: settings, spawner: SandboxSpawner(prepared.launcher), logger: logger,
             registry: registry, loadPolicies: { load() })
@@ -203,11 +206,20 @@ struct Daemon {
             policies.failures.values.joined().forEach { complain($0) }
             throw ExitStatus.configuration
         }
+        bundles.removeLeftovers()
         try await eventLoop.submit {
             supervisor.apply(policies)
             supervisor.start()
         }.get()
         return supervisor
+    }
+
+    /// The tenants' code, for as long as the daemon runs.
+    private func bundles(_ folder: StateFolder) throws -> BundleStore {
+        do { return try BundleStore(folder: folder.path + "/bundles") } catch {
+            complain("\(error)")
+            throw ExitStatus.unavailable
+        }
     }
 
     /// What is configured, or four fifths of what there is.

@@ -25,7 +25,7 @@ struct ValidateCommand: ParsableCommand {
             folder = folder ?? DaemonConfiguration().policies
         }
         // Unknown where the configuration that would name it does not load.
-        let contents = folder.map { PolicyDirectory.load($0, keeping: BundleStore()) }
+        let contents = folder.map { PolicyDirectory.load($0, keeping: BundleStore(keepsNothing: true)) }
         errors += contents?.errors ?? []
         errors.forEach { print($0) }
         guard let contents, errors.isEmpty else { throw ExitStatus.configuration }

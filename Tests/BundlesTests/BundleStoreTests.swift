@@ -41,17 +41,52 @@ import Testing
 
     @Test func onlyTheDaemonsUserMayReadIt() throws {
         let kept = store.keep(bundle("a"))
-        #expect(try ["bundles", "bundles/1"].map(folder.permissions) == [0o700, 0o600])
+        #expect(try ["bundles", "bundles/\(file())"].map(folder.permissions) == [0o700, 0o600])
         withExtendedLifetime(kept) {}
     }
 
-    @Test func whatAnEarlierProcessLeftGoes() throws {
-        try folder.write("bundles/1", "old")
-        try folder.write("bundles/77", "old")
-        let store = try BundleStore(folder: folder.path + "/bundles")
-        #expect(try folder.names("bundles").isEmpty)
-        let modules = bundle("new")
-        #expect(try store.keep(modules).read() == modules)
+    private func file() throws -> String { try #require(folder.names("bundles").first) }
+
+    private func inode(_ name: String) throws -> Int {
+        try #require(FileManager.default.attributesOfItem(atPath: "\(folder.path)/bundles/\(name)")[.systemFileNumber] as? Int)
+    }
+
+    /// As after a restart of the daemon, whose policies name the same code, but for what has changed.
+    @Test func whatAnEarlierProcessLeftIsUsedAgainOrGoes() throws {
+        var kept = ["a", "b"].map { store.keep(bundle($0)) }
+        let names = try folder.names("bundles")
+        let inodes = try names.map(inode)
+        try folder.write("bundles/unfinished", "no bundle's name")
+        let next = try BundleStore(folder: folder.path + "/bundles")
+        kept = ["b", "c"].map { next.keep(bundle($0)) }
+        next.removeLeftovers()
+        let now = try folder.names("bundles").filter { $0 != "unfinished" }
+        #expect(now.count == 2 && Set(now).intersection(names).count == 1)
+        #expect(try Set(now.map(inode)).intersection(inodes).count == 1)
+        #expect(try kept.map { try $0.read() } == [bundle("b"), bundle("c")])
+        #expect(next.usage.diskBytes == 2 * kept[0].byteCount)
+        // What comes back has gone.
+        #expect(try next.keep(bundle("a")).read() == bundle("a"))
+    }
+
+    @Test func whatAnEarlierProcessDidNotWriteInFullIsWrittenAgain() throws {
+        let kept = store.keep(bundle("a", 5_000))
+        let name = try file()
+        let right = try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/bundles/\(name)"))
+        try folder.write("bundles/\(name)", right.dropLast())
+        let next = try BundleStore(folder: folder.path + "/bundles")
+        let again = next.keep(bundle("a", 5_000))
+        #expect(try again.read() == bundle("a", 5_000))
+        next.removeLeftovers()
+        #expect(try again.read() == bundle("a", 5_000) && folder.names("bundles").count == 1)
+        withExtendedLifetime(kept) {}
+    }
+
+    @Test func whoOnlyWantsToKnowKeepsNothing() {
+        let store = BundleStore(keepsNothing: true)
+        let kept = store.keep(bundle("a", 5_000))
+        #expect(kept.byteCount == 5_001 && store.usage == BundleStore.Usage())
+        #expect(throws: BundleStoreError.self) { try kept.read() }
     }
 
     @Test func theSameContentIsKeptOnce() {
@@ -77,11 +112,14 @@ import Testing
         #expect(kept != nil)
         kept = nil
         #expect(store.usage.diskBytes == neighbour.byteCount)
+        // It can be had again, before its file is gone and after.
+        kept = store.keep(bundle("a", 5_000))
+        store.removeUnneeded()
+        #expect(try kept?.read() == bundle("a", 5_000))
+        kept = nil
+        store.removeUnneeded()
         #expect(try folder.names("bundles").count == 1)
         #expect(try neighbour.read() == bundle("b", 5_000))
-        // It can be had again.
-        kept = store.keep(bundle("a", 5_000))
-        #expect(try kept?.read() == bundle("a", 5_000))
     }
 
     @Test func whatTheDiskDoesNotTakeIsKeptInMemory() throws {
@@ -94,20 +132,21 @@ import Testing
         #expect(store.usage == BundleStore.Usage())
     }
 
-    @Test func whatTheDiskDoesNotGiveBackIsAnError() throws {
+    @Test(arguments: ["a wrong byte", "a byte less", "no file"]) func whatTheDiskDoesNotGiveBackIsAnErrorUntilItIsBroughtAgain(
+        _ damage: String
+    ) throws {
         let kept = store.keep(bundle("a", 5_000))
-        let path = "bundles/\(try folder.names("bundles")[0])"
-        let right = try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/\(path)"))
-        var wrong = right
-        wrong[100] ^= 1
-        try folder.write(path, wrong)
-        #expect(throws: BundleStoreError.self) { try kept.read() }
-        try folder.write(path, right.dropLast())
-        #expect(throws: BundleStoreError.self) { try kept.read() }
-        try folder.write(path, right)
-        #expect(try kept.read() == bundle("a", 5_000))
-        try FileManager.default.removeItem(atPath: "\(folder.path)/\(path)")
-        #expect(throws: BundleStoreError.self) { try kept.read() }
+        let path = "bundles/\(try file())"
+        var bytes = try Data(contentsOf: URL(fileURLWithPath: "\(folder.path)/\(path)"))
+        if damage == "a wrong byte" { bytes[100] ^= 1 } else { bytes.removeLast() }
+        try folder.write(path, bytes)
+        if damage == "no file" { try FileManager.default.removeItem(atPath: "\(folder.path)/\(path)") }
+        for _ in 0..<2 { #expect(throws: BundleStoreError.self) { try kept.read() } }
+        let again = store.keep(bundle("a", 5_000))
+        #expect(try again.read() == bundle("a", 5_000) && kept.read() == bundle("a", 5_000))
+        #expect(store.usage == BundleStore.Usage(diskBytes: kept.byteCount, memoryBytes: 0))
+        store.removeUnneeded()
+        #expect(try kept.read() == bundle("a", 5_000) && folder.names("bundles").count == 1)
     }
 
     @Test func aFolderThatCannotBeMadeIsAnError() {
@@ -123,11 +162,13 @@ import Testing
                         let modules = bundle("code \(number % 3)", 100)
                         let read = try store.keep(modules).read()
                         #expect(read == modules)
+                        if number % 10 == 0 { store.removeUnneeded() }
                     }
                 }
             }
             try await group.waitForAll()
         }
-        #expect(store.usage == BundleStore.Usage())
+        store.removeUnneeded()
+        #expect(try store.usage == BundleStore.Usage() && folder.names("bundles").isEmpty)
     }
 }

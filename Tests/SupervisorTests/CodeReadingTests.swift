@@ -130,20 +130,34 @@ import Wire
         #expect(try await cell.nextRequest().id == other.id)
     }
 
-    /// Nobody's answer hangs on it, and the tenant is served again when the disk gives back what it had.
-    @Test func aBundleThatTheDiskDoesNotGiveBackIsAnErrorAndCostsNobodyElse() async throws {
+    /// A tenant that costs cells has its requests refused wherever they wait.
+    @Test func whoIsSuspendedMeanwhileIsNotSent() async throws {
+        let (test, snapshots, cell) = try await slow([.test("a"), .test("b")])
+        let client = try await test.request()
+        await snapshots.isAsked()
+        try await test.onLoop { for _ in 0..<2 { $0.noteLoss(of: $0.tenants["a"]!, isCertain: true) } }
+        snapshots.answer()
+        if case .failed(.suspended, _) = try await client.next() {} else { Issue.record("it was sent") }
+        try await test.expectNothingHeld()
+        let other = try await test.request("b")
+        snapshots.answer()
+        #expect(try await cell.nextRequest().id == other.id)
+    }
+
+    /// Nobody else's answer hangs on it, its owner sees why, and a reload mends it.
+    @Test func aBundleThatTheDiskDoesNotGiveBackIsAnErrorUntilTheNextReload() async throws {
         let folder = try ScratchFolder()
         let bundles = try BundleStore(folder: folder.path + "/bundles")
         let test = try await TestSupervisor([]) { $0.bundles = bundles }
         try await test.apply([.test("a")], code: "of a")
-        let file = "\(folder.path)/bundles/\(try folder.names("bundles")[0])"
         try await test.onLoop { $0.start() }
         let cell = try await test.readyCell()
-        try FileManager.default.moveItem(atPath: file, toPath: folder.path + "/away")
+        try FileManager.default.removeItem(atPath: "\(folder.path)/bundles/\(try folder.names("bundles")[0])")
         let clients = try await [test.request(), test.request()]
         for client in clients { #expect(try await client.next() == .failed(.startupFailed, retryAfterSeconds: nil)) }
         try await test.expectNothingHeld()
-        try FileManager.default.moveItem(atPath: folder.path + "/away", toPath: file)
+        #expect(await test.supervisor.tenants().first?.startError?.contains("a reload brings it again") == true)
+        #expect(try await test.apply([.test("a")], code: "of a").changed.isEmpty)
         let again = try await test.request()
         #expect(try await cell.nextRequest().id == again.id)
         cell.answer(again.id)

@@ -138,7 +138,6 @@ final class FakeCell: SpawnedCell, Sendable {
 
     private static func response(_ id: UInt64, status: UInt16, headers: String, body: String, flags: FrameFlags) -> ByteBuffer {
         var payload = ByteBuffer()
-        payload.append(integer: UInt64(0))
         payload.append(string: headers)
         payload.writeString(body)
         return frame(.response, flags: flags, extra: status, id: id, payload)
@@ -161,7 +160,6 @@ final class FakeCell: SpawnedCell, Sendable {
 
     func fail(_ id: UInt64, code: UInt16, message: String = "why") {
         var payload = ByteBuffer()
-        payload.append(integer: UInt64(0))
         payload.append(string: message)
         send(.failure, extra: code, id: id, payload)
     }

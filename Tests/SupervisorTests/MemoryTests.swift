@@ -516,4 +516,47 @@ import Wire
         #expect(try await report(test).snapshot == "off")
         #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 0)
     }
+
+    private final class OneByOneSnapshots: TenantSnapshots {
+        let tenants = Mutex<[String]>([])
+        let mayGoOn = DispatchSemaphore(value: 0)
+
+        func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key {
+            TenantSnapshotStore.Key(name: "\(bundle.digest)")
+        }
+        func remove(_ key: TenantSnapshotStore.Key) {}
+        func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? { nil }
+        func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {
+            tenants.withLock { $0.append(bundle.tenant) }
+            mayGoOn.wait()
+            return .refused("no")
+        }
+        var storeBytes: Int { 0 }
+    }
+
+    @Test func whoTookLongestToStartGetsItsSnapshotFirst() async throws {
+        let snapshots = OneByOneSnapshots()
+        let names = ["a", "b", "c", "d"]
+        let test = try await TestSupervisor(names.map { .test($0) }) { $0.snapshots = snapshots }
+        var cell: FakeCell?
+        for (name, milliseconds) in zip(names, [1, 3, 9, 5]) {
+            _ = try await test.request(name)
+            let it: FakeCell = if let cell { cell } else { try await test.readyCell() }
+            cell = it
+            let version = try await it.next(.tenant).id
+            it.answer(try await it.next(.request).id)
+            let took = ByteBuffer(integer: UInt64(milliseconds * 1_000_000), endianness: .little)
+            it.send(.started, extra: StartKind.source.rawValue, id: version, took)
+        }
+        func states() async throws -> [String] {
+            try Task.checkCancellation()
+            return await test.supervisor.tenants().map(\.snapshot)
+        }
+        while try await states().contains(where: { $0 != "building" }) {}
+        #expect(test.registry.text().contains("cloister_snapshot_builds_waiting 4"))
+        for _ in names { snapshots.mayGoOn.signal() }
+        while try await states().contains(where: { $0 != "refused" }) {}
+        #expect(snapshots.tenants.withLock { $0 } == ["a", "c", "d", "b"])
+        #expect(test.registry.text().contains("cloister_snapshot_builds_waiting 0"))
+    }
 }

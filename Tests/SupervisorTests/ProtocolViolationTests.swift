@@ -49,7 +49,6 @@ struct Violation: Sendable, CustomTestStringConvertible {
         Violation("a head without its fields") { cell, request, _ in cell.send(.response, extra: 200, id: request) },
         Violation("headers longer than the frame") { cell, request, _ in
             var payload = ByteBuffer()
-            payload.append(integer: UInt64(0))
             payload.append(integer: UInt32(1000))
             cell.send(.response, extra: 200, id: request, payload)
         },
@@ -212,7 +211,6 @@ struct Violation: Sendable, CustomTestStringConvertible {
         let cell = try await test.readyCell()
         let request = try await cell.nextRequest()
         var payload = ByteBuffer()
-        payload.append(integer: UInt64(0))
         payload.append(string: "x\ny")
         payload.writeString("body")
         var bytes = ByteBuffer()

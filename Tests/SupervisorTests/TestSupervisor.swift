@@ -34,6 +34,7 @@ final class TestSupervisor: Sendable {
         let eventLoop = MultiThreadedEventLoopGroup.singleton.next()
         let clock = TestClock()
         var configuration = SupervisorConfiguration()
+        configuration.codeReaders = 1
         change(&configuration)
         bundles = configuration.bundles
         self.eventLoop = eventLoop

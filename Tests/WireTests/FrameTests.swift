@@ -19,7 +19,7 @@ import Testing
 
     @Test func aHeaderComesBackAsItWas() throws {
         for kind in Self.kinds {
-            for flags in 0..<8 {
+            for flags in 0..<4 {
                 let sent = FrameHeader(
                     kind, length: kind.payloadBytesLimit, flags: FrameFlags(rawValue: UInt8(flags)), extra: 0xabcd,
                     id: 0x0123_4567_89ab_cdef)
@@ -33,7 +33,7 @@ import Testing
 
     @Test func theBytesStandWhereTheyAreDocumented() {
         let header = FrameHeader(.request, length: 0x0102_0304, flags: [.end, .hasBody], extra: 0x0506, id: 0x0708_090a_0b0c_0d0e)
-        #expect(encoded { header.encode(into: &$0) } == [4, 3, 2, 1, 4, 5, 6, 5, 14, 13, 12, 11, 10, 9, 8, 7])
+        #expect(encoded { header.encode(into: &$0) } == [4, 3, 2, 1, 4, 3, 6, 5, 14, 13, 12, 11, 10, 9, 8, 7])
     }
 
     @Test func aHeaderThatIsNotThereYetIsNil() throws {
@@ -73,7 +73,7 @@ import Testing
     @Test func unknownFlagsAreRefused() throws {
         for flags in 0...255 {
             let bytes = raw(length: 0, kind: FrameKind.request.rawValue, flags: UInt8(flags))
-            if flags < 8 {
+            if flags < 4 {
                 #expect(try decode(bytes)?.flags == FrameFlags(rawValue: UInt8(flags)))
             } else {
                 #expect(throws: WireError.invalid("unknown frame flags \(flags)")) { try decode(bytes) }
@@ -86,7 +86,7 @@ import Testing
         let fromSupervisor = Self.kinds.filter { !$0.isFromCell }
         #expect(
             fromSupervisor == [
-                .configure, .tenant, .retire, .request, .requestBody, .responseCredit, .abort, .ping, .drain, .tenantSnapshot, .budget,
+                .configure, .tenant, .retire, .request, .requestBody, .responseCredit, .abort, .ping, .tenantSnapshot, .budget,
                 .evict, .list, .workers,
             ])
         #expect(

@@ -36,7 +36,6 @@ func sampleStatus() -> CellStatus {
     var status = CellStatus()
     status.isolates = 1
     status.runnable = 2
-    status.suspended = 3
     status.requests = 4
     status.preemptions = 5
     status.migrations = 6
@@ -45,8 +44,7 @@ func sampleStatus() -> CellStatus {
     status.turns = 9
     status.cpuMicroseconds = 10
     status.pageBytes = 11
-    status.arrayBufferBytes = 12
-    status.droppedLogLines = .max
+    status.storedBytes = .max
     status.marginalValue = 14
     return status
 }

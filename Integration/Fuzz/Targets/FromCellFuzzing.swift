@@ -37,6 +37,7 @@ final class FromCellFuzzing: @unchecked Sendable {
         let spawner = OneCellSpawner()
         var configuration = SupervisorConfiguration()
         configuration.suspendAfter = 0
+        configuration.codeReaders = 1
         configuration.quarantine.limitBreaches = 2
         self.loop = loop
         self.spawner = spawner
@@ -281,7 +282,7 @@ private struct CellScript {
         var out = ByteWriter()
         for _ in 0..<Self.framesLimit where !bytes.isEmpty && out.bytes.count < Self.bytesLimit {
             let kind = FrameKind(rawValue: 64 + bytes.byte() % 19) ?? .ping
-            let flags = FrameFlags(rawValue: bytes.byte() % 8)
+            let flags = FrameFlags(rawValue: bytes.byte() % 4)
             let extra = extra(&bytes)
             let id = id(&bytes)
             let payload = payload(of: kind, &bytes)
@@ -317,12 +318,10 @@ private struct CellScript {
         let filler = [UInt8](repeating: choice, count: Self.sizes[Int(choice) % Self.sizes.count])
         switch kind {
         case .response:
-            out.append(integer: UInt64(bytes.byte()))
             let headers = choice & 1 == 0 ? Array("content-type\ntext/plain\n".utf8) : bytes.take(bytes.number(upTo: 40))
             out.append(bytes: headers)
             filler.withUnsafeBytes { out.append($0) }
         case .failure:
-            out.append(integer: UInt64.max)
             out.append(bytes: bytes.take(bytes.number(upTo: 40)))
         case .responseBody: return filler
         case .requestCredit: out.append(integer: UInt32(bytes.byte()) << UInt32(bytes.number(upTo: 24)))
