@@ -88,7 +88,6 @@ extension Cell {
                 status.coldStarts += 1
                 status.coldStartMicroseconds += nanoseconds / 1000
             }
-            isolate.reviveNanoseconds = nanoseconds
             isolate.bytes = bytes
             let now = Clock.monotonicNanoseconds
             // Who was brought back before a call is idle from now on.
@@ -415,7 +414,7 @@ extension Cell {
             bundleBytes: UInt64(version.bundleBytes), codeBytes: UInt64(version.codeBytes),
             snapshotBytes: UInt64(version.snapshot?.delta.count ?? 0),
             idleMilliseconds: isolate.lastUseNanoseconds == 0 ? 0 : (now &- isolate.lastUseNanoseconds) / 1_000_000,
-            reviveMicroseconds: isolate.reviveNanoseconds / 1000, openRequests: UInt32(clamping: isolate.openRequests))
+            reviveMicroseconds: isolate.costNanoseconds / 1000, openRequests: UInt32(clamping: isolate.openRequests))
     }
 }
 

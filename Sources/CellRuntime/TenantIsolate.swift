@@ -52,8 +52,6 @@ final class TenantIsolate: RuntimeHost {
     var isAskedToGo = false
     /// Its place in the eviction order.
     var evictionSlot: EvictionOrder.Slot = -1
-    /// What it took the last time to make it ready.
-    var reviveNanoseconds: UInt64 = 0
     /// What bringing it back is taken to cost when somebody has to go: the least CPU time that it took the way it came back last.
     var costNanoseconds: UInt64 = 0
     /// The least CPU time that it took from its source with an isolate made ahead, and from its snapshot.

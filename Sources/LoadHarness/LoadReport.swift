@@ -137,6 +137,9 @@ public struct LoadReport: Codable, Sendable {
     public var belady_ratio: Double?
     /// The part of the difference between plain LRU's isolates made and Belady's that was not made. Who was brought back before its call costs nothing.
     public var belady_gap_closed: Double?
+    /// Likewise of the CPU time that it takes to make them: of each as the size of its tenant's bundle has it, by what the daemon tells of the isolates
+    /// at the end, with room for as many bytes.
+    public var belady_cost_gap_closed: Double?
     /// Means. Hot: proportional set size; warm: likewise in `idle`, else what cells account for; cold: of the daemon's own memory.
     public var bytes_per_tenant: BytesPerTenant?
     /// Rounds of the tenants' loop that were taken for a microsecond, where requests take CPU time.

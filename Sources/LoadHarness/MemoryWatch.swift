@@ -90,6 +90,30 @@ extension Observation {
         if let adminPort { _ = AdminQuery.exchange("POST", path, port: adminPort, token: adminToken) }
     }
 
+    /// Isolates that were made for each tenant while a request waited; nil as `memoryCounters`.
+    var startsByTenant: [String: Int]? {
+        list("/v1/tenants").map { tenants in
+            Dictionary(
+                tenants.compactMap { tenant in (tenant["tenant"] as? String).map { ($0, tenant["starts"] as? Int ?? 0) } },
+                uniquingKeysWith: { first, _ in first })
+        }
+    }
+
+    /// What the isolates that are there hold and take to make again.
+    /// - Parameter bundleBytes: of each tenant.
+    func isolateModel(_ bundleBytes: [String: Int]) -> IsolateModel? {
+        IsolateModel(
+            (list("/v1/isolates") ?? []).compactMap { isolate in
+                guard isolate["state"] as? String != "warm", let bundle = (isolate["tenant"] as? String).flatMap({ bundleBytes[$0] }),
+                    let milliseconds = isolate["revive_milliseconds"] as? Double
+                else { return nil }
+                let bytes = ["heap_bytes", "array_buffer_bytes", "native_bytes", "bundle_bytes", "code_bytes"].reduce(0.0) {
+                    $0 + Double(isolate[$1] as? Int ?? 0)
+                }
+                return (Double(bundle), bytes, milliseconds * 1e6)
+            })
+    }
+
     /// A tenant's mean, by state. Hot: what the kernel says of the cells, less what they keep for others; without that what they account for.
     var bytesPerTenant: LoadReport.BytesPerTenant {
         var sums: [String: (bytes: Double, count: Double)] = [:]
@@ -111,21 +135,63 @@ extension Observation {
     }
 }
 
-/// How many isolates would have had to be made in the last phase by plain LRU, and with foresight.
+/// What tenants' isolates hold and what it takes to make them again, by the sizes of their bundles: straight lines through what a daemon tells of
+/// those that are there.
+struct IsolateModel {
+    private let bytes: Line
+    private let nanoseconds: Line
+    /// Of those that are there.
+    let meanBytes: Int
+
+    /// nil: nobody is there.
+    init?(_ isolates: [(bundleBytes: Double, bytes: Double, nanoseconds: Double)]) {
+        guard !isolates.isEmpty else { return nil }
+        meanBytes = Int(isolates.reduce(0) { $0 + $1.bytes } / Double(isolates.count))
+        bytes = Line(isolates.map { ($0.bundleBytes, $0.bytes) })
+        nanoseconds = Line(isolates.map { ($0.bundleBytes, $0.nanoseconds) })
+    }
+
+    func item(bundleBytes: Int) -> EvictionSimulation.Item {
+        EvictionSimulation.Item(
+            bytes: max(Int(bytes.at(Double(bundleBytes))), 1), costNanoseconds: UInt64(max(nanoseconds.at(Double(bundleBytes)), 1)))
+    }
+
+    /// The line of least squares; level where it would fall, or all stand in one place.
+    private struct Line {
+        var (level, slope) = (0.0, 0.0)
+
+        init(_ points: [(x: Double, y: Double)]) {
+            let count = Double(points.count)
+            let mean = (x: points.reduce(0) { $0 + $1.x } / count, y: points.reduce(0) { $0 + $1.y } / count)
+            let variance = points.reduce(0) { $0 + ($1.x - mean.x) * ($1.x - mean.x) }
+            if variance > 0 { slope = max(points.reduce(0) { $0 + ($1.x - mean.x) * ($1.y - mean.y) } / variance, 0) }
+            level = mean.y - slope * mean.x
+        }
+
+        func at(_ x: Double) -> Double { level + slope * x }
+    }
+}
+
+/// What calls of the last phase would have come to by plain LRU, and with foresight.
 struct EvictionBounds {
-    let lru: Int
-    let belady: Int
+    let lru: EvictionSimulation.Result
+    let belady: EvictionSimulation.Result
 
     /// - Parameters:
     ///   - phases: all of a run; what comes in those before the last one fills the room.
-    ///   - isolates: how many fit at once.
-    init(_ phases: [Workload.Phase], tenants: Int, isolates: Int) {
+    ///   - items: the tenants'.
+    ///   - capacityBytes: what fits at once.
+    init(_ phases: [Workload.Phase], items: [EvictionSimulation.Item], capacityBytes: Int) {
         let (uses, start) = Self.uses(phases)
-        let simulation = EvictionSimulation(
-            items: [EvictionSimulation.Item](repeating: .init(bytes: 1, costNanoseconds: 1), count: tenants), uses: uses,
-            capacityBytes: max(isolates, 1), measuredFrom: start)
-        lru = simulation.run(.order(.lru)).misses
-        belady = simulation.run(.belady).misses
+        let simulation = EvictionSimulation(items: items, uses: uses, capacityBytes: max(capacityBytes, 1), measuredFrom: start)
+        lru = simulation.run(.order(.lru))
+        belady = simulation.run(.belady)
+    }
+
+    /// - Parameter isolates: how many fit at once, whosever they are.
+    init(_ phases: [Workload.Phase], tenants: Int, isolates: Int) {
+        let item = EvictionSimulation.Item(bytes: 1, costNanoseconds: 1)
+        self.init(phases, items: .init(repeating: item, count: tenants), capacityBytes: isolates)
     }
 
     /// All calls, and when the last phase begins.
@@ -138,6 +204,20 @@ struct EvictionBounds {
         return (uses, start)
     }
 
+    /// The tenants that are called first in the last phase.
+    static func newcomers(_ phases: [Workload.Phase]) -> Set<Int> {
+        Set(phases.last?.arrivals.map(\.tenant) ?? []).subtracting(phases.dropLast().flatMap { $0.arrivals.map(\.tenant) })
+    }
+
     /// The part of what foresight would save that so many made isolates save; nil where it would save nothing.
-    func gapClosed(making isolates: Double) -> Double? { lru > belady ? (Double(lru) - isolates) / Double(lru - belady) : nil }
+    func gapClosed(making isolates: Double) -> Double? { Self.part(isolates, Double(lru.misses), Double(belady.misses)) }
+
+    /// Likewise of what making them takes, the first of each tenant left out.
+    func gapClosed(costing nanoseconds: Double) -> Double? {
+        Self.part(nanoseconds, Double(lru.costNanoseconds), Double(belady.costNanoseconds))
+    }
+
+    private static func part(_ value: Double, _ lru: Double, _ belady: Double) -> Double? {
+        lru > belady ? (lru - value) / (lru - belady) : nil
+    }
 }

@@ -91,7 +91,8 @@ public struct ReportPage {
             <p>Evictions: \(Self.measured(report.evictions)); revivals: \(Self.measured(report.revivals)), before a call that was expected:
             \(Self.measured(report.prewarmed)); revival p50: \(Self.measured(report.revive_ms?.p50, " ms")), p99:
             \(Self.measured(report.revive_ms?.p99, " ms")); isolates made over what Belady's rule needs: \(Self.measured(report.belady_ratio)); of the gap
-            between plain LRU and that rule closed: \(Self.measured(report.belady_gap_closed)); a hot tenant: \(kibibytes(bytes?.hot)), a warm one:
+            between plain LRU and that rule closed: \(Self.measured(report.belady_gap_closed)), by what they take to make:
+            \(Self.measured(report.belady_cost_gap_closed)); a hot tenant: \(kibibytes(bytes?.hot)), a warm one:
             \(kibibytes(bytes?.warm)), a cold one: \(kibibytes(bytes?.cold)).</p>
 
             """

@@ -68,6 +68,7 @@ public final class ScenarioRun: @unchecked Sendable {
     private var usageBefore = Usage()
     private var pssBefore: UInt64?
     private var countersBefore: MemoryCounters?
+    private var startsBefore: [String: Int]?
 
     /// - Throws: when the target's admin API does not answer or refuses.
     public init(
@@ -120,6 +121,7 @@ public final class ScenarioRun: @unchecked Sendable {
                 usageBefore = observation.usage
                 pssBefore = observation.cellPSSBytes
                 countersBefore = observation.memoryCounters
+                if scenario.isAboutMemory { startsBefore = observation.startsByTenant }
             }
             if phase.isMeasured { try await measure(phase, client) } else { try await client.run(phase) }
         }
@@ -191,8 +193,9 @@ public final class ScenarioRun: @unchecked Sendable {
             let isolates = counts.reduce(0, +) / counts.count
             let bounds = EvictionBounds(workload.phases, tenants: workload.tenants.count, isolates: isolates)
             let made = counters.revivals + counters.coldStarts
-            report.belady_ratio = made / Double(max(bounds.belady, 1))
+            report.belady_ratio = made / Double(max(bounds.belady.misses, 1))
             report.belady_gap_closed = bounds.gapClosed(making: made - counters.prewarmed)
+            report.belady_cost_gap_closed = costGapClosed(isolates: isolates)
             report.prewarmed = UInt64(counters.prewarmed)
             var bytes = observation.bytesPerTenant
             bytes.cold = observation.daemonPSSBytes.map { Double($0) / Double(workload.tenants.count) }
@@ -205,6 +208,20 @@ public final class ScenarioRun: @unchecked Sendable {
             try await Task.sleep(for: .seconds(25))
             report.bytes_per_tenant = .init(hot: hot, warm: pssPerTenant, cold: nil)
         }
+    }
+
+    /// Of the time that foresight would save beside plain LRU, with as much room as the isolates took, the part that was saved to those who wait.
+    private func costGapClosed(isolates: Int) -> Double? {
+        let sizes = Dictionary(uniqueKeysWithValues: workload.tenants.map { ($0.name, max($0.bundleBytes, $0.source.utf8.count)) })
+        guard let startsBefore, let starts = observation.startsByTenant, let model = observation.isolateModel(sizes) else { return nil }
+        let items = workload.tenants.map { model.item(bundleBytes: sizes[$0.name]!) }
+        let newcomers = EvictionBounds.newcomers(workload.phases)
+        var nanoseconds = 0.0
+        for (index, tenant) in workload.tenants.enumerated() {
+            let made = (starts[tenant.name] ?? 0) - (startsBefore[tenant.name] ?? 0) - (newcomers.contains(index) ? 1 : 0)
+            nanoseconds += Double(max(made, 0)) * Double(items[index].costNanoseconds)
+        }
+        return EvictionBounds(workload.phases, items: items, capacityBytes: isolates * model.meanBytes).gapClosed(costing: nanoseconds)
     }
 
     /// What the tenants have added to the cells' proportional set size, each.

@@ -73,7 +73,7 @@ extension Supervisor: SupervisorControl {
             inFlight: admission.running(of: tenant.place),
             queued: admission.waiting(of: tenant.place),
             requests: tenant.outcomes.merging(tenant.answers > 0 ? ["ok": tenant.answers] : [:]) { $1 },
-            cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
+            starts: tenant.starts, cpuSeconds: Double(tenant.cpuNanoseconds) / 1e9)
     }
 
     /// In order of their names, also those that only finish what they have. Counters are as of each cell's last answer to a ping.

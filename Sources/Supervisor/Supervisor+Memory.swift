@@ -316,6 +316,7 @@ extension Supervisor {
         guard let kind = StartKind(rawValue: header.extra) else { throw ProtocolViolation("a start of the kind \(header.extra)") }
         let version = try version(header, of: cell)
         version.startError = nil
+        if version.openRequests > 0, let tenant = tenants[version.policy.tenant] { tenant.starts += 1 }
         let seconds = Double(min(nanoseconds, 3_600_000_000_000)) / 1e9
         switch kind {
         case .source:

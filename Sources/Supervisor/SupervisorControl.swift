@@ -86,13 +86,17 @@ public struct TenantReport: Sendable, Codable {
     public var queued: Int
     /// Answers by outcome: `ok` or an error code.
     public var requests: [String: UInt64]
+    /// Isolates that were made for it while requests of it waited: cold starts and revivals, but for those ahead of a call.
+    public var starts: UInt64
     /// Of its requests that are over, in all its versions.
     public var cpuSeconds: Double
     /// What is left out is that of a tenant that is not in quarantine, not suspended and has no snapshot.
     public init(
         tenant: String, hosts: [String], cordon: String, state: String, errors: [String], cell: String?, quarantined: Bool,
         quarantineReason: String? = nil, quarantinedAt: UInt64? = nil, suspendedSeconds: Int? = nil, startError: String? = nil,
-        snapshot: String = "none", snapshotReason: String? = nil, inFlight: Int, queued: Int, requests: [String: UInt64], cpuSeconds: Double
+        snapshot: String = "none", snapshotReason: String? = nil, inFlight: Int, queued: Int, requests: [String: UInt64],
+        starts: UInt64 = 0,
+        cpuSeconds: Double
     ) {
         self.tenant = tenant
         self.hosts = hosts
@@ -110,6 +114,7 @@ public struct TenantReport: Sendable, Codable {
         self.inFlight = inFlight
         self.queued = queued
         self.requests = requests
+        self.starts = starts
         self.cpuSeconds = cpuSeconds
     }
 }
@@ -163,7 +168,7 @@ public struct IsolateListing: Sendable, Codable {
     public var snapshotBytes: UInt64
     /// Since its last turn, or since it was made ready; 0 when it never was.
     public var idleSeconds: Double
-    /// What it took the last time to make the isolate ready.
+    /// The CPU time that bringing it back costs: the least that it took, in the cheaper of the ways.
     public var reviveMilliseconds: Double
     /// Requests of it that this cell has and that are not over.
     public var inFlight: Int

@@ -72,6 +72,8 @@ final class TenantRecord: @unchecked Sendable {
     /// Refusals by code.
     var outcomes: [String: UInt64] = [:]
     var answers: UInt64 = 0
+    /// Isolates that were made while requests of it waited.
+    var starts: UInt64 = 0
     let answersMetric: Counter
     var cpuNanoseconds: UInt64 = 0
     /// Of what ended in the current window, the part that was used in it.

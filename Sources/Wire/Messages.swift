@@ -394,7 +394,7 @@ public struct IsolateReport: Sendable, Equatable {
     public var snapshotBytes: UInt64
     /// Since its last turn, or since it was made ready; 0 when it never was.
     public var idleMilliseconds: UInt64
-    /// What it took the last time to make it ready; 0 when it never was.
+    /// The CPU time that bringing it back is taken to cost: the least that it took, in the cheaper of the ways; 0 when it never came.
     public var reviveMicroseconds: UInt64
     /// Requests that came and are not finished.
     public var openRequests: UInt32

@@ -144,9 +144,35 @@ import Testing
                 arrivals: (0..<calls).map { .init(nanoseconds: UInt64($0) * 1_000_000_000, tenant: $0 % tenants, group: 0) })
         }
         let bounds = EvictionBounds([phase(30, 3), phase(30, 3)], tenants: 3, isolates: 2)
-        #expect(bounds.lru == 30 && bounds.belady == 10, "\(bounds)")
-        #expect(bounds.gapClosed(making: 30) == 0 && bounds.gapClosed(making: Double(bounds.belady)) == 1)
+        #expect(bounds.lru.misses == 30 && bounds.belady.misses == 10, "\(bounds)")
+        #expect(bounds.gapClosed(making: 30) == 0 && bounds.gapClosed(making: Double(bounds.belady.misses)) == 1)
+        #expect(EvictionBounds.newcomers([phase(30, 2), phase(30, 3)]) == [2])
         let full = EvictionBounds([phase(30, 3), phase(30, 3)], tenants: 3, isolates: 3)
-        #expect(full.lru == 0 && full.belady == 0 && full.gapClosed(making: 0) == nil, "\(full)")
+        #expect(full.lru.misses == 0 && full.belady.misses == 0 && full.gapClosed(making: 0) == nil, "\(full)")
+    }
+
+    /// One that takes ten times as long to make, and as much room as the two others: to keep it is what saves time, not calls.
+    @Test func boundsCountWhatMakingIsolatesTakes() {
+        let arrivals = (0..<60).map { Workload.Arrival(nanoseconds: UInt64($0) * 1_000_000_000, tenant: $0 % 3, group: 0) }
+        let items = [(2, 10_000), (1, 1_000), (1, 1_000)].map {
+            EvictionSimulation.Item(bytes: $0.0, costNanoseconds: UInt64($0.1))
+        }
+        let bounds = EvictionBounds([.init(seconds: 60, arrivals: arrivals)], items: items, capacityBytes: 3)
+        // Each is called twenty times; the first times cost nothing here.
+        #expect(bounds.lru.costNanoseconds == 19 * 12_000, "\(bounds)")
+        #expect(bounds.belady.costNanoseconds <= 19 * 2_000, "\(bounds)")
+        #expect(bounds.gapClosed(costing: 19 * 12_000) == 0 && bounds.gapClosed(costing: Double(bounds.belady.costNanoseconds)) == 1)
+    }
+
+    @Test func whatAnIsolateHoldsAndTakesFollowsFromItsBundle() throws {
+        let model = try #require(IsolateModel([(1_000, 500_000, 2_000_000), (3_000, 700_000, 4_000_000), (5_000, 900_000, 6_000_000)]))
+        let item = model.item(bundleBytes: 11_000)
+        #expect(item.bytes == 1_500_000 && item.costNanoseconds == 12_000_000 && model.meanBytes == 700_000)
+        // All of one size, or the larger the less: as the mean.
+        let level = try #require(IsolateModel([(1_000, 500_000, 2_000_000), (1_000, 700_000, 4_000_000)]))
+        #expect(level.item(bundleBytes: 9_000_000).bytes == 600_000)
+        let falling = try #require(IsolateModel([(1_000, 700_000, 4_000_000), (3_000, 500_000, 2_000_000)]))
+        #expect(falling.item(bundleBytes: 9_000_000).costNanoseconds == 3_000_000)
+        #expect(IsolateModel([]) == nil)
     }
 }

@@ -151,13 +151,14 @@ import Testing
         report.prewarmed = 1
         report.belady_ratio = 1.5
         report.belady_gap_closed = 0.25
+        report.belady_cost_gap_closed = 0.5
         report.bytes_per_tenant = .init(hot: 3, warm: 2, cold: 1)
         let object = try written(report)
         for name in [
             "scenario", "tenants", "workers", "duration_s", "offered_rps", "completed", "errors", "throughput_rps", "latency_ms", "groups",
             "fairness", "preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "series",
         ] { #expect(object[name] != nil, "\(name)") }
-        for name in ["evictions", "revivals", "prewarmed", "belady_ratio", "belady_gap_closed"] {
+        for name in ["evictions", "revivals", "prewarmed", "belady_ratio", "belady_gap_closed", "belady_cost_gap_closed"] {
             #expect(object[name] is NSNumber, "\(name)")
         }
         let empty = try written(Self.nothing)

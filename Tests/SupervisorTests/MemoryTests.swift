@@ -434,8 +434,9 @@ import Wire
         let frame = try await cell.next(.tenantSnapshot)
         #expect(frame.id == version)
         #expect(try await report(test).snapshot == "kept")
-        // A second start from the source builds none.
+        // A second start from the source builds none. Nobody waits for it, nor for the first.
         started(.source, version, in: cell)
+        #expect(try await report(test).starts == 0)
         cell.die()
         try await cell.expectEnd()
         let next = try await test.readyCell()
@@ -558,5 +559,21 @@ import Wire
         while try await states().contains(where: { $0 != "refused" }) {}
         #expect(snapshots.tenants.withLock { $0 } == ["a", "c", "d", "b"])
         #expect(test.registry.text().contains("cloister_snapshot_builds_waiting 0"))
+    }
+
+    @Test func startsThatSomebodyWaitsForAreCounted() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        let version = try await cell.next(.tenant).id
+        let request = try await cell.next(.request).id
+        for kind in [StartKind.source, .snapshot, .sourceOfWarm] { started(kind, version, in: cell) }
+        while try await report(test).starts != 3 {}
+        cell.answer(request)
+        while try await report(test).inFlight != 0 {}
+        started(.snapshot, version, in: cell)
+        cell.send(.isolateEnded, extra: EvictionReason.idle.rawValue, id: version)
+        while try await report(test).state == "active" {}
+        #expect(try await report(test).starts == 3)
     }
 }
