@@ -103,7 +103,9 @@ extension EndToEndTests {
             }
             guard [.pressure, .revive].contains(scenario) else { return }
             expect(report.revivals ?? 0 > 0, "who has gone comes back")
-            for name in ["belady_ratio", "belady_gap_closed", "belady_cost_gap_closed", "prewarmed"] { expect(written[name] is NSNumber, "\(name) is measured") }
+            for name in ["belady_ratio", "belady_gap_closed", "belady_cost_gap_closed", "prewarmed"] {
+                expect(written[name] is NSNumber, "\(name) is measured")
+            }
             expect(report.belady_ratio ?? 0 > 0, "isolates were made")
             expect(report.revive_ms.map { $0.p50 > 0 && $0.p50 <= $0.p99 } == true, "revivals are timed")
             let bytes = report.bytes_per_tenant
