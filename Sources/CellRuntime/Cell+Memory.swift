@@ -66,7 +66,7 @@ extension Cell {
             noteCost(of: isolate)
             return isolate.version.snapshot != nil
         }
-        started(isolate, from: isWarm ? .sourceOfWarm : .source, nanoseconds: nanoseconds)
+        started(isolate, from: isWarm ? .sourceOfWarm : .source, nanoseconds: nanoseconds, cpuNanoseconds: cpuNanoseconds)
     }
 
     /// Takes the lock.
@@ -76,13 +76,16 @@ extension Cell {
             noteCost(of: isolate)
             typicalRevivalNanoseconds += (Double(cpuNanoseconds) - typicalRevivalNanoseconds) * Self.typicalGain
         }
-        started(isolate, from: .snapshot, nanoseconds: nanoseconds)
+        started(isolate, from: .snapshot, nanoseconds: nanoseconds, cpuNanoseconds: cpuNanoseconds)
     }
 
     /// An isolate is ready for its first request. Takes the lock.
-    func started(_ isolate: TenantIsolate, from kind: StartKind, nanoseconds: UInt64) {
+    func started(_ isolate: TenantIsolate, from kind: StartKind, nanoseconds: UInt64, cpuNanoseconds: UInt64) {
         let bytes = isolate.measuredBytes
-        socket.send(FrameHeader(.started, length: 8, extra: kind.rawValue, id: isolate.version.id)) { $0.append(integer: nanoseconds) }
+        socket.send(FrameHeader(.started, length: 16, extra: kind.rawValue, id: isolate.version.id)) {
+            $0.append(integer: nanoseconds)
+            $0.append(integer: cpuNanoseconds)
+        }
         lock.withLock {
             if kind == .source {
                 status.coldStarts += 1

@@ -230,14 +230,14 @@ extension Supervisor {
     }
 
     /// A version has shown that it starts: now a snapshot of it is worth its while, the more the longer that took.
-    private func wantSnapshot(of version: TenantVersionRecord, startNanoseconds: UInt64) {
+    private func wantSnapshot(of version: TenantVersionRecord, cpuNanoseconds: UInt64) {
         guard configuration.snapshots != nil, case .unknown = version.snapshot, version.policy.snapshot == .auto, !version.isRetired,
             !isDraining
         else { return }
         version.snapshot = .queued
         // A cell says so, which may be hostile.
-        let nanoseconds = min(startNanoseconds, UInt64(version.policy.limits.startupCPUMilliseconds) * 1_000_000)
-        let place = wantedSnapshots.firstIndex { $0.startNanoseconds >= nanoseconds } ?? wantedSnapshots.endIndex
+        let nanoseconds = min(cpuNanoseconds, UInt64(version.policy.limits.startupCPUMilliseconds) * 1_000_000)
+        let place = wantedSnapshots.firstIndex { $0.cpuNanoseconds >= nanoseconds } ?? wantedSnapshots.endIndex
         wantedSnapshots.insert((nanoseconds, version), at: place)
         if wantedSnapshots.count > Self.buildQueueLimit { wantedSnapshots.removeFirst().version.snapshot = .unknown }
         buildNextSnapshot()
@@ -309,9 +309,10 @@ extension Supervisor {
     }
 
     func takeStarted(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
-        guard let nanoseconds = payload.getInteger(at: payload.readerIndex, endianness: .little, as: UInt64.self) else {
-            throw WireError.truncated
-        }
+        var payload = payload
+        guard let nanoseconds = payload.readInteger(endianness: .little, as: UInt64.self),
+            let cpuNanoseconds = payload.readInteger(endianness: .little, as: UInt64.self)
+        else { throw WireError.truncated }
         try noteStrayFrame(of: cell)
         guard let kind = StartKind(rawValue: header.extra) else { throw ProtocolViolation("a start of the kind \(header.extra)") }
         let version = try version(header, of: cell)
@@ -321,7 +322,7 @@ extension Supervisor {
         switch kind {
         case .source:
             metrics.coldStartDuration.observe(seconds)
-            wantSnapshot(of: version, startNanoseconds: nanoseconds)
+            wantSnapshot(of: version, cpuNanoseconds: cpuNanoseconds)
         case .snapshot, .sourceOfWarm:
             metrics.revivalDuration.observe(seconds)
             metrics.revivals.with([kind == .snapshot ? "snapshot" : "source"]).increment()

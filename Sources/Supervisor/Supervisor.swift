@@ -72,8 +72,8 @@ public final class Supervisor: @unchecked Sendable {
     /// Reads bundles and snapshots, which nothing else holds up.
     let codePool: NIOThreadPool
     var isBuildingSnapshot = false { didSet { countSnapshotsToCome() } }
-    /// Those that are to be built, in the order of what their versions' starts took, the longest last.
-    var wantedSnapshots: [(startNanoseconds: UInt64, version: TenantVersionRecord)] = [] { didSet { countSnapshotsToCome() } }
+    /// Those that are to be built, in the order of the CPU time that their versions' starts took, the longest last.
+    var wantedSnapshots: [(cpuNanoseconds: UInt64, version: TenantVersionRecord)] = [] { didSet { countSnapshotsToCome() } }
     /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
     var stepsOfPeace = Supervisor.peaceSteps
     var isTellingShares = false

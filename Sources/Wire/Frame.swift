@@ -73,7 +73,8 @@ public enum FrameKind: UInt8, Sendable {
     /// A turn of a version can be neither ended nor gone on with: its thread is given up, and this cell should be replaced when that suits the
     /// others, which go on. What the tenant's requests get (`cpu_limit` or `memory_limit`) in `extra`. Payload: why (string). id: the version.
     case abandoned = 82
-    /// A version's isolate has become ready for its first request. `extra`: `StartKind`. Payload: nanoseconds it took (u64). id: the version.
+    /// A version's isolate has become ready for its first request. `extra`: `StartKind`. Payload: nanoseconds it took, and of these on a processor
+    /// (u64 each). id: the version.
     case started = 80
 }
 

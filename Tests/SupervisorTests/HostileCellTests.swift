@@ -9,7 +9,11 @@ import Wire
 @Suite(.timeLimit(.minutes(2))) struct HostileCellTests {
     private static let ok = TestExchange.Event.head(status: 200, headers: "", body: "", isComplete: true)
 
-    private func number(_ number: UInt64) -> ByteBuffer { ByteBuffer(integer: number, endianness: .little) }
+    private func number(_ numbers: UInt64...) -> ByteBuffer {
+        var payload = ByteBuffer()
+        for number in numbers { payload.append(integer: number) }
+        return payload
+    }
 
     /// A supervisor that does not mind silence, with a cell that has answered a request of `a`.
     private func served(_ tenants: [TenantPolicy] = [.test("a")]) async throws -> (TestSupervisor, FakeCell, version: UInt64) {
@@ -203,7 +207,7 @@ import Wire
         cell.finish(id)
         #expect(try await client.next() == .failed(.startupFailed, retryAfterSeconds: nil))
         #expect(try await startError() == "no module 'x'")
-        cell.send(.started, extra: StartKind.source.rawValue, id: version, number(1))
+        cell.send(.started, extra: StartKind.source.rawValue, id: version, number(1, 1))
         while try await startError() != nil { await Task.yield() }
     }
 }

@@ -170,7 +170,8 @@ struct Violation: Sendable, CustomTestStringConvertible {
         _ = try await client.next()
         var payload = ByteBuffer()
         switch kind {
-        case .started, .parked: payload.append(integer: UInt64(1))
+        case .parked: payload.append(integer: UInt64(1))
+        case .started: for _ in 0..<2 { payload.append(integer: UInt64(1)) }
         case .requestCredit: payload.append(integer: UInt32(0))
         default: break
         }

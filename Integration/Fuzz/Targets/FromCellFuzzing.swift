@@ -325,7 +325,8 @@ private struct CellScript {
             out.append(bytes: bytes.take(bytes.number(upTo: 40)))
         case .responseBody: return filler
         case .requestCredit: out.append(integer: UInt32(bytes.byte()) << UInt32(bytes.number(upTo: 24)))
-        case .finished, .parked, .started: out.append(integer: UInt64(bytes.byte()) << UInt64(bytes.number(upTo: 56)))
+        case .finished, .parked: out.append(integer: UInt64(bytes.byte()) << UInt64(bytes.number(upTo: 56)))
+        case .started: for _ in 0..<2 { out.append(integer: UInt64(bytes.byte()) << UInt64(bytes.number(upTo: 56))) }
         case .log:
             LogFrame(
                 level: .info, request: requests[0], dropped: UInt32(choice),
