@@ -224,7 +224,10 @@ import Testing
         } _: { gateway, port, group in
             let silent = try await ClientBootstrap(group: group).connect(host: "127.0.0.1", port: port).get()
             try await eventually("the connection") { gateway.metrics.text().contains("cloister_gateway_connections 1\n") }
-            await gateway.server.drain(withinMilliseconds: 600_000)
+            async let drained: Void = gateway.server.drain(withinMilliseconds: 600_000)
+            // Long before anything that is limited by time alone.
+            try await eventually("its end") { gateway.metrics.text().contains("cloister_gateway_connections 0\n") }
+            await drained
             try await silent.closeFuture.get()
         }
     }

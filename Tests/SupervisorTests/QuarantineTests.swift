@@ -145,8 +145,10 @@ import Wire
             try await cell.status()
             try await test.onLoop { _ in }
         }
+        // Who is alone is far above nobody.
         let second = try await test.request("b")
-        cell.answer(try await tenantAndRequest(cell).request, cpuMilliseconds: 0)
+        try await test.advance(milliseconds: 10)
+        cell.answer(try await tenantAndRequest(cell).request, cpuMilliseconds: 10)
         cell.answer(long, cpuMilliseconds: 2_000)
         _ = try await (first.next(), second.next())
         while try await test.onLoop({ $0.openRequests.isEmpty }) == false {}
