@@ -142,8 +142,7 @@ let package = Package(
             "cloisterd",
             [
                 "Supervisor", "Gateway", "Admin", "Telemetry", "Policy", "PolicyFiles", "Bundles", "Sandbox", "Snapshots", "Wire", logging,
-                nio,
-                arguments, lifecycle, unixSignals, nioPosix,
+                nio, arguments, lifecycle, unixSignals, nioPosix,
             ]),
         executable("cloister", ["Policy", arguments]),
         target("LoadHarness", ["Scheduling", nio, nioPosix, nioHTTP1, histogram]),

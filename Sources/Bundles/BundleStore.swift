@@ -37,8 +37,8 @@ public final class BundleStore: Sendable {
         var files = 0
         /// Files that nobody needs.
         var unneeded: [String] = []
-        /// Files of an earlier process that nobody has asked for yet, and their sizes.
-        var leftovers: [Substring: (name: String, byteCount: Int)] = [:]
+        /// Files of an earlier process that nobody has asked for yet, by their digests.
+        var leftovers: [Substring: String] = [:]
     }
 
     /// nil: nothing is kept on the disk.
@@ -60,15 +60,10 @@ public final class BundleStore: Sendable {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
                 $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
-            var status = stat()
             // Named by its digest and a number.
-            guard let dot = name.firstIndex(of: "."), let number = Int(name[name.index(after: dot)...]), number >= 0,
-                fstatat(dirfd(entries), name, &status, AT_SYMLINK_NOFOLLOW) == 0, status.st_mode & S_IFMT == S_IFREG
-            else { continue }
+            guard let dot = name.firstIndex(of: "."), let number = Int(name[name.index(after: dot)...]), number >= 0 else { continue }
             state.files = max(state.files, number)
-            if let other = state.leftovers.updateValue((name, Int(status.st_size)), forKey: name[..<dot]) {
-                state.unneeded.append(other.name)
-            }
+            if let other = state.leftovers.updateValue(name, forKey: name[..<dot]) { state.unneeded.append(other) }
         }
         self.state.withLock { [state] in $0 = state }
     }
@@ -118,14 +113,11 @@ public final class BundleStore: Sendable {
     private func write(_ bytes: [UInt8], _ digest: [UInt8]) -> Place {
         guard let folder else { return keepsNothing ? .nowhere : .memory(bytes) }
         let hex = digest.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
-        let leftover: String? = state.withLock { state in
-            guard let found = state.leftovers.removeValue(forKey: hex[...]) else { return nil }
-            if found.byteCount == bytes.count { return found.name }
-            state.unneeded.append(found.name)
-            return nil
+        if let leftover = state.withLock({ $0.leftovers.removeValue(forKey: hex[...]) }) {
+            // The machine may have ended before the disk had all of it.
+            if let kept = try? Self.contents("\(folder)/\(leftover)", bytes.count), kept == bytes { return .disk(leftover) }
+            state.withLock { $0.unneeded.append(leftover) }
         }
-        // Whether it is what its name says is seen when it is read.
-        if let leftover { return .disk(leftover) }
         let name = state.withLock { state in
             state.files += 1
             return "\(hex).\(state.files)"
@@ -170,7 +162,7 @@ public final class BundleStore: Sendable {
     /// Removes the files of an earlier process that nobody has asked for until now.
     public func removeLeftovers() {
         state.withLock { state in
-            state.unneeded += state.leftovers.values.map(\.name)
+            state.unneeded += state.leftovers.values
             state.leftovers = [:]
         }
         removeUnneeded()
