@@ -102,16 +102,7 @@ extension Observation {
     /// What the isolates that are there hold and take to make again.
     /// - Parameter bundleBytes: of each tenant.
     func isolateModel(_ bundleBytes: [String: Int]) -> IsolateModel? {
-        IsolateModel(
-            (list("/v1/isolates") ?? []).compactMap { isolate in
-                guard isolate["state"] as? String != "warm", let bundle = (isolate["tenant"] as? String).flatMap({ bundleBytes[$0] }),
-                    let milliseconds = isolate["revive_milliseconds"] as? Double
-                else { return nil }
-                let bytes = ["heap_bytes", "array_buffer_bytes", "native_bytes", "bundle_bytes", "code_bytes"].reduce(0.0) {
-                    $0 + Double(isolate[$1] as? Int ?? 0)
-                }
-                return (Double(bundle), bytes, milliseconds * 1e6)
-            })
+        list("/v1/isolates").flatMap { IsolateModel(listed: $0, bundleBytes) }
     }
 
     /// A tenant's mean, by state. Hot: what the kernel says of the cells, less what they keep for others; without that what they account for.
@@ -149,6 +140,23 @@ struct IsolateModel {
         meanBytes = Int(isolates.reduce(0) { $0 + $1.bytes } / Double(isolates.count))
         bytes = Line(isolates.map { ($0.bundleBytes, $0.bytes) })
         nanoseconds = Line(isolates.map { ($0.bundleBytes, $0.nanoseconds) })
+    }
+
+    /// - Parameters:
+    ///   - listed: as `/v1/isolates` has it, those among them that are there no more.
+    ///   - bundleBytes: of each tenant.
+    init?(listed: [[String: Any]], _ bundleBytes: [String: Int]) {
+        self.init(
+            listed.compactMap { isolate in
+                guard let state = isolate["state"] as? String, ["hot", "trimmed"].contains(state),
+                    let bundle = (isolate["tenant"] as? String).flatMap({ bundleBytes[$0] }),
+                    let milliseconds = isolate["revive_milliseconds"] as? Double
+                else { return nil }
+                let bytes = ["heap_bytes", "array_buffer_bytes", "native_bytes", "bundle_bytes", "code_bytes"].reduce(0.0) {
+                    $0 + Double(isolate[$1] as? Int ?? 0)
+                }
+                return (Double(bundle), bytes, milliseconds * 1e6)
+            })
     }
 
     func item(bundleBytes: Int) -> EvictionSimulation.Item {

@@ -174,5 +174,13 @@ import Testing
         let falling = try #require(IsolateModel([(1_000, 700_000, 4_000_000), (3_000, 500_000, 2_000_000)]))
         #expect(falling.item(bundleBytes: 9_000_000).costNanoseconds == 3_000_000)
         #expect(IsolateModel([]) == nil)
+        // Who has no isolate holds a bundle, and tells nothing of what one takes.
+        let listed: [[String: Any]] = ["hot", "trimmed", "warm", "cold"].map {
+            ["tenant": $0, "state": $0, "heap_bytes": 500_000, "bundle_bytes": 1_000, "revive_milliseconds": 2.0]
+        }
+        let told = try #require(
+            IsolateModel(listed: listed + [["state": "hot", "tenant": "x"]], ["hot": 1_000, "trimmed": 1_000, "warm": 9, "cold": 9]))
+        #expect(told.meanBytes == 501_000 && told.item(bundleBytes: 1_000).costNanoseconds == 2_000_000)
+        #expect(IsolateModel(listed: Array(listed.suffix(2)), ["warm": 9, "cold": 9]) == nil)
     }
 }
