@@ -78,7 +78,7 @@ struct EvictionSimulation: Sendable {
             // As in a cell: first it is made and serves, then something goes, itself included.
             order.admit(slot, bytes: item.bytes, costNanoseconds: item.costNanoseconds, now: now, isCalled: isCalled)
             while order.residentBytes > capacityBytes, order.residentCount > 1,
-                let victim = order.victim(now: now, budgetBytes: .max, mayEvict: { _ in true })
+                let victim = order.victim(now: now, budgetBytes: capacityBytes, mayEvict: { _ in true })
             { order.evict(victim, now: now) }
         }
         for use in uses {

@@ -12,8 +12,10 @@ public struct EvictionConfiguration: Sendable {
     public var choice = Choice.greedyDual
     /// How many residents are compared, drawn at random: as good as all of them, and cheaper.
     public var sampleCount = 64
-    /// Who holds more than this many times its part of the budget, by weight, goes before all others.
+    /// Who holds more than this many times its part of the budget, by weight, is over its share.
     public var shareFactor = 4
+    /// Those that are over their share go before all others while they hold more than this part of the budget together.
+    public var overSharePart = 0.5
     /// How long before its next use somebody who comes regularly is expected; more than the time between two looks.
     public var aheadNanoseconds: UInt64 = 2_500_000_000
     /// Of the samples.
@@ -184,7 +186,7 @@ public struct EvictionOrder: Sendable {
     ///   - mayEvict: whether an entity is idle.
     public mutating func victim(now: UInt64, budgetBytes: Int, mayEvict: (Slot) -> Bool) -> Slot? {
         if configuration.choice == .lru { return firstOfOldest(mayEvict) }
-        if let glutton = largestOverShare(budgetBytes, mayEvict) { return glutton }
+        if let glutton = victimOverShare(now: now, budgetBytes, mayEvict) { return glutton }
         var best: (slot: Slot, value: Double)?
         func consider(_ slot: Slot) {
             guard slot >= 0, mayEvict(slot) else { return }
@@ -207,16 +209,17 @@ public struct EvictionOrder: Sendable {
         return slot >= 0 ? slot : nil
     }
 
-    /// Who is furthest over its share, while all together hold too much.
-    private func largestOverShare(_ budgetBytes: Int, _ mayEvict: (Slot) -> Bool) -> Slot? {
+    /// Of those that are over their share, who costs least to lose, while they hold more than their part of the budget together and all hold too much.
+    private func victimOverShare(now: UInt64, _ budgetBytes: Int, _ mayEvict: (Slot) -> Bool) -> Slot? {
         guard residentBytes > budgetBytes, residentCount > 1 else { return nil }
         let shareOfWeight = Double(budgetBytes) / Double(max(totalWeight, 1)) * Double(configuration.shareFactor)
-        var largest: (slot: Slot, excess: Double)?
-        for slot in residents {
-            let excess = Double(entities[slot].bytes) / max(shareOfWeight * Double(entities[slot].weight), 1)
-            if excess > 1, excess > largest?.excess ?? 1, mayEvict(slot) { largest = (slot, excess) }
+        var (heldBytes, slots) = (0, [Slot]())
+        for slot in residents where Double(entities[slot].bytes) > shareOfWeight * Double(entities[slot].weight) {
+            heldBytes += entities[slot].bytes
+            slots.append(slot)
         }
-        return largest?.slot
+        guard Double(heldBytes) > Double(budgetBytes) * configuration.overSharePart else { return nil }
+        return slots.lazy.filter(mayEvict).map { ($0, value(of: $0, now: now)) }.min { $0.1 < $1.1 }?.0
     }
 
     /// The time between calls of an entity that comes regularly, and by how much that has varied.
