@@ -17,6 +17,13 @@ import Glibc
     sayLine(tenant.isolate.memory.text)
 }
 
+@Sendable func nursery() {
+    let tenant = FixtureTenant("export const cases = [() => { for (let i = 0; i < 100000; i++) ({ i }); return 'garbage'; }];")
+    tenant.start()
+    for _ in 0..<3 { tenant.call(0) }
+    sayLine("little \(tenant.isolate.memory.pageBytes < 2_560_000)")
+}
+
 @Sendable func bufferQuota() {
     let tenant = FixtureTenant(
         """

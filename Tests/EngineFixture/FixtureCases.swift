@@ -5,7 +5,7 @@ import Glibc
 let fixtureCases: [String: @Sendable () -> Void] = [
     "isolates": isolates, "reading": reading, "throwing": throwing, "lazy": lazySources, "eval": codeFromStrings, "recursion": recursion,
     "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
-    "shared-pages": sharedPages, "freed-pages": freedPages,
+    "shared-pages": sharedPages, "freed-pages": freedPages, "nursery": nursery,
     "clones": clones, "long-clone-error": longCloneError, "wasm-bytes": wasmBytes, "intl": intlObjects, "shared-wasm": sharedWasm,
     "long-specifier": longSpecifier,
     "terminate": termination, "terminate-microtasks": terminationInMicrotasks, "preempt": preemption, "late-preempt": latePreemption,
