@@ -219,7 +219,7 @@ public struct EvictionOrder: Sendable {
             slots.append(slot)
         }
         guard Double(heldBytes) > Double(budgetBytes) * configuration.overSharePart else { return nil }
-        return slots.lazy.filter(mayEvict).map { ($0, value(of: $0, now: now)) }.min { $0.1 < $1.1 }?.0
+        return slots.filter(mayEvict).map { ($0, value(of: $0, now: now)) }.min { $0.1 < $1.1 }?.0
     }
 
     /// The time between calls of an entity that comes regularly, and by how much that has varied.
