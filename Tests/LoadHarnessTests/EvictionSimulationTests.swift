@@ -87,7 +87,7 @@ import Testing
         let simulation = Workload(tenants: 600, seconds: 5_400, seed: seed).simulation(holding: share)
         let (lru, best) = (simulation.run(.order(.lru)), simulation.run(.belady))
         func closed(_ result: EvictionSimulation.Result) -> Double {
-            Double(lru.costNanoseconds - result.costNanoseconds) / Double(lru.costNanoseconds - best.costNanoseconds)
+            (Double(lru.costNanoseconds) - Double(result.costNanoseconds)) / Double(lru.costNanoseconds - best.costNanoseconds)
         }
         let (order, whole) = (simulation.run(.order(.greedyDual)), simulation.run(.order(.greedyDual, prewarms: true)))
         print("seed \(seed), room for \(share): \(closed(order)) of the gap; with \(whole.prewarmed) brought back before: \(closed(whole))")
