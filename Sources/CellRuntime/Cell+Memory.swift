@@ -40,8 +40,8 @@ extension Cell {
         }
     }
 
-    /// Of all revivals' time, how much the last one counts.
-    private static let typicalGain = 0.1
+    /// Before any revival has shown it.
+    private static let usualRevivalNanoseconds = 2e6
     /// What V8 takes to make an isolate ahead, which one that starts from its source uses up: 2 to 4 ms (docs/benchmarks.md, First answers).
     private static let isolateNanoseconds: UInt64 = 2_000_000
 
@@ -49,13 +49,20 @@ extension Cell {
     func prefersSource(_ isolate: TenantIsolate) -> Bool {
         guard isolate.version.snapshot != nil, !configuration.revivesFromSnapshot else { return false }
         let source = isolate.sourceNanoseconds ?? (isolate.version.bundleBytes <= TenantBundle.smallBytes ? 0 : .max)
-        return source < isolate.snapshotNanoseconds ?? UInt64(typicalRevivalNanoseconds)
+        return source < expectedSnapshotNanoseconds(of: isolate) ?? .max
+    }
+
+    /// What it takes to bring it back from its snapshot: as measured, else as others of its size take; nil without one.
+    private func expectedSnapshotNanoseconds(of isolate: TenantIsolate) -> UInt64? {
+        guard let snapshot = isolate.version.snapshot else { return nil }
+        return isolate.snapshotNanoseconds ?? UInt64(revivals.at(Double(snapshot.blobBytes)) ?? Self.usualRevivalNanoseconds)
     }
 
     /// What it takes to bring it back, by the cheaper of the two ways as far as they are known.
     private func noteCost(of isolate: TenantIsolate) {
         let fromSource = isolate.sourceNanoseconds.map { $0 + Self.isolateNanoseconds }
-        isolate.costNanoseconds = min(fromSource ?? .max, isolate.snapshotNanoseconds ?? .max)
+        isolate.costNanoseconds = min(fromSource ?? .max, expectedSnapshotNanoseconds(of: isolate) ?? .max)
+        if isolate.evictionSlot >= 0 { eviction.update(isolate.evictionSlot, costNanoseconds: isolate.costNanoseconds) }
     }
 
     /// Takes the lock.
@@ -74,7 +81,7 @@ extension Cell {
         lock.withLock {
             isolate.snapshotNanoseconds = min(isolate.snapshotNanoseconds ?? .max, cpuNanoseconds)
             noteCost(of: isolate)
-            typicalRevivalNanoseconds += (Double(cpuNanoseconds) - typicalRevivalNanoseconds) * Self.typicalGain
+            if let snapshot = isolate.version.snapshot { revivals.add(x: Double(snapshot.blobBytes), y: Double(cpuNanoseconds)) }
         }
         started(isolate, from: .snapshot, nanoseconds: nanoseconds, cpuNanoseconds: cpuNanoseconds)
     }
@@ -98,10 +105,10 @@ extension Cell {
             // The warm-up's isolate is nobody's.
             guard isolate.evictionSlot >= 0 else { return }
             if eviction.isResident(isolate.evictionSlot) {
-                eviction.update(isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds)
+                eviction.update(isolate.evictionSlot, bytes: isolate.heldBytes)
             } else {
                 eviction.admit(
-                    isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds, now: now,
+                    isolate.evictionSlot, bytes: isolate.heldBytes, costNanoseconds: isolate.costNanoseconds, now: now,
                     isCalled: isolate.takeCall())
             }
         }
@@ -140,7 +147,7 @@ extension Cell {
             isolate.isTrimmed = true
             status.trims += 1
             isolate.bytes = bytes
-            eviction.update(isolate.evictionSlot, bytes: bytes)
+            eviction.update(isolate.evictionSlot, bytes: isolate.heldBytes)
         }
     }
 
@@ -163,13 +170,13 @@ extension Cell {
         isolate.notedNanoseconds = now
         isolate.isTrimmed = false
         isolate.bytes = isolate.measuredBytes
-        let bytes = isolate.bytes + isolate.waitingBytes
         if eviction.isResident(isolate.evictionSlot) {
-            eviction.use(isolate.evictionSlot, bytes: bytes, now: now, isCalled: isolate.takeCall())
+            eviction.use(isolate.evictionSlot, bytes: isolate.heldBytes, now: now, isCalled: isolate.takeCall())
         } else {
             // It was chosen to go, and a request came first.
             eviction.admit(
-                isolate.evictionSlot, bytes: bytes, costNanoseconds: isolate.costNanoseconds, now: now, isCalled: isolate.takeCall())
+                isolate.evictionSlot, bytes: isolate.heldBytes, costNanoseconds: isolate.costNanoseconds, now: now,
+                isCalled: isolate.takeCall())
         }
         // Now that it is idle it may itself be the one to go.
         keepWithinBudget(now: now)
@@ -178,9 +185,7 @@ extension Cell {
     /// More or less of an isolate's responses waits for its clients.
     func waitingBytes(of isolate: TenantIsolate, changedBy count: Int) {
         isolate.waitingBytes += count
-        // The warm-up's isolate is nobody's.
-        guard isolate.evictionSlot >= 0 else { return }
-        eviction.update(isolate.evictionSlot, bytes: isolate.bytes + isolate.waitingBytes)
+        noteHeldBytes(of: isolate)
     }
 
     /// Changes what is kept of a version, or whether it has an isolate.
@@ -188,6 +193,13 @@ extension Cell {
         count(isolate, -1)
         body()
         count(isolate, 1)
+        noteHeldBytes(of: isolate)
+    }
+
+    private func noteHeldBytes(of isolate: TenantIsolate) {
+        // The warm-up's isolate is nobody's; the slot of who was removed is another's by now.
+        guard isolate.evictionSlot >= 0, !isolate.isRemoved else { return }
+        eviction.update(isolate.evictionSlot, bytes: isolate.heldBytes)
     }
 
     /// Counts what is kept of a version, once: 1, and -1 to take it back.
@@ -218,8 +230,8 @@ extension Cell {
         {
             evict(evictable[slot]!, .limit, now: now)
         }
-        // Bundles and snapshots are kept: without them nothing could be revived here.
-        let available = max(budgetBytes - storedBytes, 0)
+        // What is kept of those without an isolate has a limit of its own (`giveUpCold`).
+        let available = max(budgetBytes - coldStoredBytes, 0)
         guard eviction.residentBytes > available else { return }
         let goal = Int(Double(available) * Self.lowWatermark)
         while eviction.residentBytes > goal, let slot = eviction.victim(now: now, budgetBytes: available, mayEvict: mayEvict) {
@@ -374,6 +386,8 @@ extension Cell {
     func takeSnapshot(_ snapshot: SnapshotFrame, of version: UInt64) {
         guard let isolate = versions[version] else { return }
         change(isolate) { isolate.version.snapshot = snapshot }
+        // It may be cheaper to bring back from now on.
+        if isolate.costNanoseconds > 0 { noteCost(of: isolate) }
     }
 
     /// What V8 compiled of a version, for its next start.
@@ -383,6 +397,7 @@ extension Cell {
     func refuseSnapshot(of isolate: TenantIsolate, _ why: String) {
         lock.withLock {
             change(isolate) { isolate.version.snapshot = nil }
+            isolate.snapshotNanoseconds = nil
         }
         socket.send(.snapshotRefused, id: isolate.version.id, payload: Array(why.utf8.prefix(4096)))
     }
@@ -427,6 +442,10 @@ extension TenantIsolate {
         defer { wasCalled = false }
         return wasCalled
     }
+
+    /// What there would be room for without it: the isolate as it was last measured, what waits for its clients, and what is kept of its tenant, which
+    /// only stays for long while there is an isolate. Under the cell's lock.
+    var heldBytes: Int { bytes + waitingBytes + version.storedBytes }
 
     /// What the isolate holds now. For whoever runs it.
     var measuredBytes: Int {

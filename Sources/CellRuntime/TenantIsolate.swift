@@ -52,7 +52,7 @@ final class TenantIsolate: RuntimeHost {
     var isAskedToGo = false
     /// Its place in the eviction order.
     var evictionSlot: EvictionOrder.Slot = -1
-    /// What bringing it back is taken to cost when somebody has to go: the least CPU time that it took the way it came back last.
+    /// What bringing it back is taken to cost when somebody has to go: the least CPU time that the cheaper way took, or takes others.
     var costNanoseconds: UInt64 = 0
     /// The least CPU time that it took from its source with an isolate made ahead, and from its snapshot.
     var sourceNanoseconds: UInt64?

@@ -126,57 +126,43 @@ extension Observation {
     }
 }
 
-/// What tenants' isolates hold and what it takes to make them again, by the sizes of their bundles: straight lines through what a daemon tells of
-/// those that are there.
+/// What tenants' isolates hold and what it takes to make them again: as a daemon tells of each that it knows, of others by straight lines through those
+/// and the sizes of their bundles.
 struct IsolateModel {
-    private let bytes: Line
-    private let nanoseconds: Line
+    private var bytes = FittedLine()
+    private var nanoseconds = FittedLine()
+    /// By tenant. Not only of those that are there, since who is cheap to make again is not.
+    private var measuredNanoseconds: [String: UInt64] = [:]
     /// Of those that are there.
     let meanBytes: Int
 
     /// nil: nobody is there.
-    init?(_ isolates: [(bundleBytes: Double, bytes: Double, nanoseconds: Double)]) {
-        guard !isolates.isEmpty else { return nil }
-        meanBytes = Int(isolates.reduce(0) { $0 + $1.bytes } / Double(isolates.count))
-        bytes = Line(isolates.map { ($0.bundleBytes, $0.bytes) })
-        nanoseconds = Line(isolates.map { ($0.bundleBytes, $0.nanoseconds) })
-    }
-
     /// - Parameters:
-    ///   - listed: as `/v1/isolates` has it, those among them that are there no more.
+    ///   - listed: as `/v1/isolates` has it.
     ///   - bundleBytes: of each tenant.
     init?(listed: [[String: Any]], _ bundleBytes: [String: Int]) {
-        self.init(
-            listed.compactMap { isolate in
-                guard let state = isolate["state"] as? String, ["hot", "trimmed"].contains(state),
-                    let bundle = (isolate["tenant"] as? String).flatMap({ bundleBytes[$0] }),
-                    let milliseconds = isolate["revive_milliseconds"] as? Double
-                else { return nil }
-                let bytes = ["heap_bytes", "array_buffer_bytes", "native_bytes", "bundle_bytes", "code_bytes"].reduce(0.0) {
-                    $0 + Double(isolate[$1] as? Int ?? 0)
-                }
-                return (Double(bundle), bytes, milliseconds * 1e6)
-            })
-    }
-
-    func item(bundleBytes: Int) -> EvictionSimulation.Item {
-        EvictionSimulation.Item(
-            bytes: max(Int(bytes.at(Double(bundleBytes))), 1), costNanoseconds: UInt64(max(nanoseconds.at(Double(bundleBytes)), 1)))
-    }
-
-    /// The line of least squares; level where it would fall, or all stand in one place.
-    private struct Line {
-        var (level, slope) = (0.0, 0.0)
-
-        init(_ points: [(x: Double, y: Double)]) {
-            let count = Double(points.count)
-            let mean = (x: points.reduce(0) { $0 + $1.x } / count, y: points.reduce(0) { $0 + $1.y } / count)
-            let variance = points.reduce(0) { $0 + ($1.x - mean.x) * ($1.x - mean.x) }
-            if variance > 0 { slope = max(points.reduce(0) { $0 + ($1.x - mean.x) * ($1.y - mean.y) } / variance, 0) }
-            level = mean.y - slope * mean.x
+        var (sum, count) = (0.0, 0)
+        for isolate in listed {
+            guard let tenant = isolate["tenant"] as? String, let bundle = bundleBytes[tenant] else { continue }
+            if let milliseconds = isolate["revive_milliseconds"] as? Double, milliseconds > 0 {
+                nanoseconds.add(x: Double(bundle), y: milliseconds * 1e6)
+                measuredNanoseconds[tenant] = UInt64(milliseconds * 1e6)
+            }
+            guard let state = isolate["state"] as? String, ["hot", "trimmed"].contains(state) else { continue }
+            let held = ["heap_bytes", "array_buffer_bytes", "native_bytes", "bundle_bytes", "code_bytes"].reduce(0.0) {
+                $0 + Double(isolate[$1] as? Int ?? 0)
+            }
+            bytes.add(x: Double(bundle), y: held)
+            (sum, count) = (sum + held, count + 1)
         }
+        guard count > 0 else { return nil }
+        meanBytes = Int(sum / Double(count))
+    }
 
-        func at(_ x: Double) -> Double { level + slope * x }
+    func item(tenant: String, bundleBytes: Int) -> EvictionSimulation.Item {
+        EvictionSimulation.Item(
+            bytes: max(Int(bytes.at(Double(bundleBytes)) ?? 0), 1),
+            costNanoseconds: measuredNanoseconds[tenant] ?? max(UInt64(nanoseconds.at(Double(bundleBytes)) ?? 0), 1))
     }
 }
 

@@ -214,7 +214,7 @@ public final class ScenarioRun: @unchecked Sendable {
     private func costGapClosed(isolates: Int) -> Double? {
         let sizes = Dictionary(uniqueKeysWithValues: workload.tenants.map { ($0.name, max($0.bundleBytes, $0.source.utf8.count)) })
         guard let startsBefore, let starts = observation.startsByTenant, let model = observation.isolateModel(sizes) else { return nil }
-        let items = workload.tenants.map { model.item(bundleBytes: sizes[$0.name]!) }
+        let items = workload.tenants.map { model.item(tenant: $0.name, bundleBytes: sizes[$0.name]!) }
         let newcomers = EvictionBounds.newcomers(workload.phases)
         var nanoseconds = 0.0
         for (index, tenant) in workload.tenants.enumerated() {

@@ -182,23 +182,18 @@ import Testing
         #expect(bounds.gapClosed(costing: 19 * 12_000) == 0 && bounds.gapClosed(costing: Double(bounds.belady.costNanoseconds)) == 1)
     }
 
-    @Test func whatAnIsolateHoldsAndTakesFollowsFromItsBundle() throws {
-        let model = try #require(IsolateModel([(1_000, 500_000, 2_000_000), (3_000, 700_000, 4_000_000), (5_000, 900_000, 6_000_000)]))
-        let item = model.item(bundleBytes: 11_000)
-        #expect(item.bytes == 1_500_000 && item.costNanoseconds == 12_000_000 && model.meanBytes == 700_000)
-        // All of one size, or the larger the less: as the mean.
-        let level = try #require(IsolateModel([(1_000, 500_000, 2_000_000), (1_000, 700_000, 4_000_000)]))
-        #expect(level.item(bundleBytes: 9_000_000).bytes == 600_000)
-        let falling = try #require(IsolateModel([(1_000, 700_000, 4_000_000), (3_000, 500_000, 2_000_000)]))
-        #expect(falling.item(bundleBytes: 9_000_000).costNanoseconds == 3_000_000)
-        #expect(IsolateModel([]) == nil)
-        // Who has no isolate holds a bundle, and tells nothing of what one takes.
-        let listed: [[String: Any]] = ["hot", "trimmed", "warm", "cold"].map {
-            ["tenant": $0, "state": $0, "heap_bytes": 500_000, "bundle_bytes": 1_000, "revive_milliseconds": 2.0]
+    @Test func whatAnIsolateHoldsFollowsFromItsBundleAndWhatItTakesIsMeasured() throws {
+        let listed: [[String: Any]] = [("hot", 1, 2.0), ("trimmed", 3, 4.0), ("warm", 5, 1.0), ("cold", 7, 0.0)].map {
+            ["tenant": $0, "state": $0, "heap_bytes": 500_000 + $1 * 99_000, "bundle_bytes": $1 * 1_000, "revive_milliseconds": $2]
         }
-        let told = try #require(
-            IsolateModel(listed: listed + [["state": "hot", "tenant": "x"]], ["hot": 1_000, "trimmed": 1_000, "warm": 9, "cold": 9]))
-        #expect(told.meanBytes == 501_000 && told.item(bundleBytes: 1_000).costNanoseconds == 2_000_000)
-        #expect(IsolateModel(listed: Array(listed.suffix(2)), ["warm": 9, "cold": 9]) == nil)
+        let sizes = ["hot": 1_000, "trimmed": 3_000, "warm": 5_000, "cold": 7_000]
+        let model = try #require(IsolateModel(listed: listed + [["state": "hot", "tenant": "x"]], sizes))
+        // Who has no isolate holds nothing, and tells all the same what one takes, if it had one.
+        #expect(model.meanBytes == 700_000 && model.item(tenant: "y", bundleBytes: 11_000).bytes == 1_600_000)
+        #expect(model.item(tenant: "trimmed", bundleBytes: 3_000).costNanoseconds == 4_000_000)
+        #expect(model.item(tenant: "warm", bundleBytes: 5_000).costNanoseconds == 1_000_000)
+        // The larger the less: as the mean.
+        for tenant in ["cold", "y"] { #expect(model.item(tenant: tenant, bundleBytes: 7_000).costNanoseconds == 2_333_333) }
+        #expect(IsolateModel(listed: Array(listed.suffix(2)), sizes) == nil)
     }
 }
