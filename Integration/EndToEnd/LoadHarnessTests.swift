@@ -98,7 +98,9 @@ extension EndToEndTests {
             // Clients that wait for each answer ask for no more than they get, and one tenant alone is compared with nobody.
             expect((report.fairness == nil) == (workload.weights.isEmpty && Set(sent.map(\.tenant)).count < 2), "what is fair is measured")
             let written = try object(report)
-            for name in ["preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "cells", "evictions", "revivals"] {
+            for name in [
+                "preemptions", "handoffs", "cpu_us_per_request", "rss_bytes", "cold_starts", "cells", "evictions", "revivals", "cells_lost",
+            ] {
                 expect(written[name] is NSNumber, "\(name) is measured")
             }
             guard [.pressure, .revive].contains(scenario) else { return }

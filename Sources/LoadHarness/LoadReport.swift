@@ -123,6 +123,8 @@ public struct LoadReport: Codable, Sendable {
     @OrNull public var rss_bytes: UInt64?
     /// Isolates made from their source for tenants without a snapshot.
     @OrNull public var cold_starts: UInt64?
+    /// Cells that ended without being told to, the warm-up included; nil without an admin API.
+    public var cells_lost: UInt64?
     /// Proportional set size that each further tenant added to the cells; scenarios `idle` and `resident`.
     public var pss_bytes_per_tenant: Double?
     /// How long revivals took: what their clients saw in the scenario `revive`, else by the daemon's histogram, to the width of its buckets.
@@ -137,8 +139,7 @@ public struct LoadReport: Codable, Sendable {
     public var belady_ratio: Double?
     /// The part of the difference between plain LRU's isolates made and Belady's that was not made. Who was brought back before its call costs nothing.
     public var belady_gap_closed: Double?
-    /// Likewise of the CPU time that it takes to make them: of each as the size of its tenant's bundle has it, by what the daemon tells of the isolates
-    /// at the end, with room for as many bytes.
+    /// Likewise of the CPU time that it takes to make them: of each as the daemon tells at the end, with room for as many bytes.
     public var belady_cost_gap_closed: Double?
     /// Means. Hot: proportional set size; warm: likewise in `idle`, else what cells account for; cold: of the daemon's own memory.
     public var bytes_per_tenant: BytesPerTenant?

@@ -1,13 +1,15 @@
 import Foundation
 import Scheduling
 
-/// What a daemon's metrics say of evictions and revivals.
+/// What a daemon's metrics say of evictions, revivals and lost cells.
 struct MemoryCounters {
     var evictions: Double { evictionsByCell.values.reduce(0, +) }
     var revivals = 0.0
     /// Of these, those that were not made from the source after all.
     var fromSnapshot = 0.0
     var coldStarts = 0.0
+    /// Cells that ended without being told to.
+    var cellsLost = 0.0
     /// Of the revivals, those that nobody waited for.
     var prewarmed: Double { prewarmedByCell.values.reduce(0, +) }
     /// By what stands in the braces, for a cell begins at nothing and takes its counts with it.
@@ -35,6 +37,8 @@ struct MemoryCounters {
                 fromSnapshot = value
             } else if name == "cloister_cold_start_duration_seconds_count" {
                 coldStarts = value
+            } else if name == "cloister_cells_lost_total" {
+                cellsLost = value
             } else if name == "cloister_snapshot_builds_waiting" {
                 snapshotsToCome = value
             } else if name.hasPrefix("cloister_revival_duration_seconds_bucket{"), let start = name.range(of: "le=\"") {
@@ -52,6 +56,7 @@ struct MemoryCounters {
         difference.revivals -= earlier.revivals
         difference.fromSnapshot -= earlier.fromSnapshot
         difference.coldStarts -= earlier.coldStarts
+        difference.cellsLost -= earlier.cellsLost
         let before = Dictionary(earlier.revivalBuckets.map { ($0.bound, $0.count) }, uniquingKeysWith: { first, _ in first })
         difference.revivalBuckets = revivalBuckets.map { ($0.bound, $0.count - (before[$0.bound] ?? 0)) }
         return difference

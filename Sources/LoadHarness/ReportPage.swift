@@ -47,7 +47,8 @@ public struct ReportPage {
         page += """
             <p>Open: requests of clients that send one after the other, neither answered nor refused at the end. CPU a request:
             \(Self.measured(report.cpu_us_per_request, " µs")); preemptions: \(Self.measured(report.preemptions)); hand-offs:
-            \(Self.measured(report.handoffs)); cold starts: \(Self.measured(report.cold_starts)); resident memory:
+            \(Self.measured(report.handoffs)); cold starts: \(Self.measured(report.cold_starts)); lost cells:
+            \(Self.measured(report.cells_lost)); resident memory:
             \(Self.measured(report.rss_bytes.map { Double($0) / 1_048_576 }, " MiB")); Jain's index, the lowest of all seconds:
             \(Self.measured(report.fairness?.jain)); largest share error: \(Self.measured(report.fairness?.max_share_error.map { $0 * 100 }, " %")).</p>
 

@@ -68,6 +68,7 @@ public final class ScenarioRun: @unchecked Sendable {
     private var usageBefore = Usage()
     private var pssBefore: UInt64?
     private var countersBefore: MemoryCounters?
+    private var cellsLostBefore: Double?
     private var startsBefore: [String: Int]?
 
     /// - Throws: when the target's admin API does not answer or refuses.
@@ -115,6 +116,7 @@ public final class ScenarioRun: @unchecked Sendable {
             roundsPerMicrosecond = rounds
         }
         let startsAt = workload.phases.firstIndex { $0.isMeasured } ?? 0
+        cellsLostBefore = observation.memoryCounters?.cellsLost
         for (index, phase) in workload.phases.enumerated() {
             if index > 0, !phase.goesOn, scenario.isAboutMemory { try await observation.waitForSnapshots() }
             if index == startsAt {
@@ -178,7 +180,9 @@ public final class ScenarioRun: @unchecked Sendable {
     }
 
     private func addMemory(to report: inout LoadReport, _ results: [GroupResults]) async throws {
-        guard let countersBefore, let counters = observation.memoryCounters?.since(countersBefore) else { return }
+        guard let countersBefore, let now = observation.memoryCounters else { return }
+        let counters = now.since(countersBefore)
+        report.cells_lost = cellsLostBefore.map { UInt64(max(now.cellsLost - $0, 0)) }
         report.evictions = UInt64(counters.evictions)
         report.revivals = UInt64(max(counters.revivals, 0))
         report.cold_starts = UInt64(max(counters.coldStarts, 0))

@@ -66,6 +66,7 @@ struct Run: AsyncParsableCommand {
         let data = try encode(result)
         if let json { try data.write(to: URL(fileURLWithPath: json)) } else { print(String(decoding: data, as: UTF8.self), terminator: "") }
         if let report { try Data(ReportPage(result).html.utf8).write(to: URL(fileURLWithPath: report)) }
+        if let lost = result.cells_lost, lost > 0 { say("cloister-load: cells lost: \(lost); the daemon's log says why") }
         let missed = thresholds.missed(by: result)
         for line in missed { say("cloister-load: \(line)") }
         if !missed.isEmpty { throw ExitCode(1) }
