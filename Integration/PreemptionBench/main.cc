@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <algorithm>
+#include <set>
 
 #include "cv8.h"
 #include "measure.h"
@@ -93,41 +94,60 @@ std::vector<std::string> NamesIn(const Series &series, const std::string &what) 
 
 void Append(std::vector<double> &to, const std::vector<double> &from) { to.insert(to.end(), from.begin(), from.end()); }
 
+/// What looks has its median within this, what does not look its worst beyond it.
+constexpr double kLooksMicroseconds = 1000;
+
 Row LatencyRow(const std::string &name, const std::vector<double> &cpu, const std::vector<double> &wall) {
+  auto late = std::count_if(cpu.begin(), cpu.end(), [](double value) { return value > kLooksMicroseconds; });
+  auto count = static_cast<double>(cpu.size());
   return {name,
-          {static_cast<double>(cpu.size()), Percentile(cpu, 0.5), Percentile(cpu, 0.99), Percentile(cpu, 1), Percentile(wall, 0.5),
-           Percentile(wall, 0.99), Percentile(wall, 1)}};
+          {count, Percentile(cpu, 0.5), Percentile(cpu, 0.99), Percentile(cpu, 1), 100 * static_cast<double>(late) / count,
+           Percentile(wall, 0.5), Percentile(wall, 0.99), Percentile(wall, 1)}};
 }
 
+const char *const kHostileRow = "the hostile cases";
+
+/// Those of looks.js that are cases 1 to 7, 13, 14 and 16 of docs/hostile-cases.md.
+const std::set<std::string> kHostile = {
+    "loop", "nested loops", "finally", "throw and catch", "catch all", "getter recursion", "toString recursion", "generator", "async generator",
+    "backtracking, first execution", "backtracking, again", "backtracking, nested", "large text", "Wasm loop", "Wasm loop of memory.fill",
+    "Wasm calls", "promise chain", "await",
+};
+
 Table Latency(const std::string &title, const Series &series) {
-  Table table = {title, {"samples", "CPU p50", "CPU p99", "CPU max", "wall p50", "wall p99", "wall max"}, {}};
-  std::vector<double> cpu, wall;
+  Table table = {title, {"samples", "CPU p50", "CPU p99", "CPU max", "% > 1 ms", "wall p50", "wall p99", "wall max"}, {}};
+  std::vector<double> cpu, wall, hostile_cpu, hostile_wall;
   for (const std::string &name : NamesIn(series, "cpu")) {
-    table.rows.push_back(LatencyRow(name, series.at(name + "/cpu"), series.at(name + "/wall")));
-    Append(cpu, series.at(name + "/cpu"));
-    Append(wall, series.at(name + "/wall"));
+    const auto &of_cpu = series.at(name + "/cpu"), &of_wall = series.at(name + "/wall");
+    table.rows.push_back(LatencyRow(name, of_cpu, of_wall));
+    Append(cpu, of_cpu);
+    Append(wall, of_wall);
+    if (kHostile.count(name) == 0) continue;
+    Append(hostile_cpu, of_cpu);
+    Append(hostile_wall, of_wall);
   }
   std::sort(table.rows.begin(), table.rows.end(), [](const Row &a, const Row &b) { return a.cells[2] > b.cells[2]; });
+  if (!hostile_cpu.empty()) table.rows.push_back(LatencyRow(kHostileRow, hostile_cpu, hostile_wall));
   table.rows.push_back(LatencyRow("all", cpu, wall));
   return table;
 }
-
-/// What looks has its median within this, what does not look its worst beyond it.
-constexpr double kLooksMicroseconds = 1000;
 
 /// Says which kinds are not in the file where they belong, and whether the goals are met: half within 100 us, 99 of 100 within 1 ms.
 void Judge(const Table &table, bool looks) {
   int kinds = 0, slow = 0;
   for (const Row &row : table.rows) {
-    if (row.name == "all") continue;
+    if (row.name == "all" || row.name == kHostileRow) continue;
     kinds++;
     slow += row.cells[2] > 1000;
     if ((row.cells[looks ? 1 : 3] < kLooksMicroseconds) != looks) printf("  note: \"%s\" %s\n", row.name.c_str(), looks ? "does not look" : "looks");
   }
   if (!looks || table.rows.empty()) return;
-  const Row &all = table.rows.back();
-  printf("  goals: p50 <= 100 us %s, p99 <= 1 ms %s; kinds with a p99 beyond 1 ms: %d of %d\n", all.cells[1] <= 100 ? "met" : "missed",
-         all.cells[2] <= 1000 ? "met" : "missed", slow, kinds);
+  for (const Row &row : table.rows) {
+    if (row.name != "all" && row.name != kHostileRow) continue;
+    printf("  goals, %s: p50 <= 100 us %s, p99 <= 1 ms %s\n", row.name.c_str(), row.cells[1] <= 100 ? "met" : "missed",
+           row.cells[2] <= 1000 ? "met" : "missed");
+  }
+  printf("  kinds with a p99 beyond 1 ms: %d of %d\n", slow, kinds);
 }
 
 Table SwitchPair(const Series &series) {
