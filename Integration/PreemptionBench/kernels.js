@@ -67,6 +67,7 @@ export const cases = {
   objects: () => { const scheduler = new Scheduler(); for (let i = 0; i < 6000; i++) scheduler.round(); return scheduler.held; },
   json: () => { let n = 0; for (let i = 0; i < 12; i++) n += JSON.parse(JSON.stringify(records)).reduce((sum, { id }) => sum + id, 0); return n; },
   regexp: () => { let n = 0; for (let i = 0; i < 4; i++) for (const match of text.matchAll(/(\w+)-(\d+)@([a-z]+)(\d)\.com/g)) n += match[2].length; return n; },
+  'regexp once': () => { let n = 0; for (let i = 0; i < 200; i++) n += new RegExp('^/r' + Math.random() + '/([^/]+)/([^/]+)$').test('/r5/x/y'); return n; },
   typed: () => {
     const c = new Float64Array(96 * 96);
     for (let repeat = 0; repeat < 5; repeat++)

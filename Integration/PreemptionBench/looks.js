@@ -59,6 +59,7 @@ export const cases = {
   'array building': () => { for (;;) { const all = []; for (let i = 0; i < 100000; i++) all.push(i); } },
   // Regular expressions.
   'backtracking, first execution': () => { for (let i = 0; ; i++) new RegExp(`(a+)+b${i}`).test('a'.repeat(24)); },
+  'backtracking, one execution': () => { for (;;) /(a+)+b/.test('a'.repeat(26)); },
   'backtracking, again': () => { const expression = /(a+)+b/; for (;;) expression.test('a'.repeat(20)); },
   'backtracking, nested': () => { for (;;) /^(([a-z])+.)+[A-Z]([a-z])+$/.test('a'.repeat(26)); },
   'large text': repeat(() => 'xy'.repeat(1 << 20), (text) => /x[^z]*z/.test(text.slice(0, 20000))),

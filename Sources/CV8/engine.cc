@@ -261,7 +261,7 @@ void cv8_error_clear(cv8_error *error) {
 const char *cv8_version(void) { return v8::V8::GetVersion(); }
 
 const char *cv8_fixed_flags(void) {
-  return "--single-threaded --no-verify-snapshot-checksum --no-regexp-tier-up --stack-size=400"
+  return "--single-threaded --no-verify-snapshot-checksum --stack-size=400"
          // Code marked as asm.js runs as the JavaScript that it is: the other way of it has buffers that cannot be transferred, and a compiler of its own.
          " --no-validate-asm"
          // A tenant that keeps its heap full runs into its CPU limit; V8 would end the process.

@@ -133,6 +133,18 @@ import Glibc
     sayLine("suspended \(suspensions > 0), \(tenant.outcome.text), for \(requests.sorted())")
 }
 
+/// Its first execution is interpreted, the next ones are compiled.
+@Sendable func preemptionOfRegularExpressions() {
+    let tenant = FixtureTenant("const expression = /(a+)+b/; export const cases = [() => expression.test('a'.repeat(22))];")
+    tenant.start()
+    for _ in 0..<3 {
+        var suspensions = 0
+        tenant.prepareCall(0)
+        while !tenant.resumeElsewhere(while: { $0.isolate.preempt() }) { suspensions += 1 }
+        sayLine("suspended \(suspensions > 1), \(tenant.outcome.text)")
+    }
+}
+
 @Sendable func latePreemption() {
     let tenant = FixtureTenant("export const cases = [() => { let sum = 0; for (let i = 0; i < 1e6; i++) sum += i; return sum; }];")
     tenant.start()

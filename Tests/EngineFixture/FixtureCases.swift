@@ -9,7 +9,7 @@ let fixtureCases: [String: @Sendable () -> Void] = [
     "clones": clones, "long-clone-error": longCloneError, "wasm-bytes": wasmBytes, "intl": intlObjects, "shared-wasm": sharedWasm,
     "long-specifier": longSpecifier,
     "terminate": termination, "terminate-microtasks": terminationInMicrotasks, "preempt": preemption, "late-preempt": latePreemption,
-    "optimising": optimising,
+    "preempt-regexp": preemptionOfRegularExpressions, "optimising": optimising,
     "clock": frozenClock, "requests": requests, "event-over-quota": eventOverQuota,
     "modules": modules, "module-errors": moduleErrors, "imports": dynamicImports, "start-errors": startErrors,
     "code": compiledCode, "read-only": readOnlySections,

@@ -68,6 +68,11 @@ import Testing
         #expect(lines[4] == "suspended true, completed, for [7]")
     }
 
+    @Test func aRegularExpressionIsSuspendedInterpretedAndCompiled() throws {
+        let line = "suspended true, completed"
+        try check("preempt-regexp", ["started", "false", line, "false", line, "false", line])
+    }
+
     @Test func aPreemptionThatCameTooLateIsForgotten() throws {
         try check("late-preempt", ["started", "499999500000", "suspended 0 times"])
     }
