@@ -154,7 +154,7 @@ extension Supervisor {
     // MARK: Snapshots
 
     /// Snapshots that may wait to be built; of more, those whose versions start soonest are not built until they start again.
-    private static let buildQueueLimit = 10_000
+    static let buildQueueLimit = 10_000
 
     /// Where the snapshot is that goes to a cell with a version's code; nil: none does.
     private func snapshotToRead(of version: TenantVersionRecord) -> (any TenantSnapshots, TenantSnapshotStore.Key)? {
@@ -229,31 +229,29 @@ extension Supervisor {
         return version.snapshotKey
     }
 
-    /// A version has shown that it starts: now a snapshot of it is worth its while, the more the longer that took.
+    /// A version has shown that it starts: now a snapshot of it is worth its while, the more the longer its starts took.
     private func wantSnapshot(of version: TenantVersionRecord, cpuNanoseconds: UInt64) {
-        guard configuration.snapshots != nil, case .unknown = version.snapshot, version.policy.snapshot == .auto, !version.isRetired,
-            !isDraining
-        else { return }
-        version.snapshot = .queued
+        guard configuration.snapshots != nil, version.policy.snapshot == .auto, !version.isRetired, !isDraining else { return }
+        switch version.snapshot {
+        case .unknown: version.snapshot = .queued
+        case .queued where wantedSnapshots.contains(version): break
+        default: return
+        }
         // A cell says so, which may be hostile.
         let nanoseconds = min(cpuNanoseconds, UInt64(version.policy.limits.startupCPUMilliseconds) * 1_000_000)
-        let place = wantedSnapshots.firstIndex { $0.cpuNanoseconds >= nanoseconds } ?? wantedSnapshots.endIndex
-        wantedSnapshots.insert((nanoseconds, version), at: place)
-        if wantedSnapshots.count > Self.buildQueueLimit { wantedSnapshots.removeFirst().version.snapshot = .unknown }
+        wantedSnapshots.add(version, startNanoseconds: nanoseconds)?.snapshot = .unknown
         buildNextSnapshot()
     }
 
     /// Nobody needs the snapshots of versions that are out of use.
-    func forgetUnwantedSnapshots() {
-        if wantedSnapshots.contains(where: { $0.version.isRetired }) { wantedSnapshots.removeAll { $0.version.isRetired } }
-    }
+    func forgetUnwantedSnapshots() { wantedSnapshots.removeAll { $0.isRetired } }
 
     func countSnapshotsToCome() { metrics.snapshotBuildsWaiting.set(Double(wantedSnapshots.count + (isBuildingSnapshot ? 1 : 0))) }
 
     /// One at a time, so that a wave of new tenants does not take the processors from those that are served.
-    private func buildNextSnapshot() {
+    func buildNextSnapshot() {
         guard !isBuildingSnapshot else { return }
-        while let version = wantedSnapshots.popLast()?.version {
+        while let version = wantedSnapshots.next(now: now) {
             // It may have been taken out of use, or moved, while it waited.
             guard case .queued = version.snapshot, !version.isRetired else { continue }
             guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots) else {
@@ -262,16 +260,19 @@ extension Supervisor {
             }
             isBuildingSnapshot = true
             let (loaded, jit, origin) = (version.loaded, version.key.jit, originNumber)
-            let build = snapshotPool.runIfActive(eventLoop: eventLoop) { () -> SnapshotBuildOutcome in
-                do throws(BundleStoreError) { return snapshots.build(loaded.bundle(try loaded.bundle.read()), jit: jit, as: key) } catch {
-                    return .failed("\(error)")
-                }
+            let build = snapshotPool.runIfActive(eventLoop: eventLoop) { () -> (SnapshotBuildOutcome, Duration) in
+                let start = ContinuousClock.now
+                do throws(BundleStoreError) {
+                    return (snapshots.build(loaded.bundle(try loaded.bundle.read()), jit: jit, as: key), ContinuousClock.now - start)
+                } catch { return (.failed("\(error)"), ContinuousClock.now - start) }
             }
             return build.whenComplete { [weak self] result in
                 guard let self else { return }
                 isBuildingSnapshot = false
+                let (outcome, took) = (try? result.get()) ?? (.failed("the daemon ends"), .zero)
+                wantedSnapshots.built(nanoseconds: UInt64(took / .nanoseconds(1)))
                 // It is a difference from a base snapshot that new cells do not have.
-                if origin == originNumber { takeSnapshot(of: version, (try? result.get()) ?? .failed("the daemon ends")) }
+                if origin == originNumber { takeSnapshot(of: version, outcome) }
                 buildNextSnapshot()
             }
         }

@@ -110,11 +110,7 @@ extension Supervisor {
         new.snapshot = old.snapshot
         if case .queued = old.snapshot {
             // What is being built is for the old number.
-            if let index = wantedSnapshots.firstIndex(where: { $0.version === old }) {
-                wantedSnapshots[index].version = new
-            } else {
-                new.snapshot = .unknown
-            }
+            if !wantedSnapshots.replace(old, by: new) { new.snapshot = .unknown }
         }
         new.snapshotKey = old.snapshotKey
         new.startError = old.startError

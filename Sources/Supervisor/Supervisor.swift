@@ -72,8 +72,7 @@ public final class Supervisor: @unchecked Sendable {
     /// Reads bundles and snapshots, which nothing else holds up.
     let codePool: NIOThreadPool
     var isBuildingSnapshot = false { didSet { countSnapshotsToCome() } }
-    /// Those that are to be built, in the order of the CPU time that their versions' starts took, the longest last.
-    var wantedSnapshots: [(cpuNanoseconds: UInt64, version: TenantVersionRecord)] = [] { didSet { countSnapshotsToCome() } }
+    var wantedSnapshots: BuildQueue<TenantVersionRecord> { didSet { countSnapshotsToCome() } }
     /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
     var stepsOfPeace = Supervisor.peaceSteps
     var isTellingShares = false
@@ -104,6 +103,7 @@ public final class Supervisor: @unchecked Sendable {
                 machineQueue: configuration.machineQueue))
         memoryBudgetBytes = configuration.memoryBudgetBytes
         self.clock = clock
+        wantedSnapshots = BuildQueue(limit: Self.buildQueueLimit, now: clock())
         self.loadPolicies = loadPolicies
         codePool = NIOThreadPool(numberOfThreads: configuration.codeReaders)
         snapshotPool.start()
@@ -157,6 +157,7 @@ public final class Supervisor: @unchecked Sendable {
         replaceDamagedCells()
         replaceOldestCell()
         keepSharedCell()
+        buildNextSnapshot()
         metrics.inFlight.set(Double(admission.running))
         metrics.queued.set(Double(admission.waiting))
         if isDraining { finishDrainingIfDone() }
