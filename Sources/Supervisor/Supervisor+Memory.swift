@@ -250,7 +250,7 @@ extension Supervisor {
 
     /// One at a time, so that a wave of new tenants does not take the processors from those that are served.
     func buildNextSnapshot() {
-        guard !isBuildingSnapshot else { return }
+        guard !isBuildingSnapshot, !isDraining else { return }
         while let version = wantedSnapshots.next(now: now) {
             // It may have been taken out of use, or moved, while it waited.
             guard case .queued = version.snapshot, !version.isRetired else { continue }
