@@ -41,6 +41,7 @@ public struct BuildQueue<Item: AnyObject> {
 
     /// How many wait.
     public var count: Int { entries.count }
+    /// Whether it waits.
     public func contains(_ item: Item) -> Bool { entries[ObjectIdentifier(item)] != nil }
 
     /// One has started from its source: it waits from now on, or is worth more.
