@@ -153,9 +153,6 @@ extension Supervisor {
 
     // MARK: Snapshots
 
-    /// Snapshots that may wait to be built; of more, those whose versions start soonest are not built until they start again.
-    static let buildQueueLimit = 10_000
-
     /// Where the snapshot is that goes to a cell with a version's code; nil: none does.
     private func snapshotToRead(of version: TenantVersionRecord) -> (any TenantSnapshots, TenantSnapshotStore.Key)? {
         guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots) else { return nil }
@@ -239,7 +236,7 @@ extension Supervisor {
         }
         // A cell says so, which may be hostile.
         let nanoseconds = min(cpuNanoseconds, UInt64(version.policy.limits.startupCPUMilliseconds) * 1_000_000)
-        wantedSnapshots.add(version, startNanoseconds: nanoseconds)?.snapshot = .unknown
+        wantedSnapshots.add(version, startNanoseconds: nanoseconds)
         buildNextSnapshot()
     }
 

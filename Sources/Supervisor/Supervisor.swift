@@ -72,6 +72,7 @@ public final class Supervisor: @unchecked Sendable {
     /// Reads bundles and snapshots, which nothing else holds up.
     let codePool: NIOThreadPool
     var isBuildingSnapshot = false { didSet { countSnapshotsToCome() } }
+    /// At most one of each tenant's version.
     var wantedSnapshots: BuildQueue<TenantVersionRecord> { didSet { countSnapshotsToCome() } }
     /// Steps of `shareAmongCells` since cells competed last, and whether the kernel is being told what came of one.
     var stepsOfPeace = Supervisor.peaceSteps
@@ -103,7 +104,7 @@ public final class Supervisor: @unchecked Sendable {
                 machineQueue: configuration.machineQueue))
         memoryBudgetBytes = configuration.memoryBudgetBytes
         self.clock = clock
-        wantedSnapshots = BuildQueue(limit: Self.buildQueueLimit, now: clock())
+        wantedSnapshots = BuildQueue(now: clock())
         self.loadPolicies = loadPolicies
         codePool = NIOThreadPool(numberOfThreads: configuration.codeReaders)
         snapshotPool.start()
