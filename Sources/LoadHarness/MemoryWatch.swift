@@ -15,7 +15,7 @@ struct MemoryCounters {
     /// By what stands in the braces, for a cell begins at nothing and takes its counts with it.
     private var evictionsByCell: [Substring: Double] = [:]
     private var prewarmedByCell: [Substring: Double] = [:]
-    /// Snapshots that are not there yet, but will be.
+    /// Snapshots that are being built or wait for that, some for good.
     var snapshotsToCome = 0.0
     /// Revivals by the upper bound of their time in seconds, cumulated.
     var revivalBuckets: [(bound: Double, count: Double)] = []
@@ -84,9 +84,10 @@ extension Observation {
         return MemoryCounters(parsing: String(decoding: data, as: UTF8.self))
     }
 
-    /// Snapshots are built one after the other, in the background.
+    /// Snapshots are built one after the other, in the background; a minute is enough for some hundred tenants. Of more, the daemon has most start from
+    /// their source for as long as they start rarely.
     func waitForSnapshots() async throws {
-        for _ in 0..<600 where memoryCounters?.snapshotsToCome ?? 0 > 0 { try await Task.sleep(for: .milliseconds(500)) }
+        for _ in 0..<120 where memoryCounters?.snapshotsToCome ?? 0 > 0 { try await Task.sleep(for: .milliseconds(500)) }
     }
 
     /// Ends all idle isolates, or a tenant's.

@@ -1,17 +1,18 @@
 /// Whose snapshot is built next, by what going without one has cost: the CPU time that starts from the source have taken.
 ///
-/// Whose starts have taken as much as a build takes is worth one: however often it starts after that, at most twice as much is spent on it as if that had
-/// been known (the ski-rental rule; Karlin, Manasse, Rudolph, Sleator, "Competitive snoopy caching", Algorithmica 3, 1988). Others get theirs from a small part
-/// of the builder's time, of which there is some ahead: a few tenants have their snapshots soon, and very many that rarely start do not keep the builder busy.
+/// Whose starts have taken as much as a build usually takes is worth one (the ski-rental rule, by which at most twice as much is spent as by who knows what
+/// is to come, where a build takes what it usually takes; Karlin, Manasse, Rudolph, Sleator, "Competitive snoopy caching", Algorithmica 3, 1988). Others get
+/// theirs from a small part of the builder's time, of which there is some ahead: a few tenants have their snapshots soon, and very many that rarely start do
+/// not keep the builder busy.
 ///
 /// Pure: time is a parameter. An item waits once; whoever adds them bounds how many there are.
 public struct BuildQueue<Item: AnyObject> {
     private var entries: [ObjectIdentifier: (item: Item, startNanoseconds: UInt64)] = [:]
-    /// Those whose starts took most first; where they took the same, who was added earlier.
+    /// Those whose starts took most first; where they took the same, whose last one is longer ago.
     private var order = DeadlineQueue<ObjectIdentifier>()
     private let creditPart: Double
     private let creditLimit: Double
-    /// What a build takes; nil before there was one.
+    /// What a build takes, of late on average; nil before there was one.
     private var priceNanoseconds: Double?
     /// What is left for those that are not worth a build; below 0 when the last one took more.
     private var credit: Double
@@ -19,6 +20,8 @@ public struct BuildQueue<Item: AnyObject> {
     private var isOnCredit = false
     /// What a build adds to the price that was known before.
     private static var priceStep: Double { 0.2 }
+    /// As so many usual ones a build counts at most.
+    private static var dearest: Double { 4 }
 
     /// - Parameters:
     ///   - creditPart: of the builder's time, for those that are not worth a build.
@@ -46,6 +49,9 @@ public struct BuildQueue<Item: AnyObject> {
         order.set(ObjectIdentifier(item), at: .max - startNanoseconds)
     }
 
+    /// Forgets one that needs none any more; nothing happens when it does not wait.
+    public mutating func remove(_ item: Item) { _ = remove(ObjectIdentifier(item)) }
+
     private mutating func remove(_ key: ObjectIdentifier) -> (item: Item, startNanoseconds: UInt64)? {
         order.remove(key)
         return entries.removeValue(forKey: key)
@@ -63,7 +69,7 @@ public struct BuildQueue<Item: AnyObject> {
         for (key, entry) in entries where isUnwanted(entry.item) { _ = remove(key) }
     }
 
-    /// Takes out the one whose turn it is; nil: nobody's is. What building it took is to be said (`built`) before the next.
+    /// Takes out the one whose turn it is; nil: nobody's is. What came of building it is to be said (`built`, `failed`) before the next.
     public mutating func next(now: UInt64) -> Item? {
         if now > creditedNanoseconds {
             credit = min(creditLimit, credit + Double(now - creditedNanoseconds) * creditPart)
@@ -75,10 +81,16 @@ public struct BuildQueue<Item: AnyObject> {
         return remove(key)?.item
     }
 
-    /// What building the last one has taken.
+    /// The last one is built, which has taken so long. One that takes very long counts as some usual ones: it is not for others to wait for that.
     public mutating func built(nanoseconds: UInt64) {
-        let taken = Double(nanoseconds)
+        let usual = priceNanoseconds ?? Double(nanoseconds)
+        let taken = min(Double(nanoseconds), usual * Self.dearest)
+        priceNanoseconds = usual + (taken - usual) * Self.priceStep
         if isOnCredit { credit -= taken }
-        priceNanoseconds = priceNanoseconds.map { $0 + (taken - $0) * Self.priceStep } ?? taken
+    }
+
+    /// The last one could not be built, however long that took.
+    public mutating func failed() {
+        if isOnCredit { credit -= priceNanoseconds ?? 0 }
     }
 }

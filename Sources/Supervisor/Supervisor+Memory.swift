@@ -42,7 +42,9 @@ extension Supervisor {
         metrics.memoryPressure.set(machine.pressure)
         let running = allCells.filter { $0.state == .ready }
         let used = running.reduce(Double(ownMemoryBytes)) { $0 + Double($1.memoryBytes) }
-        if machine.pressure > Self.pressureLimit, !running.isEmpty {
+        // Of a cell that has only just started nobody knows yet what it takes.
+        let isKnown = running.allSatisfy { $0.memoryBytes > 0 }
+        if machine.pressure > Self.pressureLimit, !running.isEmpty, isKnown || memoryFactor < 1 {
             // What counts is not what cells might hold but what they do when it begins.
             if memoryFactor == 1 { pressedBytes = used }
             memoryFactor = max(Self.smallestFactor, memoryFactor - Self.pressureStep)
@@ -198,6 +200,7 @@ extension Supervisor {
         if let frame = code.snapshot, code.originNumber == originNumber {
             if case .refused = version.snapshot { return }
             version.snapshot = .kept
+            wantedSnapshots.remove(version)
             cell.send(.tenantSnapshot, id: version.id) { frame.encode(into: &$0) }
         } else if case .kept = version.snapshot {
             // It was damaged, made room for others, never had a place on the disk or has come meanwhile: it is looked for again when the version
@@ -236,8 +239,14 @@ extension Supervisor {
         }
         // A cell says so, which may be hostile.
         let nanoseconds = min(cpuNanoseconds, UInt64(version.policy.limits.startupCPUMilliseconds) * 1_000_000)
-        wantedSnapshots.add(version, startNanoseconds: nanoseconds)
+        wantedSnapshots.add(version, startNanoseconds: isKept(version) ? .max : nanoseconds)
         buildNextSnapshot()
+    }
+
+    /// Whether the snapshot of a version only needs to be read: another tenant has the same code, or it was built before the daemon was started.
+    private func isKept(_ version: TenantVersionRecord) -> Bool {
+        guard let snapshots = configuration.snapshots, let key = snapshotKey(of: version, snapshots) else { return false }
+        return snapshots.contains(key)
     }
 
     /// Nobody needs the snapshots of versions that are out of use.
@@ -256,18 +265,22 @@ extension Supervisor {
                 continue
             }
             isBuildingSnapshot = true
-            let (loaded, jit, origin) = (version.loaded, version.key.jit, originNumber)
+            let (loaded, jit, origin, isKept) = (version.loaded, version.key.jit, originNumber, snapshots.contains(key))
             let build = snapshotPool.runIfActive(eventLoop: eventLoop) { () -> (SnapshotBuildOutcome, Duration) in
-                let start = ContinuousClock.now
+                let start = SuspendingClock.now
                 do throws(BundleStoreError) {
-                    return (snapshots.build(loaded.bundle(try loaded.bundle.read()), jit: jit, as: key), ContinuousClock.now - start)
-                } catch { return (.failed("\(error)"), ContinuousClock.now - start) }
+                    return (snapshots.build(loaded.bundle(try loaded.bundle.read()), jit: jit, as: key), SuspendingClock.now - start)
+                } catch { return (.failed("\(error)"), .zero) }
             }
             return build.whenComplete { [weak self] result in
                 guard let self else { return }
                 isBuildingSnapshot = false
                 let (outcome, took) = (try? result.get()) ?? (.failed("the daemon ends"), .zero)
-                wantedSnapshots.built(nanoseconds: UInt64(took / .nanoseconds(1)))
+                switch outcome {
+                case .built where isKept: break
+                case .built: wantedSnapshots.built(nanoseconds: UInt64(took / .nanoseconds(1)))
+                case .refused, .failed: wantedSnapshots.failed()
+                }
                 // It is a difference from a base snapshot that new cells do not have.
                 if origin == originNumber { takeSnapshot(of: version, outcome) }
                 buildNextSnapshot()

@@ -108,10 +108,9 @@ extension Supervisor {
         guard let old = tenant.version else { return }
         let new = TenantVersionRecord(id: makeVersionID(), key: key, old.loaded)
         new.snapshot = old.snapshot
-        if case .queued = old.snapshot {
-            // What is being built is for the old number.
-            if !wantedSnapshots.replace(old, by: new) { new.snapshot = .unknown }
-        }
+        let waits = wantedSnapshots.replace(old, by: new)
+        // What is being built is for the old number.
+        if case .queued = old.snapshot, !waits { new.snapshot = .unknown }
         new.snapshotKey = old.snapshotKey
         new.startError = old.startError
         new.lastHome = old.home ?? old.lastHome

@@ -8,6 +8,8 @@ import Wire
 public protocol TenantSnapshots: Sendable {
     /// What the snapshot of a bundle is kept as.
     func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key
+    /// Whether it seems to be kept, so that nothing has to be built. Does not block.
+    func contains(_ key: TenantSnapshotStore.Key) -> Bool
     /// Forgets one that turned out not to be usable.
     func remove(_ key: TenantSnapshotStore.Key)
     /// The snapshot, if it is kept and whole. Blocks for the disk.
@@ -49,6 +51,8 @@ public struct BuiltTenantSnapshots: TenantSnapshots {
         store.key(jit: jit, parts: [[eval ? 1 : 0], bundle.digest])
     }
 
+    /// Of any tenant with the same code.
+    public func contains(_ key: TenantSnapshotStore.Key) -> Bool { store.contains(key) }
     /// From the disk, for all tenants with the same code.
     public func remove(_ key: TenantSnapshotStore.Key) { store.remove(key) }
     /// Removes one that no frame could carry, as if it had not been whole.

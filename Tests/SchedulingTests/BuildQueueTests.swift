@@ -40,10 +40,10 @@ struct BuildQueueTests {
         queue.add(Self.a, startNanoseconds: Self.second / 10)
         #expect(queue.next(now: 0) === Self.a)
         // Dearer builds are worth it later.
-        queue.built(nanoseconds: 11 * Self.second)
-        queue.add(Self.b, startNanoseconds: 2 * Self.second)
+        queue.built(nanoseconds: 3 * Self.second)
+        queue.add(Self.b, startNanoseconds: 6 * Self.second / 5)
         #expect(queue.next(now: 0) == nil)
-        queue.add(Self.b, startNanoseconds: Self.second)
+        queue.add(Self.b, startNanoseconds: Self.second / 2)
         #expect(queue.next(now: 0) === Self.b)
     }
 
@@ -62,10 +62,30 @@ struct BuildQueueTests {
         // The first one's price is not known before.
         #expect(builds(at: 0) == 6)
         #expect(builds(at: Self.second) == 1)
-        #expect(builds(at: 10 * Self.second) == 0)
+        #expect(builds(at: 19 * Self.second / 2) == 0)
         #expect(builds(at: 11 * Self.second) == 1)
         // However long nothing happens, there is no more of it than the limit.
         #expect(builds(at: 1000 * Self.second) == 5)
+    }
+
+    /// A tenant can make its build take as long as its deadline allows, or fail.
+    @Test func aVeryLongOrFailedBuildIsNotForOthersToWaitFor() {
+        var queue = BuildQueue<Tenant>(creditPart: 0.1, creditLimitNanoseconds: 6 * Self.second, now: 0)
+        queue.built(nanoseconds: Self.second)
+        queue.add(Self.a, startNanoseconds: 1)
+        #expect(queue.next(now: 0) === Self.a)
+        // Counts as four, and the price is 1.6 seconds afterwards.
+        queue.built(nanoseconds: 60 * Self.second)
+        queue.add(Self.a, startNanoseconds: 1)
+        #expect(queue.next(now: 0) === Self.a)
+        queue.failed()
+        queue.add(Self.b, startNanoseconds: 1)
+        #expect(queue.next(now: 0) === Self.b)
+        queue.failed()
+        queue.add(Self.c, startNanoseconds: 1_590_000_000)
+        #expect(queue.next(now: 0) == nil)
+        queue.add(Self.c, startNanoseconds: 20_000_000)
+        #expect(queue.next(now: 0) === Self.c)
     }
 
     @Test func worthyOnesTakeNothingOfThatPart() {

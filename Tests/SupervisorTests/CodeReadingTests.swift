@@ -13,6 +13,7 @@ import Wire
 @Suite(.timeLimit(.minutes(2))) struct CodeReadingTests {
     /// No snapshot is found, after as long a time as the test wants.
     private final class SlowSnapshots: TenantSnapshots {
+        func contains(_ key: TenantSnapshotStore.Key) -> Bool { false }
         private let (asked, answers) = (DispatchSemaphore(value: 0), DispatchSemaphore(value: 0))
 
         func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key {
