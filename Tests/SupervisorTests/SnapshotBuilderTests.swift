@@ -17,6 +17,7 @@ import Wire
         let pid: Int32 = 0
         let isSandboxed = false
         private let ends: (supervisor: Int32, own: Int32)
+        private let isDone = DispatchSemaphore(value: 0)
         private let isKilled = Mutex(false)
         /// It was waited for while it ran.
         let wasAlive = Mutex(false)
@@ -25,11 +26,18 @@ import Wire
             var pair: [Int32] = [-1, -1]
             precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &pair) == 0)
             ends = (pair[0], pair[1])
-            let own = pair[1]
-            Thread.detachNewThread { body(own) }
+            let (own, isDone) = (pair[1], isDone)
+            Thread.detachNewThread {
+                body(own)
+                isDone.signal()
+            }
         }
 
-        deinit { close(ends.own) }
+        /// Another test may get the descriptor's number: nobody may write to it any more.
+        deinit {
+            isDone.wait()
+            close(ends.own)
+        }
 
         func takeSocket() -> Int32 { ends.supervisor }
         func verifySealed() throws {}
