@@ -526,52 +526,6 @@ import Wire
         #expect(snapshots.builds.load(ordering: .sequentiallyConsistent) == 0)
     }
 
-    private final class OneByOneSnapshots: TenantSnapshots {
-        let tenants = Mutex<[String]>([])
-        let mayGoOn = DispatchSemaphore(value: 0)
-
-        func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key {
-            TenantSnapshotStore.Key(name: "\(bundle.digest)")
-        }
-        func contains(_ key: TenantSnapshotStore.Key) -> Bool { false }
-        func remove(_ key: TenantSnapshotStore.Key) {}
-        func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? { nil }
-        func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {
-            tenants.withLock { $0.append(bundle.tenant) }
-            mayGoOn.wait()
-            return .refused("no")
-        }
-        var storeBytes: Int { 0 }
-    }
-
-    @Test func whoseStartsTookMostGetsItsSnapshotFirst() async throws {
-        let snapshots = OneByOneSnapshots()
-        let names = ["a", "d", "b", "c"]
-        let test = try await TestSupervisor(names.map { .test($0) }) { $0.snapshots = snapshots }
-        var cell: FakeCell?
-        for (name, milliseconds) in zip(names, [1, 5, 3, 9]) {
-            _ = try await test.request(name)
-            let it: FakeCell = if let cell { cell } else { try await test.readyCell() }
-            cell = it
-            let version = try await it.next(.tenant).id
-            it.answer(try await it.next(.request).id)
-            // How long it waited for a processor does not matter.
-            let took = Self.times(UInt64(100 - milliseconds) * 1_000_000, cpu: UInt64(milliseconds) * 1_000_000)
-            // One that starts again is worth more.
-            for _ in 0..<(name == "d" ? 2 : 1) { it.send(.started, extra: StartKind.source.rawValue, id: version, took) }
-        }
-        func states() async throws -> [String] {
-            try Task.checkCancellation()
-            return await test.supervisor.tenants().map(\.snapshot)
-        }
-        while try await states().contains(where: { $0 != "building" }) {}
-        #expect(test.registry.text().contains("cloister_snapshot_builds_waiting 4"))
-        for _ in names { snapshots.mayGoOn.signal() }
-        while try await states().contains(where: { $0 != "refused" }) {}
-        #expect(snapshots.tenants.withLock { $0 } == ["a", "d", "c", "b"])
-        #expect(test.registry.text().contains("cloister_snapshot_builds_waiting 0"))
-    }
-
     @Test func startsThatSomebodyWaitsForAreCounted() async throws {
         let test = try await TestSupervisor()
         _ = try await test.request()

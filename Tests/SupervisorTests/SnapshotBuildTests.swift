@@ -1,4 +1,5 @@
 import Bundles
+import Dispatch
 import NIOCore
 import Policy
 import Scheduling
@@ -16,8 +17,18 @@ import Wire
     private final class CountedSnapshots: TenantSnapshots {
         let built = Mutex<[String]>([])
         let areKept: Bool
+        let outcome: SnapshotBuildOutcome
+        /// Each build waits for one.
+        let mayGoOn: DispatchSemaphore?
 
-        init(areKept: Bool = false) { self.areKept = areKept }
+        init(
+            areKept: Bool = false, outcome: SnapshotBuildOutcome = .built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3])),
+            mayGoOn: DispatchSemaphore? = nil
+        ) {
+            self.areKept = areKept
+            self.outcome = outcome
+            self.mayGoOn = mayGoOn
+        }
 
         func key(of bundle: StoredBundle, eval: Bool, jit: Bool) -> TenantSnapshotStore.Key {
             TenantSnapshotStore.Key(name: "\(bundle.digest)")
@@ -27,7 +38,8 @@ import Wire
         func read(_ key: TenantSnapshotStore.Key) -> SnapshotFrame? { nil }
         func build(_ bundle: TenantBundle, jit: Bool, as key: TenantSnapshotStore.Key) -> SnapshotBuildOutcome {
             built.withLock { $0.append(bundle.tenant) }
-            return .built(SnapshotFrame(blobBytes: 9, delta: [1, 2, 3]))
+            mayGoOn?.wait()
+            return outcome
         }
         var storeBytes: Int { 0 }
     }
@@ -55,7 +67,8 @@ import Wire
         let version = try await cell.next(.tenant).id
         for time in milliseconds {
             var payload = ByteBuffer()
-            payload.append(integer: time * 1_000_000)
+            // How long it waited for a processor does not matter.
+            payload.append(integer: (1_000 - time) * 1_000_000)
             payload.append(integer: time * 1_000_000)
             cell.send(.started, extra: StartKind.source.rawValue, id: version, payload)
         }
@@ -68,6 +81,25 @@ import Wire
         try Task.checkCancellation()
         let report = await test.supervisor.tenants().first(where: { $0.tenant == tenant })
         return try #require(report).snapshot
+    }
+
+    @Test func whoseStartsTookMostGetsItsSnapshotFirst() async throws {
+        let mayGoOn = DispatchSemaphore(value: 0)
+        let snapshots = CountedSnapshots(outcome: .refused("no"), mayGoOn: mayGoOn)
+        let starts: [(tenant: String, milliseconds: [UInt64])] = [("a", [1]), ("d", [5, 5]), ("b", [3]), ("c", [9])]
+        let test = try await TestSupervisor(starts.map { .test($0.tenant) }) { $0.snapshots = snapshots }
+        var cell: FakeCell?
+        for start in starts { cell = try await self.start(start.tenant, milliseconds: start.milliseconds, by: test, in: cell) }
+        func states() async throws -> [String] {
+            try Task.checkCancellation()
+            return await test.supervisor.tenants().map(\.snapshot)
+        }
+        while try await states().contains(where: { $0 != "building" }) {}
+        #expect(test.registry.text().contains("cloister_snapshot_builds_waiting 4"))
+        for _ in starts { mayGoOn.signal() }
+        while try await states().contains(where: { $0 != "refused" }) {}
+        #expect(snapshots.built.withLock { $0 } == ["a", "d", "c", "b"])
+        #expect(test.registry.text().contains("cloister_snapshot_builds_waiting 0"))
     }
 
     @Test func oneThatIsNotWorthItWaitsForAPartOfTheTime() async throws {
