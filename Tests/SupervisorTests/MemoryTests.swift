@@ -156,6 +156,22 @@ import Wire
         #expect(factors == factors.sorted() && factors.last == 1, "\(factors)")
     }
 
+    @Test func pressureDoesNotCountBeforeItIsKnownWhatCellsHold() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        let factors = try await test.onLoop { supervisor in
+            supervisor.machineMemory = MachineMemory(limitBytes: 1 << 41, availableBytes: 1 << 40, pressure: 0.5)
+            return [0, 1 << 30].map { (bytes: UInt64) in
+                supervisor.allCells.forEach { $0.memoryBytes = bytes }
+                supervisor.shareMemory()
+                return supervisor.memoryFactor
+            }
+        }
+        #expect(factors == [1, 0.9])
+    }
+
     @Test func theKernelIsToldOfANewBudgetForCellsThatRunAndThatCome() async throws {
         let margin: UInt64 = 512 << 20
         let test = try await TestSupervisor {
