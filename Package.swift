@@ -163,7 +163,7 @@ let package = Package(
             name: "runtime-fixture", dependencies: ["WebRuntime", "Engine", "CFiber"], path: "Tests/RuntimeFixture",
             swiftSettings: swiftSettings),
         tests("WebRuntimeTests", ["WebRuntime", "runtime-fixture"], exclude: ["javascript"]),
-        tests("CellRuntimeTests", ["CellRuntime", "Wire"]),
+        tests("CellRuntimeTests", ["CellRuntime", "Sandbox", "Wire"]),
         .executableTarget(
             name: "sandbox-fixture", dependencies: ["Sandbox"], path: "Tests/SandboxFixture", swiftSettings: swiftSettings),
         // Started by tests, and linked into none of them: it stands before functions of the C library.

@@ -1,6 +1,7 @@
 // How the kernel schedules one thread beside others.
 #define _GNU_SOURCE
 #include <errno.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -26,3 +27,20 @@ int clinux_schedule_thread(pid_t thread, int nice, uint64_t slice_nanoseconds) {
 }
 
 pid_t clinux_thread_id(void) { return (pid_t)syscall(SYS_gettid); }
+
+int clinux_allowed_processors(int *processors, int limit) {
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 0;
+  int count = 0;
+  for (int processor = 0; processor < CPU_SETSIZE && count < limit; processor++) {
+    if (CPU_ISSET(processor, &set)) processors[count++] = processor;
+  }
+  return count;
+}
+
+int clinux_pin_thread(pid_t thread, int processor) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  CPU_SET(processor, &set);
+  return sched_setaffinity(thread, sizeof set, &set) == 0 ? 0 : errno;
+}

@@ -66,6 +66,7 @@ final class Cell: @unchecked Sendable {
     /// Workers that run a turn.
     let runningCount = Atomic<Int>(0)
     let ticker = TickerSignal()
+    let pulse = Pulse()
 
     private struct TimerKey: Hashable, Sendable {
         var version: UInt64

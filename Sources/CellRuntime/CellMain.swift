@@ -66,6 +66,14 @@ public enum CellMain {
             gate.pass()
             ticker.run()
         }
+        for processor in cell.pulse.processors {
+            try startThread("pulse \(processor)", stackBytes: threadStackBytes) {
+                CellThreads.ticker.apply()
+                cell.pulse.join(processor: processor)
+                gate.pass()
+                cell.pulse.run()
+            }
+        }
         try startThread("reserve", stackBytes: threadStackBytes) {
             CellThreads.reserve.apply()
             gate.pass()
@@ -73,7 +81,8 @@ public enum CellMain {
         }
         try cell.warmUp(memoryFile: isSealed ? CellSeal.memoryFile : CellSeal.openMemoryFile())
         // A thread makes calls as it begins (rseq, set_robust_list) that the steady filter answers with the process's end.
-        gate.waitForArrivals(workers.count + 2)
+        gate.waitForArrivals(workers.count + cell.pulse.processors.count + 2)
+        cell.pulse.pin()
         // Afterwards the steady filter forbids asking.
         if getenv("CLOISTER_SELFCHECK_REPORT") != nil { CellSeal.report() }
         if isSealed { try CellSeal.finish() }
@@ -172,7 +181,7 @@ public enum CellMain {
 /// How the kernel schedules the cell's threads beside each other.
 enum CellThreads {
     private static let nice = getpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0)
-    /// It must not wait for those it watches.
+    /// It must not wait for those it watches; nor must the pulse.
     static let ticker = ThreadSchedule(nice: nice, sliceNanoseconds: 100_000)
     static let worker = ThreadSchedule(nice: nice + 5, sliceNanoseconds: 400_000)
     /// A worker that is stuck in a builtin: whoever took its place goes first. The same nice value, since an ordinary user may not lower it again.

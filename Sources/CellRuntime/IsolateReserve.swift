@@ -57,7 +57,7 @@ final class IsolateReserve: @unchecked Sendable {
     /// Lets the thread begin with what was asked of it, now that nothing else waits for the caller: woken earlier it might take the processor from it.
     func wake() {
         guard hasWork.load(ordering: .relaxed), hasWork.exchange(false, ordering: .relaxed) else { return }
-        lock.withLock { wanted.signal() }
+        wanted.signal()
     }
 
     /// Has the thread dispose of those that are ready and, as few as are taken by now, not needed.

@@ -26,7 +26,8 @@ final class Lock: @unchecked Sendable {
         return body()
     }
 
-    /// A condition to wait for while holding the lock.
+    /// A condition to wait for while holding the lock. Where workers would wait for it, signal after the lock is given back: the kernel may run whoever
+    /// wakes in the caller's stead, and then a third thread in place of both, since the one that woke asks for the lock at once.
     final class Condition: @unchecked Sendable {
         private let condition: UnsafeMutablePointer<pthread_cond_t>
 

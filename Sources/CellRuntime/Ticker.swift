@@ -31,6 +31,8 @@ final class Ticker: @unchecked Sendable {
     private var lacksSpare = false
     /// Some turn takes longer than workers leave the socket alone for.
     private var isSlow = false
+    /// Turns that go on although their workers' places were handed on.
+    private var stuckCount = 0
     private var lastTickNanoseconds: UInt64 = 0
 
     init(cell: Cell, workers: [Worker]) {
@@ -79,28 +81,36 @@ final class Ticker: @unchecked Sendable {
         cell.receive()
         cell.lock.lock()
         cell.isPumping = false
-        if cell.waitingWorkers > 0 { cell.idle.signal() }
+        let wakes = cell.waitingWorkers > 0
         cell.lock.unlock()
+        if wakes { cell.idle.signal() }
         return true
     }
 
     private func tick(now: UInt64) {
         cell.lock.lock()
         cell.collectDueTimers(now: now)
-        if cell.waitingWorkers > 0, cell.wantsWorker { cell.idle.signal() }
+        let wakes = cell.waitingWorkers > 0 && cell.wantsWorker
         cell.lock.unlock()
+        if wakes { cell.idle.signal() }
         awaitsSwitch = false
         isSlow = false
         lacksSpare = false
+        stuckCount = 0
         for worker in workers { look(at: worker, now: now) }
+        cell.pulse.heed(stuck: stuckCount, running: cell.runningCount.load(ordering: .relaxed))
         if lacksSpare { endLongestStuck(now: now) }
         lastTickNanoseconds = now
         if cell.socket.backlogBytes > 0 { cell.socket.flush() }
     }
 
     private func look(at worker: Worker, now: UInt64) {
+        var spare: Worker?
         worker.lock.lock()
-        defer { worker.lock.unlock() }
+        defer {
+            worker.lock.unlock()
+            spare?.takePlace()
+        }
         var (isStuck, isBlocked) = (false, false)
         worker.updateRunning { running in
             guard !running.isAbandoned else { return }
@@ -120,13 +130,15 @@ final class Ticker: @unchecked Sendable {
                 if isStalled(running, of: worker, now: now) {
                     cell.lock.withLock {
                         guard cell.queue.waitingCount > 0 else { return }
-                        running.isHandedOff = worker.handOff(waited: now - since)
+                        spare = worker.handOff(waited: now - since)
+                        running.isHandedOff = spare != nil
                         // What takes some milliseconds, as making an isolate does, is no reason to end anybody.
                         lacksSpare = lacksSpare || !running.isHandedOff && !running.isOwnWork && now &- since > Self.blockedNanoseconds
                     }
                 }
                 if !running.isHandedOff { awaitsSwitch = true }
             }
+            if running.isHandedOff { stuckCount += 1 }
             if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
         if isStuck { giveUp(worker) }
@@ -259,9 +271,7 @@ final class TickerSignal: @unchecked Sendable {
 
     func wake() {
         guard isAsleep.load(ordering: .sequentiallyConsistent) else { return }
-        lock.withLock {
-            isAsleep.store(false, ordering: .sequentiallyConsistent)
-            condition.signal()
-        }
+        lock.withLock { isAsleep.store(false, ordering: .sequentiallyConsistent) }
+        condition.signal()
     }
 }

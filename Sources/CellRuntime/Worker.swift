@@ -27,6 +27,8 @@ final class Worker: @unchecked Sendable {
     private var hasPlace: Bool
     /// It runs an isolate in its place.
     private var isActive = false
+    /// Its place was given away while it ran a turn, which is not over.
+    private var isStuck = false
     private let placeGiven = Lock.Condition()
 
     private var cpu = SliceClock()
@@ -87,10 +89,11 @@ final class Worker: @unchecked Sendable {
                 isActive = true
                 cell.activeWorkers += 1
                 cell.runningCount.wrappingAdd(1, ordering: .sequentiallyConsistent)
-                if cell.waitingWorkers > 0, cell.wantsWorker { cell.idle.signal() }
+                let wakes = cell.waitingWorkers > 0 && cell.wantsWorker
                 let isDue = now &- cell.lastPumpNanoseconds > Self.pumpIntervalNanoseconds
                 let pumps = isDue && !cell.isPumping
                 cell.lock.unlock()
+                if wakes { cell.idle.signal() }
                 // What short turns before it have answered must not wait for the slice of a long one.
                 if isolate.fiber != nil { cell.socket.flush() }
                 execute(isolate, now: now)
@@ -122,7 +125,10 @@ final class Worker: @unchecked Sendable {
     // MARK: Places (under the cell's lock)
 
     private func waitForPlace() {
-        CellThreads.worker.apply()
+        if isStuck {
+            isStuck = false
+            CellThreads.worker.apply()
+        }
         cell.spares.append(self)
         while !hasPlace { placeGiven.wait(cell.lock) }
     }
@@ -135,19 +141,24 @@ final class Worker: @unchecked Sendable {
 
     /// Gives the place of this worker, which is stuck, to a spare.
     /// - Parameter waited: nanoseconds for which somebody could have run.
-    /// - Returns: false without a spare.
-    func handOff(waited: UInt64) -> Bool {
-        guard let spare = cell.spares.popLast() else { return false }
+    /// - Returns: the spare, which is to be told (`takePlace`) once the cell's lock is given back; nil without one.
+    func handOff(waited: UInt64) -> Worker? {
+        precondition(hasPlace, "a place is given away once")
+        guard let spare = cell.spares.popLast() else { return nil }
         hasPlace = false
+        isStuck = true
         endActivity()
         spare.hasPlace = true
-        spare.placeGiven.signal()
         cell.status.handoffs += 1
         cell.status.handoffMicroseconds += waited / 1_000
         cell.status.longestHandoffMicroseconds = max(cell.status.longestHandoffMicroseconds, waited / 1_000)
         CellThreads.stuck.apply(to: thread)
-        return true
+        return spare
     }
+
+    /// Wakes a spare that was given the place of a worker that is stuck. Without the cell's lock: the kernel may run whoever wakes in the caller's
+    /// stead, and then somebody third in place of both, as soon as the lock is asked for.
+    func takePlace() { placeGiven.signal() }
 
     /// Gives up the turn that runs here; somebody else gets the place. With this worker's lock held.
     /// - Returns: false without a spare: then the cell cannot go on.
@@ -156,7 +167,9 @@ final class Worker: @unchecked Sendable {
         running!.isAbandoned = true
         if !running!.isHandedOff {
             let waited = running!.awaitedSince.map { Clock.monotonicNanoseconds - $0 } ?? 0
-            running!.isHandedOff = cell.lock.withLock { handOff(waited: waited) }
+            let spare = cell.lock.withLock { handOff(waited: waited) }
+            spare?.takePlace()
+            running!.isHandedOff = spare != nil
         }
         return running!.isHandedOff
     }
@@ -179,8 +192,9 @@ final class Worker: @unchecked Sendable {
         cell.isPumping = false
         cell.lastPumpNanoseconds = Clock.monotonicNanoseconds
         // Somebody must look at the socket while this worker runs what came.
-        if cell.waitingWorkers > 0, cell.queue.waitingCount > 1 { cell.idle.signal() }
+        let wakes = cell.waitingWorkers > 0 && cell.queue.waitingCount > 1
         cell.lock.unlock()
+        if wakes { cell.idle.signal() }
     }
 
     private func waitForInput(now: UInt64) {
@@ -313,7 +327,11 @@ final class Worker: @unchecked Sendable {
     /// Does what is no turn, so that the ticker knows of it.
     func doOwnWork<T, E: Error>(on isolate: TenantIsolate, _ work: () throws(E) -> T) throws(E) -> T {
         let now = Clock.monotonicNanoseconds
-        lock.withLock { running = Running(isolate: isolate, sliceStart: now, remainingCPUNanoseconds: .max, isOwnWork: true) }
+        // The turn before it may have been stuck, and its place been given away.
+        let isHandedOff = cell.lock.withLock { !hasPlace }
+        lock.withLock {
+            running = Running(isolate: isolate, sliceStart: now, remainingCPUNanoseconds: .max, isOwnWork: true, isHandedOff: isHandedOff)
+        }
         defer { unpublish() }
         return try work()
     }

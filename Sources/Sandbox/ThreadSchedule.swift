@@ -29,6 +29,17 @@ public struct ThreadSchedule: Sendable {
     /// The calling thread, as `apply` takes it.
     public static var currentThread: Int32 { clinux_thread_id() }
 
+    /// The processors that the calling thread may run on, the first `limit` of them; empty where the kernel does not tell.
+    public static func allowedProcessors(limit: Int) -> [Int32] {
+        [Int32](unsafeUninitializedCapacity: limit) { numbers, count in
+            count = Int(clinux_allowed_processors(numbers.baseAddress, Int32(limit)))
+        }
+    }
+
+    /// Keeps a thread of this process (0: the calling one) on one processor.
+    /// - Returns: false where it may not run there, or nobody may choose.
+    public static func pin(_ thread: Int32 = 0, to processor: Int32) -> Bool { clinux_pin_thread(thread, processor) == 0 }
+
     /// Puts it into force for a thread of this process (0: the calling one). What the kernel refuses stays as it was: it is for latency only.
     public func apply(to thread: Int32 = 0) { _ = clinux_schedule_thread(thread, nice, sliceNanoseconds) }
 }

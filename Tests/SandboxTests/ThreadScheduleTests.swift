@@ -28,4 +28,16 @@ import Testing
         }
         #expect(nice == 19)
     }
+
+    @Test func aThreadStaysOnTheProcessorThatItIsPinnedTo() async throws {
+        let processors = ThreadSchedule.allowedProcessors(limit: 1024)
+        #expect(ThreadSchedule.allowedProcessors(limit: 1) == Array(processors.prefix(1)))
+        for processor in processors.prefix(4) {
+            let (isPinned, allowed) = await onThread {
+                (ThreadSchedule.pin(to: processor), ThreadSchedule.allowedProcessors(limit: 1024))
+            }
+            #expect(isPinned && allowed == [processor])
+        }
+        #expect(await onThread { ThreadSchedule.pin(to: 1023) } == processors.contains(1023))
+    }
 }

@@ -82,6 +82,10 @@ void clinux_name_thread(const char *name);
 int clinux_schedule_thread(pid_t thread, int nice, uint64_t slice_nanoseconds);
 /// The calling thread's id, as `clinux_schedule_thread` takes it.
 pid_t clinux_thread_id(void);
+/// Fills in which processors the calling thread may run on, `limit` of them at the most. Their count; 0 where the kernel has more than 1,024.
+int clinux_allowed_processors(int *processors, int limit);
+/// Keeps a thread on one processor. Thread 0: the calling one. 0 or errno.
+int clinux_pin_thread(pid_t thread, int processor);
 
 // The seal, in this order, on one thread until the last. 0, or -1 with the failure.
 
