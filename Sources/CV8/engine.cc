@@ -1,4 +1,5 @@
 // Start-up, the base snapshot, and isolates made from it.
+#include <dlfcn.h>
 #include <malloc.h>
 #include <sys/random.h>
 
@@ -204,6 +205,26 @@ bool TakeContext(cv8_isolate *state) {
 
 namespace {
 
+/// V8 keeps a second stack limit, for the optimising compiler, in its LocalIsolate of the main thread: that of the thread that the isolate was made on,
+/// which SetStackLimit leaves as it is. On a fiber below it the compiler takes the stack for used up, and inlines no call of a builtin; on one above it
+/// does not see when a stack is. The limit stands behind the LocalHeap, the pointer to the isolate and two more words (src/execution/local-isolate.h);
+/// it is taken for what it is only if it lies where the calling thread's would.
+/// - Returns: where it is; null where it was not found, as with another version of V8.
+uintptr_t *FindCompilerStackLimit(v8::Isolate *isolate) {
+  using Getter = uintptr_t *(*)(v8::Isolate *);
+  static const Getter local_heap = reinterpret_cast<Getter>(dlsym(RTLD_DEFAULT, "_ZN2v88internal7Isolate22main_thread_local_heapEv"));
+  uintptr_t *words = local_heap ? local_heap(isolate) : nullptr;
+  if (!words) return nullptr;
+  // The LocalHeap is 13 words in 10.2, and what follows the limit has more than is looked at here.
+  constexpr size_t kFirst = 10, kLast = 16, kDistance = 3;
+  constexpr uintptr_t kMost = 512 << 10;
+  uintptr_t here = reinterpret_cast<uintptr_t>(__builtin_frame_address(0));
+  for (size_t i = kFirst; i <= kLast; i++) {
+    if (words[i] == reinterpret_cast<uintptr_t>(isolate) && here - words[i + kDistance] <= kMost) return words + i + kDistance;
+  }
+  return nullptr;
+}
+
 cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv8_module *modules, size_t module_count, cv8_isolate **out) {
   auto state = std::make_unique<cv8_isolate>();
   state->buffers = std::make_unique<BufferAllocator>(state->account.get());
@@ -228,6 +249,7 @@ cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv
     return CV8_OUT_OF_MEMORY;
   }
   state->isolate = isolate;
+  state->compiler_stack_limit = FindCompilerStackLimit(isolate);
   void *code_range = nullptr;
   size_t code_range_length = 0;
   isolate->GetCodeRange(&code_range, &code_range_length);

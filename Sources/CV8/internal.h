@@ -139,6 +139,8 @@ struct cv8_isolate {
   std::unordered_map<std::string, v8::Global<v8::Value>> lazy_results;
   std::vector<cv8::Rejection> rejections;
   cv8_turn *turn = nullptr;  // while one is running or suspended
+  /// Where V8's optimising compiler has the stack's limit; null where that was not found (FindCompilerStackLimit).
+  uintptr_t *compiler_stack_limit = nullptr;
   double time_ms = 0;
   bool saw_time = false;
   /// Modules whose code was taken up instead of being compiled.

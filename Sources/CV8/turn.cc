@@ -23,7 +23,9 @@ void Enter(cv8_isolate *state) {
   SetFiberTop(state->turn->stack_high);
   SetCurrentAccount(state->account.get());
   state->isolate->Enter();
-  state->isolate->SetStackLimit(reinterpret_cast<uintptr_t>(state->turn->stack_low) + kStackReserve);
+  uintptr_t limit = reinterpret_cast<uintptr_t>(state->turn->stack_low) + kStackReserve;
+  state->isolate->SetStackLimit(limit);
+  if (state->compiler_stack_limit) *state->compiler_stack_limit = limit;
 }
 
 void Leave(cv8_isolate *state) {

@@ -168,11 +168,17 @@ import Glibc
           for (let i = 0; i < 10; i++) { s = (s * 3 + i) % 1009; s ^= i; s -= 7; s = (s * 5 + i) % 1013; s ^= i; s -= 9; s = (s * 7 + i) % 1019; s ^= x; s += 3; }
           return s;
         };
-        export const cases = [() => said(calls(small)), () => said(calls(large))];
+        // Where the builtin is called, it takes a text as well; where it is inlined for numbers, the function falls back.
+        const product = (x) => Math.imul(x, 3);
+        const inlined = (f, other) => { calls(f); f(other); return %GetOptimizationStatus(f) & optimised ? 'called' : 'inlined'; };
+        // The compiler follows it from one to the next, as far as its stack goes.
+        let bound = (x) => x;
+        for (let i = 0; i < 20000; i++) bound = bound.bind(null);
+        const follows = (x) => bound(x) + 1;
+        export const cases = [() => said(calls(small)), () => said(calls(large)), () => inlined(product, '7'), () => { calls(follows); return follows(1); }];
         """)
     tenant.start()
-    tenant.call(0)
-    tenant.call(1)
+    for index in 0..<4 { tenant.call(Double(index)) }
 }
 
 @Sendable func frozenClock() {

@@ -77,7 +77,9 @@ import Testing
         try check("late-preempt", ["started", "499999500000", "suspended 0 times"])
     }
 
-    @Test func functionsAreOptimisedWhenThatIsWorthIt() throws { try check("optimising", ["started", "later", "later"]) }
+    @Test func functionsAreOptimisedWhenThatIsWorthItAndBuiltinsInlined() throws {
+        try check("optimising", ["started", "later", "later", "inlined", "2"])
+    }
 
     @Test func theClockStandsStillForATurn() throws {
         try check("clock", ["started", "1000000,1000000,1000000,1000000", "2000000,2000000,2000000,2000000.5"])
