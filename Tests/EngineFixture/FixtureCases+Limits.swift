@@ -169,13 +169,13 @@ import Glibc
           return s;
         };
         // Where the builtin is called, it takes a text as well; where it is inlined for numbers, the function falls back.
-        const product = (x) => Math.imul(x, 3);
+        const products = (x) => { let y = 0; for (let i = 0; i < 300; i++) y = (Math.imul(y, x) + 1) | 0; return y; };
         const inlined = (f, other) => { calls(f); f(other); return %GetOptimizationStatus(f) & optimised ? 'called' : 'inlined'; };
         // The compiler follows it from one to the next, as far as its stack goes.
         let bound = (x) => x;
         for (let i = 0; i < 20000; i++) bound = bound.bind(null);
-        const follows = (x) => bound(x) + 1;
-        export const cases = [() => said(calls(small)), () => said(calls(large)), () => inlined(product, '7'), () => { calls(follows); return follows(1); }];
+        const follows = (x) => { let sum = 0; for (let i = 0; i < 3; i++) sum += bound(x); return sum; };
+        export const cases = [() => said(calls(small)), () => said(calls(large)), () => inlined(products, '7'), () => { calls(follows); return follows(1); }];
         """)
     tenant.start()
     for index in 0..<4 { tenant.call(Double(index)) }

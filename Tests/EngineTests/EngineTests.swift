@@ -78,7 +78,7 @@ import Testing
     }
 
     @Test func functionsAreOptimisedWhenThatIsWorthItAndBuiltinsInlined() throws {
-        try check("optimising", ["started", "later", "later", "inlined", "2"])
+        try check("optimising", ["started", "later", "later", "inlined", "3"])
     }
 
     @Test func theClockStandsStillForATurn() throws {
