@@ -206,8 +206,8 @@ bool TakeContext(cv8_isolate *state) {
 namespace {
 
 /// V8 keeps a second stack limit, for the optimising compiler, in its LocalIsolate of the main thread: that of the thread that the isolate was made on,
-/// which SetStackLimit leaves as it is. On a fiber below it the compiler takes the stack for used up, and inlines no call of a builtin; on one above it
-/// does not see when a stack is. The limit stands behind the LocalHeap, the pointer to the isolate and two more words (src/execution/local-isolate.h);
+/// which SetStackLimit leaves as it is. On a fiber below it the compiler takes the stack for used up, and inlines no call of a builtin where there is a
+/// loop; on one above it does not see when a stack is. The limit stands behind the LocalHeap, the pointer to the isolate and two more words (src/execution/local-isolate.h);
 /// it is taken for what it is only if it lies where the calling thread's would.
 /// - Returns: where it is; null where it was not found, as with another version of V8.
 uintptr_t *FindCompilerStackLimit(v8::Isolate *isolate) {
