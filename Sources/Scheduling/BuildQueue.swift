@@ -76,7 +76,8 @@ public struct BuildQueue<Item: AnyObject> {
             creditedNanoseconds = now
         }
         guard let key = order.first(), let first = entries[key] else { return nil }
-        isOnCredit = Double(first.startNanoseconds) < priceNanoseconds ?? 0
+        // Before it is known what a build takes none is worth one.
+        isOnCredit = priceNanoseconds.map { Double(first.startNanoseconds) < $0 } ?? true
         guard !isOnCredit || credit > 0 else { return nil }
         return remove(key)?.item
     }
@@ -89,8 +90,8 @@ public struct BuildQueue<Item: AnyObject> {
         if isOnCredit { credit -= taken }
     }
 
-    /// The last one could not be built, however long that took.
-    public mutating func failed() {
-        if isOnCredit { credit -= priceNanoseconds ?? 0 }
+    /// The last one could not be built. However long that took, it counts as a usual one; where none is known, as what it took.
+    public mutating func failed(nanoseconds: UInt64) {
+        if isOnCredit { credit -= priceNanoseconds ?? Double(nanoseconds) }
     }
 }

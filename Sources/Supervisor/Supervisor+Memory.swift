@@ -279,7 +279,7 @@ extension Supervisor {
                 switch outcome {
                 case .built where isKept: break
                 case .built: wantedSnapshots.built(nanoseconds: UInt64(took / .nanoseconds(1)))
-                case .refused, .failed: wantedSnapshots.failed()
+                case .refused, .failed: wantedSnapshots.failed(nanoseconds: UInt64(took / .nanoseconds(1)))
                 }
                 // It is a difference from a base snapshot that new cells do not have.
                 if origin == originNumber { takeSnapshot(of: version, outcome) }

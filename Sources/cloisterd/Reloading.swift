@@ -17,8 +17,10 @@ struct Reloading: Sendable {
 
     /// Whatever does not load leaves the old in force and is among the report's errors.
     func callAsFunction() async -> ReloadReport {
+        // First: it is at once, and many policies take a while.
+        let budgetErrors = await reloadBudget()
         var report = await supervisor.reload()
-        report.errors += await reloadBudget()
+        report.errors += budgetErrors
         guard let certificate else { return report }
         do throws(PolicyErrors) {
             let new = try certificate.loadAnew()

@@ -12,9 +12,8 @@ struct BuildQueueTests {
 
     /// Without credit; a build takes a second.
     private static func poor() -> BuildQueue<Tenant> {
-        var queue = BuildQueue<Tenant>(creditPart: 0.1, creditLimitNanoseconds: 0, now: 0)
+        var queue = BuildQueue<Tenant>(creditPart: 0.1, creditLimitNanoseconds: 1, now: 0)
         queue.add(Tenant("first"), startNanoseconds: 1)
-        // Nobody knows yet what a build takes.
         #expect(queue.next(now: 0) != nil)
         queue.built(nanoseconds: second)
         return queue
@@ -59,8 +58,7 @@ struct BuildQueueTests {
             }
             return count
         }
-        // The first one's price is not known before.
-        #expect(builds(at: 0) == 6)
+        #expect(builds(at: 0) == 5)
         #expect(builds(at: Self.second) == 1)
         #expect(builds(at: 19 * Self.second / 2) == 0)
         #expect(builds(at: 11 * Self.second) == 1)
@@ -78,18 +76,41 @@ struct BuildQueueTests {
         queue.built(nanoseconds: 60 * Self.second)
         queue.add(Self.a, startNanoseconds: 1)
         #expect(queue.next(now: 0) === Self.a)
-        queue.failed()
+        queue.failed(nanoseconds: 60 * Self.second)
         queue.add(Self.b, startNanoseconds: 1)
         #expect(queue.next(now: 0) === Self.b)
-        queue.failed()
+        queue.failed(nanoseconds: 1)
         queue.add(Self.c, startNanoseconds: 1_590_000_000)
         #expect(queue.next(now: 0) == nil)
         queue.add(Self.c, startNanoseconds: 20_000_000)
         #expect(queue.next(now: 0) === Self.c)
     }
 
+    /// Where the builder cannot build anything, that takes no more of its time than the unworthy ones have.
+    @Test func beforeOneIsBuiltFailuresTakeOfThatPart() {
+        var queue = BuildQueue<Tenant>(creditPart: 0.1, creditLimitNanoseconds: 2 * Self.second, now: 0)
+        let tenants = (0..<1000).map { Tenant("\($0)") }
+        for tenant in tenants { queue.add(tenant, startNanoseconds: 100 * Self.second) }
+        func failures(at now: UInt64) -> Int {
+            var count = 0
+            while queue.next(now: now) != nil {
+                queue.failed(nanoseconds: Self.second)
+                count += 1
+            }
+            return count
+        }
+        #expect(failures(at: 0) == 2)
+        #expect(failures(at: Self.second) == 1)
+        #expect(failures(at: 5 * Self.second) == 0)
+        // One works: those that are worth it need not wait any more.
+        #expect(queue.next(now: 20 * Self.second) != nil)
+        queue.built(nanoseconds: Self.second)
+        #expect(failures(at: 20 * Self.second) == 996)
+    }
+
     @Test func worthyOnesTakeNothingOfThatPart() {
         var queue = BuildQueue<Tenant>(creditPart: 0.1, creditLimitNanoseconds: Self.second, now: 0)
+        queue.built(nanoseconds: 2 * Self.second)
         for tenant in [Self.a, Self.b] { queue.add(tenant, startNanoseconds: 5 * Self.second) }
         for _ in 0..<2 {
             #expect(queue.next(now: 0) != nil)
