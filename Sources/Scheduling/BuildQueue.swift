@@ -76,8 +76,8 @@ public struct BuildQueue<Item: AnyObject> {
             creditedNanoseconds = now
         }
         guard let key = order.first(), let first = entries[key] else { return nil }
-        // Before it is known what a build takes none is worth one.
-        isOnCredit = priceNanoseconds.map { Double(first.startNanoseconds) < $0 } ?? true
+        // Before it is known what a build takes none is worth one, but those that are whatever it takes.
+        isOnCredit = Double(first.startNanoseconds) < priceNanoseconds ?? Double(UInt64.max)
         guard !isOnCredit || credit > 0 else { return nil }
         return remove(key)?.item
     }

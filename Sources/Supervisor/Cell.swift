@@ -16,9 +16,6 @@ final class Cell: @unchecked Sendable {
     /// No bundle is sent while more than this waits: the largest bundle and its snapshot fit besides.
     static let bundleBacklogBytesLimit = 160 << 20
 
-    /// So many frames are written without waiting for the end of the loop's turn, so that the cell runs the first while the others are still read.
-    private static let framesAtOnce = 8
-
     let name: String
     let key: CellKey
     let process: any SpawnedCell
@@ -31,8 +28,6 @@ final class Cell: @unchecked Sendable {
     private var channel: (any Channel)?
     private var pending: ByteBuffer
     private var flushIsScheduled = false
-    /// Frames in `pending`.
-    private var pendingFrames = 0
 
     /// Requests that were sent and are not finished.
     private(set) var requests: [UInt64: RequestRecord] = [:]
@@ -164,7 +159,7 @@ final class Cell: @unchecked Sendable {
 
     // MARK: Sending
 
-    /// Appends a frame; it is written with others, at the end of this turn of the loop at the latest.
+    /// Appends a frame; it is written with all others of this turn of the loop.
     func send(
         _ kind: FrameKind, flags: FrameFlags = [], extra: UInt16 = 0, id: UInt64 = 0,
         _ payload: (inout ByteBuffer) -> Void = { _ in }
@@ -176,8 +171,6 @@ final class Cell: @unchecked Sendable {
         let length = pending.writerIndex - start - FrameHeader.size
         precondition(length <= kind.payloadBytesLimit, "a \(kind) frame of \(length) bytes")
         pending.setInteger(UInt32(length), at: start, endianness: .little)
-        pendingFrames += 1
-        if pendingFrames >= Self.framesAtOnce { return flush() }
         guard !flushIsScheduled else { return }
         flushIsScheduled = true
         supervisor.eventLoop.execute { [self] in
@@ -194,7 +187,6 @@ final class Cell: @unchecked Sendable {
 
     private func flush() {
         guard let channel, pending.readableBytes > 0 else { return }
-        pendingFrames = 0
         let bytes = pending
         pending = channel.allocator.buffer(capacity: min(max(bytes.readableBytes, 4 << 10), 64 << 10))
         channel.writeAndFlush(bytes, promise: nil)

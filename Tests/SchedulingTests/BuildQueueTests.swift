@@ -102,6 +102,9 @@ struct BuildQueueTests {
         #expect(failures(at: 0) == 2)
         #expect(failures(at: Self.second) == 1)
         #expect(failures(at: 5 * Self.second) == 0)
+        // What is there already does not wait for that.
+        queue.add(Self.a, startNanoseconds: .max)
+        #expect(queue.next(now: 5 * Self.second) === Self.a)
         // One works: those that are worth it need not wait any more.
         #expect(queue.next(now: 20 * Self.second) != nil)
         queue.built(nanoseconds: Self.second)

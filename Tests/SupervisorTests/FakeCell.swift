@@ -27,7 +27,6 @@ final class FakeCell: SpawnedCell, Sendable {
     /// What its isolates may hold, as it was told each second.
     let budgets = Mailbox<UInt64>()
     private let supervisorEnd: Int32
-    private let ownEnd: Int32
     private let channel: EventLoopFuture<any Channel>
     private let killed = Atomic<Bool>(false)
 
@@ -39,7 +38,7 @@ final class FakeCell: SpawnedCell, Sendable {
         isSandboxed = seal != nil
         var ends: [Int32] = [-1, -1]
         precondition(socketpair(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0, &ends) == 0)
-        (supervisorEnd, ownEnd) = (ends[0], ends[1])
+        supervisorEnd = ends[0]
         let reader = FrameReader(frames, pings, budgets)
         channel = ClientBootstrap(group: eventLoop)
             .channelInitializer { channel in
@@ -49,13 +48,6 @@ final class FakeCell: SpawnedCell, Sendable {
     }
 
     func takeSocket() -> Int32 { supervisorEnd }
-
-    /// What the supervisor has written and this end's loop has not read; on the loop.
-    var unreadBytes: Int32 {
-        var count: Int32 = -1
-        return ioctl(ownEnd, UInt(FIONREAD), &count) == 0 ? count : -1
-    }
-
     func verifySealed() throws { if let seal { throw seal } }
     func reap() -> (status: String, diagnostics: String) { ("signal 9", "") }
 
