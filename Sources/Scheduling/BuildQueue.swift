@@ -90,8 +90,8 @@ public struct BuildQueue<Item: AnyObject> {
         if isOnCredit { credit -= taken }
     }
 
-    /// The last one could not be built. However long that took, it counts as a usual one; where none is known, as what it took.
+    /// The last one could not be built. However long that took, it counts as a usual one; where none is known, as what it took, and a second at most.
     public mutating func failed(nanoseconds: UInt64) {
-        if isOnCredit { credit -= priceNanoseconds ?? Double(nanoseconds) }
+        if isOnCredit { credit -= priceNanoseconds ?? min(Double(nanoseconds), 1e9) }
     }
 }
