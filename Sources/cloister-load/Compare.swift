@@ -48,6 +48,9 @@ struct Compare: AsyncParsableCommand {
                     say(
                         "round \(round), \(system.name): p99 \(ReportTable.text(report.latency_ms?.p99)) ms, \(ReportTable.number(report.throughput_rps)) requests/s"
                     )
+                    if let lost = report.cells_lost, lost > 0 {
+                        say("round \(round), \(system.name): cells lost: \(lost); the daemon's log says why")
+                    }
                 } catch {
                     // The first of all runs: what the others are compared with.
                     if reports.isEmpty { throw RunFailure(system: system.name, reason: error) }
