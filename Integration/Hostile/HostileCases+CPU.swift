@@ -77,7 +77,7 @@ extension HostileCase {
     }
 
     private static let endlessTopLevels: @Sendable (HostileStage) throws -> Void = { stage in
-        for mode in ["loop", "await", "microtasks", "timers", "import"] {
+        for mode in ["loop", "await", "microtasks", "unawaited", "chain", "timers", "import"] {
             try stage.install(files: ["mode.txt": mode, "endless.js": "for (;;);"])
             try stage.take(.get("/", mode == "timers" ? .either(.startupFailed, .wallLimit) : .startupFailed))
         }

@@ -134,7 +134,11 @@ final class Cell: @unchecked Sendable {
     }
 
     func deliver(_ event: Event, to isolate: TenantIsolate) {
-        isolate.inbox.append(event)
+        if let joined = isolate.inbox.last?.joined(with: event) {
+            isolate.inbox[isolate.inbox.count - 1] = joined
+        } else {
+            isolate.inbox.append(event)
+        }
         guard !isolate.isScheduled else { return }
         isolate.isScheduled = true
         let now = Clock.monotonicNanoseconds
@@ -323,10 +327,14 @@ final class Cell: @unchecked Sendable {
         }
     }
 
+    /// Timers that are delivered under one hold of the lock; those after them wait for the next look.
+    private static let timersPerLook = 256
+
     /// Makes isolates runnable whose timers are due. Under the lock.
     func collectDueTimers(now: UInt64) {
         guard now >= nextTimerNanoseconds else { return }
-        while let key = timers.popDue(at: now) {
+        for _ in 0..<Self.timersPerLook {
+            guard let key = timers.popDue(at: now) else { break }
             guard let isolate = versions[key.version], isolate.generation == key.generation else { continue }
             deliver(.timer(key.timer, generation: key.generation), to: isolate)
         }

@@ -18,6 +18,17 @@ enum Event {
     /// Nobody has used the isolate for a while: give back what can be given back.
     case trim
 
+    /// Pieces of a body that wait are joined up to so many bytes: clients may send them one by one, and each event is a turn.
+    static let joinedBodyBytes = 64 << 10
+
+    /// This event and the next one as one, where both are pieces of the same body. Nobody may hold pointers to this one's bytes.
+    func joined(with next: Event) -> Event? {
+        guard case .requestBody(let id, let bytes, isEnd: false) = self, case .requestBody(id, let more, let isEnd) = next,
+            bytes.header + more.header <= Self.joinedBodyBytes
+        else { return nil }
+        return .requestBody(id, bytes.joined(with: more.bytes), isEnd: isEnd)
+    }
+
     var isEnd: Bool {
         guard case .end = self else { return false }
         return true

@@ -47,6 +47,7 @@ final class FiberPool: @unchecked Sendable {
     func giveBack(_ fiber: OpaquePointer) {
         lock.lock()
         leased -= 1
+        starvedSinceNanoseconds = nil
         let keeps = idle.count < Self.idleLimit
         if keeps { idle.append(fiber) }
         lock.unlock()

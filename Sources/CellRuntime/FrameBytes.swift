@@ -13,6 +13,21 @@ final class FrameBytes: ManagedBuffer<Int, UInt8> {
         return frame
     }
 
+    /// The bytes and `more` after them: in place where there is room, so that nobody may hold pointers to them, else in a copy with room for as much again.
+    func joined(with more: UnsafeRawBufferPointer) -> FrameBytes {
+        let (count, total) = (header, header + more.count)
+        if capacity < total {
+            let longer = unsafeDowncast(FrameBytes.create(minimumCapacity: total * 2) { _ in 0 }, to: FrameBytes.self)
+            return longer.joined(with: bytes).joined(with: more)
+        }
+        guard let base = more.baseAddress else { return self }
+        withUnsafeMutablePointerToElements {
+            UnsafeMutableRawPointer($0 + count).copyMemory(from: base, byteCount: more.count)
+        }
+        header = total
+        return self
+    }
+
     /// Valid as long as the object is.
     var bytes: UnsafeRawBufferPointer {
         withUnsafeMutablePointers { UnsafeRawBufferPointer(start: $1, count: $0.pointee) }

@@ -61,7 +61,11 @@ extension TenantIsolate {
     /// - Returns: whether there is a turn to run.
     func begin(_ event: Event, on spare: OpaquePointer) -> Bool {
         if phase == .starting, event.waitsForStart {
-            held.append(event)
+            if let joined = held.last?.joined(with: event) {
+                held[held.count - 1] = joined
+            } else {
+                held.append(event)
+            }
             return false
         }
         switch event {
@@ -169,6 +173,7 @@ extension TenantIsolate {
         do throws(EngineError) {
             try doOwnWork { () throws(EngineError) in take(try cell.reserve.take()) }
         } catch {
+            startedNanoseconds = 0
             failHeld(.overloaded, "\(error)")
             return false
         }
@@ -324,13 +329,15 @@ extension TenantIsolate {
         var code = doom ?? .memoryLimit
         doom = nil
         if isolate?.memory.isOverLimit == true { code = .memoryLimit }
-        let wasStarting = phase != .ready
+        // Also where the main module was evaluated in this very turn: nobody was released yet.
+        let wasStarting = phase != .ready || startedNanoseconds != 0
         let isForOthers = isEndedForOthers
         isEndedForOthers = false
         let message =
             switch code {
             case .cpuLimit where isForOthers: "a builtin that cannot be interrupted kept a thread that others needed"
-            case .cpuLimit where wasStarting: "start-up took more than \(version.limits.startupCPUNanoseconds / 1_000_000) ms of CPU time"
+            case .cpuLimit where phase != .ready: "start-up took more than \(version.limits.startupCPUNanoseconds / 1_000_000) ms of CPU time"
+            case .cpuLimit where wasStarting: "what start-up began took more than \(version.limits.cpuNanoseconds / 1_000_000) ms of CPU time"
             case .cpuLimit: "a request took more than \(version.limits.cpuNanoseconds / 1_000_000) ms of CPU time"
             default: "the isolate took more than \(version.limits.memoryBytes >> 20) MiB of memory"
             }

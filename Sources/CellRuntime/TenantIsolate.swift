@@ -9,8 +9,6 @@ import Wire
 final class TenantIsolate: RuntimeHost {
     /// Timers an isolate may have at once; `setTimer` refuses more.
     static let timerLimit = 10_000
-    /// A log line is cut after this many bytes.
-    static let logLineBytesLimit = 8 << 10
     /// Log lines an isolate may write in one turn; more are dropped and counted.
     static let logLinesPerTurnLimit = 100
 
@@ -200,7 +198,10 @@ final class TenantIsolate: RuntimeHost {
 
     override func bodyWrite(_ id: UInt64, _ bytes: UnsafeRawBufferPointer) -> Bool {
         guard let request = request(id), request.isAnswered else { return true }
-        let mayWait = bytes.count <= FrameHeader.windowBytes || hasRoom(forWaiting: bytes.count)
+        let isLarge = bytes.count > FrameHeader.windowBytes
+        let mayWait = !isLarge || hasRoom(forWaiting: bytes.count)
+        // Megabytes are copied before everybody else waits for the lock.
+        let copy = isLarge && mayWait ? FrameBytes.copy(bytes) : nil
         return cell.lock.withLock {
             guard !request.outgoing.isEnded else { return true }
             guard mayWait else {
@@ -212,9 +213,13 @@ final class TenantIsolate: RuntimeHost {
                 breakBody(request, "the body was written past a full window")
                 return true
             }
-            let sent = request.outgoing.send(bytes, request: id, end: false, to: cell.socket)
-            if sent < bytes.count {
-                hold(FrameBytes.copy(UnsafeRawBufferPointer(rebasing: bytes[sent...])), from: 0, of: request, end: false)
+            if let copy {
+                sendBody(copy, of: request, end: false)
+            } else {
+                let sent = request.outgoing.send(bytes, request: id, end: false, to: cell.socket)
+                if sent < bytes.count {
+                    hold(FrameBytes.copy(UnsafeRawBufferPointer(rebasing: bytes[sent...])), from: 0, of: request, end: false)
+                }
             }
             request.outgoing.wantsCredit = request.outgoing.windowBytes <= 0
             return !request.outgoing.wantsCredit
@@ -247,7 +252,7 @@ final class TenantIsolate: RuntimeHost {
         let held = request.outgoing.pendingBytes
         request.outgoing.pending = nil
         if held > 0 { cell.waitingBytes(of: self, changedBy: -held) }
-        cell.socket.send(.responseBroken, id: request.id, payload: Array(message.utf8.prefix(Self.logLineBytesLimit)))
+        cell.socket.send(.responseBroken, id: request.id, payload: Array(message.utf8.prefix(Self.messageBytesLimit)))
     }
 
     override func fail(_ id: UInt64, code: UInt16, message: String) {
@@ -263,9 +268,10 @@ final class TenantIsolate: RuntimeHost {
         }
         request.isAnswered = true
         request.outgoing.isEnded = true
-        var payload = ByteWriter(capacity: message.utf8.count + 4)
         // Bytes, not characters: one of those may be of any length.
-        payload.append(string: String(decoding: message.utf8.prefix(Self.logLineBytesLimit), as: UTF8.self))
+        let text = String(decoding: message.utf8.prefix(Self.messageBytesLimit), as: UTF8.self)
+        var payload = ByteWriter(capacity: text.utf8.count + 4)
+        payload.append(string: text)
         cell.socket.send(.failure, extra: code.rawValue, id: request.id, payload: payload.bytes)
     }
 
@@ -309,10 +315,10 @@ final class TenantIsolate: RuntimeHost {
             droppedLogLines &+= 1
             return
         }
-        var payload = ByteWriter(capacity: message.utf8.count + 20)
+        let text = String(decoding: message.utf8.prefix(Self.messageBytesLimit), as: UTF8.self)
+        var payload = ByteWriter(capacity: text.utf8.count + 20)
         LogFrame(
-            level: LogFrame.Level(rawValue: UInt8(clamping: level)) ?? .log, request: request, dropped: droppedLogLines,
-            message: String(decoding: message.utf8.prefix(Self.logLineBytesLimit), as: UTF8.self)
+            level: LogFrame.Level(rawValue: UInt8(clamping: level)) ?? .log, request: request, dropped: droppedLogLines, message: text
         ).encode(into: &payload)
         droppedLogLines = 0
         cell.socket.send(.log, id: version.id, payload: payload.bytes)

@@ -139,7 +139,7 @@ final class Ticker: @unchecked Sendable {
                 if !running.isHandedOff { awaitsSwitch = true }
             }
             if running.isHandedOff { stuckCount += 1 }
-            if now &- running.sliceStart > Worker.pumpIntervalNanoseconds { isSlow = true }
+            if age(of: running, now: now) > Worker.pumpIntervalNanoseconds { isSlow = true }
         }
         if isStuck { giveUp(worker) }
         if isBlocked {
@@ -194,7 +194,7 @@ final class Ticker: @unchecked Sendable {
 
     /// Whether a worker's thread does not get on. Ticks are counted and not the clock: all of the process may have been stopped.
     private func isQuiet(_ running: inout Worker.Running, of worker: Worker, now: UInt64) -> Bool {
-        guard now &- running.sliceStart > Self.blockedNanoseconds else { return false }
+        guard age(of: running, now: now) > Self.blockedNanoseconds else { return false }
         let cpu = Clock.read(worker.cpuClock)
         if cpu &- running.quietCPU > Self.quietCPUNanoseconds {
             running.quietCPU = cpu
@@ -214,10 +214,13 @@ final class Ticker: @unchecked Sendable {
         return now &- since > Self.blockedNanoseconds || Clock.read(worker.cpuClock) &- running.preemptedAtCPU > Self.stallNanoseconds
     }
 
+    /// How long a slice has lasted; it may have begun while the ticker waited for a lock.
+    private func age(of running: Worker.Running, now: UInt64) -> UInt64 { now > running.sliceStart ? now - running.sliceStart : 0 }
+
     /// A slice ends also when nobody waits: what it used is charged then, to the tenant and to the request that used it.
     private func isOver(_ running: Worker.Running, now: UInt64) -> Bool {
         cell.lock.withLock {
-            let ran = now &- running.sliceStart
+            let ran = age(of: running, now: now)
             return ran >= cell.queue.sliceNanoseconds || cell.shouldPreempt(running.isolate, ranNanoseconds: ran, now: now)
         }
     }

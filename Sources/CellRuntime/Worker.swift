@@ -224,6 +224,9 @@ final class Worker: @unchecked Sendable {
         var clock = now
         var cpuNanoseconds: UInt64 = 0
         var turns: UInt64 = 0
+        var isFirst = true
+        // Events began no turn, as those of requests that are over: taking them up has its time and its slice like turns.
+        var skipped = false
         var isPreempted = false
         while true {
             if isolate.fiber == nil {
@@ -233,7 +236,8 @@ final class Worker: @unchecked Sendable {
                     break
                 }
                 spareFiber = spare
-                guard let event = nextEvent(of: isolate, sliceStart: now, isFirst: turns == 0) else { break }
+                guard let event = nextEvent(of: isolate, sliceStart: now, isFirst: isFirst) else { break }
+                isFirst = false
                 let begins = isolate.begin(event, on: spare)
                 let didOwnWork = isolate.didOwnWork
                 if didOwnWork {
@@ -249,7 +253,10 @@ final class Worker: @unchecked Sendable {
                     isPreempted = begins
                     break
                 }
-                guard begins else { continue }
+                guard begins else {
+                    skipped = true
+                    continue
+                }
             }
             publish(isolate, sliceStart: now)
             let isFinished = cfiber_resume(isolate.fiber)
@@ -275,6 +282,7 @@ final class Worker: @unchecked Sendable {
             }
             if spareFiber == nil { spareFiber = fiber } else { cell.fibers.giveBack(fiber) }
         }
+        if skipped { cpuNanoseconds &+= cpu.used(inNanoseconds: Clock.monotonicNanoseconds &- clock) }
         finishSlice(isolate, isPreempted: isPreempted, turns: turns, cpuNanoseconds: cpuNanoseconds)
     }
 

@@ -85,10 +85,10 @@ public struct OperationCall {
         cv8_call_write_utf16(raw, Int32(index), out.baseAddress, out.count)
     }
 
-    /// The string, decoded.
-    public func text(_ index: Int) -> String {
-        let length = utf8Length(index)
-        return String(unsafeUninitializedCapacity: length) {
+    /// The beginning of the string, of at most `limit` bytes, decoded.
+    public func text(_ index: Int, limit: Int) -> String {
+        // A unit takes three bytes at the most.
+        String(unsafeUninitializedCapacity: min(string(index).units * 3, limit)) {
             writeUTF8(index, into: UnsafeMutableRawBufferPointer($0)).written
         }
     }

@@ -7,7 +7,7 @@ let responseOperations: [(name: String, function: Operation)] = [
         "startFailed",
         {
             let call = OperationCall($0)
-            call.host.startFailed(call.text(0))
+            call.host.startFailed(call.text(0, limit: RuntimeHost.messageBytesLimit))
         }
     ),
     (
@@ -44,14 +44,14 @@ let responseOperations: [(name: String, function: Operation)] = [
         "bodyBroken",
         {
             let call = OperationCall($0)
-            call.host.bodyBroken(call.requestID(0), call.text(1))
+            call.host.bodyBroken(call.requestID(0), call.text(1, limit: RuntimeHost.messageBytesLimit))
         }
     ),
     (
         "fail",
         {
             let call = OperationCall($0)
-            call.host.fail(call.requestID(0), code: call.integer(1), message: call.text(2))
+            call.host.fail(call.requestID(0), code: call.integer(1), message: call.text(2, limit: RuntimeHost.messageBytesLimit))
         }
     ),
     (

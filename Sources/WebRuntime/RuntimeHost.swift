@@ -5,6 +5,9 @@ import Engine
 /// All methods are called on the isolate's thread, during a turn; they are leaves and never run JavaScript. Requests are named by the id
 /// that the `request` hook was given; ids that are not known are ignored.
 open class RuntimeHost: ModuleSource {
+    /// Messages and log lines are cut after this many bytes.
+    public static let messageBytesLimit = 8 << 10
+
     /// `kind NUL name NUL value NUL …` of the tenant's bindings; kind is `v` for a variable, `s` for a secret.
     open var environment: String { "" }
     /// Outgoing fetches a request may make.

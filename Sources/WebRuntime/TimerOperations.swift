@@ -38,7 +38,7 @@ let timerOperations: [(name: String, function: Operation)] = [
         "log",
         {
             let call = OperationCall($0)
-            call.host.log(level: call.integer(0), request: call.request, message: call.text(1))
+            call.host.log(level: call.integer(0), request: call.request, message: call.text(1, limit: RuntimeHost.messageBytesLimit))
         }
     ),
     (

@@ -37,7 +37,7 @@ let brokenText: StaticString = "(function (internal) {\n  throw new TypeError('a
 let lazyText: StaticString = "(function (internal) { internal.loads = (internal.loads ?? 0) + 1; return { loads: internal.loads }; })"
 
 let operations: [(name: String, function: Operation)] = [
-    ("say", { sayLine(OperationCall($0).text(0)) }),
+    ("say", { sayLine(OperationCall($0).text(0, limit: .max)) }),
     (
         "kinds",
         {

@@ -43,7 +43,7 @@ let fixtureOperations: [(name: String, function: Operation)] = [
         {
             let call = OperationCall($0)
             // A URL's path: it does not leave the root.
-            let path = WebPlatformTest.root + call.text(0)
+            let path = WebPlatformTest.root + call.text(0, limit: .max)
             if access(path, R_OK) == 0 { call.returnText(String(decoding: readFile(path), as: UTF8.self)) } else { call.returnNull() }
         }
     ),
@@ -55,8 +55,8 @@ let fixtureOperations: [(name: String, function: Operation)] = [
         "fixtureReport",
         {
             let call = OperationCall($0)
-            let name = call.text(0).split(separator: "\n").joined(separator: " ")
-            let why = call.text(1).split(separator: "\n").joined(separator: "\u{2028}")
+            let name = call.text(0, limit: .max).split(separator: "\n").joined(separator: " ")
+            let why = call.text(1, limit: .max).split(separator: "\n").joined(separator: "\u{2028}")
             writeAll(Array((why.isEmpty ? "ok \(name)\n" : "fail \(name): \(why)\n").utf8), to: STDOUT_FILENO)
         }
     ),

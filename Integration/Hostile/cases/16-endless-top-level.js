@@ -8,6 +8,16 @@ switch (mode) {
     break;
   case 'microtasks':
     for (;;) await null;
+  case 'unawaited':
+    // The module is done before this is.
+    (async () => {
+      for (let i = 0; i < 20; i++) await null;
+      for (;;);
+    })();
+    break;
+  case 'chain':
+    (function again() { queueMicrotask(again); })();
+    break;
   case 'timers':
     for (;;) await new Promise((done) => setTimeout(done, 1));
   case 'import':
