@@ -37,7 +37,7 @@ let cxxSettings: [CXXSetting] = [
 let v8LinkerSettings: [LinkerSetting] =
     [
         .linkedLibrary("node"), .linkedLibrary("pthread"),
-        .unsafeFlags(["-L\(v8Libraries)", "-Xlinker", "--export-dynamic-symbol=*GetStackStart*"]),
+        .unsafeFlags(["-L\(v8Libraries)", "-Xlinker", "--export-dynamic-symbol=*GetStackStart*", "-Xlinker", "--export-dynamic-symbol=*NativeModuleCache*"]),
     ]
     + (v8IsUnpacked
         ? [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", v8Libraries, "-Xlinker", "--disable-new-dtags"])] : [])

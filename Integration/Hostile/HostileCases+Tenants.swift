@@ -21,7 +21,7 @@ extension HostileCase {
                 .get("/instance", .refused(500, "invalid_response")), .get("/prototype", .refused(500, "invalid_response")),
                 .get("/set-prototype", .refused(500, "invalid_response")), .get("/proxied", .refused(500, "invalid_response")),
                 .get("/subclass", .answers("subclass")), .get("/species", .answers("species")),
-                .get("/constructor", .exception),
+                .get("/constructor", .exception), .get("/capability", .answers("capability")),
                 .get("/then", .answers("then")), .get("/iterator", .either(.answers("iterator"), .exception)),
                 .get("/exec", .answers("exec")),
                 .get("/map", .answers("map")),

@@ -47,6 +47,12 @@ void Fatal(bool out_of_memory, const char *location, const char *message) {
   __builtin_trap();
 }
 
+void EndOverLimit(cv8_isolate *state) {
+  state->over_limit = true;
+  state->terminated = true;
+  state->isolate->TerminateExecution();
+}
+
 void OnFatalError(const char *location, const char *message) { Fatal(false, location, message); }
 
 namespace {
@@ -61,9 +67,7 @@ size_t OnNearHeapLimit(void *data, size_t current, size_t) {
   cv8_isolate *state = static_cast<cv8_isolate *>(data);
   size_t limit = state->account->limit;
   if (current < limit) return limit;
-  state->over_limit = true;
-  state->terminated = true;
-  state->isolate->TerminateExecution();
+  EndOverLimit(state);
   return std::max(current, state->account->Most());
 }
 
@@ -161,6 +165,8 @@ void Configure(cv8_isolate *state) {
   isolate->SetAllowAtomicsWait(false);
   isolate->SetModifyCodeGenerationFromStringsCallback(MayEvaluate);
   isolate->SetCaptureStackTraceForUncaughtExceptions(false);
+  // Where nobody listens V8 prints what was not caught: exceptions of microtasks and of finalizers. The builder's list of listeners would be in its snapshot.
+  if (!state->creator) isolate->AddMessageListener([](v8::Local<v8::Message>, v8::Local<v8::Value>) {});
 #if V8_MAJOR_VERSION >= 13
   isolate->SetHostImportModuleDynamicallyCallback(
       [](v8::Local<v8::Context> context, v8::Local<v8::Data>, v8::Local<v8::Value> referrer, v8::Local<v8::String> specifier, v8::Local<v8::FixedArray>) {
@@ -242,11 +248,10 @@ cv8_status MakeIsolate(const uint8_t *snapshot, size_t snapshot_length, const cv
   v8::Isolate *isolate;
   {
     BlocksAreCharged charged(state->account.get());
-    isolate = v8::Isolate::New(params);
-  }
-  if (!isolate) {
-    SetCurrentAccount(nullptr);
-    return CV8_OUT_OF_MEMORY;
+    isolate = v8::Isolate::Allocate();
+    // One that lay at this address may be gone without its tasks being forgotten yet.
+    ForgetTasks(isolate, nullptr);
+    v8::Isolate::Initialize(isolate, params);
   }
   state->isolate = isolate;
   state->compiler_stack_limit = FindCompilerStackLimit(isolate);
@@ -373,7 +378,7 @@ void cv8_isolate_dispose(cv8_isolate *state) {
   isolate->RemoveNearHeapLimitCallback(cv8::OnNearHeapLimit, 0);
   state->account->is_ending = true;
   isolate->Dispose();
-  cv8::ForgetTasks(isolate);
+  cv8::ForgetTasks(isolate, state->tasks);
   cv8::SetCurrentAccount(nullptr);
   cv8::isolate_count--;
   delete state;

@@ -216,7 +216,10 @@ void NoteShared(void *address, size_t length);
 std::vector<unsigned char> ResidentPages(char *start, size_t length);
 v8::Platform *ThePlatform();
 std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
-void ForgetTasks(v8::Isolate *isolate);
+/// Drops the tasks of an isolate that is gone; of any at this address when `queue` is null.
+void ForgetTasks(v8::Isolate *isolate, const std::shared_ptr<TaskQueue> &queue);
+/// Has an isolate end for its limit when its code next looks. On its thread.
+void EndOverLimit(cv8_isolate *state);
 /// Runs what is queued now; false when nothing was.
 bool RunTasks(TaskQueue &queue);
 /// The current isolate's state, or null.

@@ -46,9 +46,7 @@ void MakeRoom(v8::Isolate *isolate, void *data) {
   isolate->LowMemoryNotification();
   account.native_when_asked = account.native + kLookAgainBytes;
   if (account.Held() <= account.limit + kSlackBytes) return;
-  state->over_limit = true;
-  state->terminated = true;
-  isolate->TerminateExecution();
+  EndOverLimit(state);
 }
 
 void *AllocateForICU(const void *, size_t size) {

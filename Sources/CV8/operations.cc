@@ -94,7 +94,7 @@ size_t cv8_call_utf8_length(const cv8_call *call, int32_t index) {
 
 size_t cv8_call_write_utf8(const cv8_call *call, int32_t index, uint8_t *out, size_t capacity, size_t *units_read) {
   int units = 0;
-  int written = StringArgument(call, index)->WriteUtf8(call->isolate, reinterpret_cast<char *>(out), static_cast<int>(capacity), &units,
+  int written = StringArgument(call, index)->WriteUtf8(call->isolate, reinterpret_cast<char *>(out), static_cast<int>(std::min(capacity, static_cast<size_t>(INT_MAX))), &units,
                                                        v8::String::NO_NULL_TERMINATION | v8::String::REPLACE_INVALID_UTF8);
   if (units_read) *units_read = static_cast<size_t>(units);
   return static_cast<size_t>(written);
@@ -102,12 +102,12 @@ size_t cv8_call_write_utf8(const cv8_call *call, int32_t index, uint8_t *out, si
 
 size_t cv8_call_write_latin1(const cv8_call *call, int32_t index, uint8_t *out, size_t capacity) {
   return static_cast<size_t>(
-      StringArgument(call, index)->WriteOneByte(call->isolate, out, 0, static_cast<int>(capacity), v8::String::NO_NULL_TERMINATION));
+      StringArgument(call, index)->WriteOneByte(call->isolate, out, 0, static_cast<int>(std::min(capacity, static_cast<size_t>(INT_MAX))), v8::String::NO_NULL_TERMINATION));
 }
 
 size_t cv8_call_write_utf16(const cv8_call *call, int32_t index, uint16_t *out, size_t capacity) {
   return static_cast<size_t>(
-      StringArgument(call, index)->Write(call->isolate, out, 0, static_cast<int>(capacity), v8::String::NO_NULL_TERMINATION));
+      StringArgument(call, index)->Write(call->isolate, out, 0, static_cast<int>(std::min(capacity, static_cast<size_t>(INT_MAX))), v8::String::NO_NULL_TERMINATION));
 }
 
 void cv8_return_number(cv8_call *call, double number) { call->info->GetReturnValue().Set(number); }

@@ -18,8 +18,8 @@ thread_local Account *current_account = nullptr;
 constexpr size_t kPage = 4096;
 /// A chunk of the heap that is larger than this holds one object, for which V8 does not always look at its own limit.
 constexpr size_t kLargeChunk = 1 << 20;
-/// Regions besides the heap (Wasm memories, resizable buffers) that an isolate may have: the kernel gives a process about 65,000 mappings in all,
-/// and an empty memory is one, too.
+/// Regions besides the heap (Wasm memories and modules' code, resizable buffers) that an isolate may have: the kernel gives a process about 65,000 mappings
+/// in all, and an empty memory is one, too.
 constexpr size_t kRegionLimit = 1000;
 
 int Protection(v8::PageAllocator::Permission permission) {
@@ -44,6 +44,8 @@ struct Region {
   /// The heap's chunks and code are never refused here, but for single large objects: V8 has limits of its own for them, and cannot go on without.
   bool is_heap;
   bool is_code;
+  /// One of `kRegionLimit`.
+  bool is_counted;
   /// A bit a page, up to the last that was ever committed: a Wasm memory reserves gigabytes and touches little.
   std::vector<bool> committed;
   size_t committed_count = 0;
@@ -77,7 +79,14 @@ class Pages : public v8::PageAllocator {
     bool is_heap = is_code || alignment >= kHeapChunk;
     bool commits = permission != kNoAccess && !is_code;
     if (commits && !is_heap && account && !account->HasRoomFor(length)) return nullptr;
-    if (!is_heap && account && account->regions >= kRegionLimit) return nullptr;
+    // A tenant's Wasm modules; the isolate's own code comes before it has an owner.
+    bool is_module = is_code && account && account->owner;
+    bool is_counted = account && (!is_heap || is_module);
+    if (is_counted && account->regions >= kRegionLimit) {
+      if (!is_module || account->regions >= 2 * kRegionLimit) return nullptr;
+      // V8 ends the process where it gets no memory for code: the isolate ends instead.
+      EndOverLimit(account->owner);
+    }
     if (is_heap && !is_code && length > kLargeChunk && account && account->pages + length > account->Most()) return nullptr;
     void *address = nullptr;
     bool is_open = false;
@@ -98,10 +107,10 @@ class Pages : public v8::PageAllocator {
     if (!address) address = Map(hint, length, alignment, Protection(permission));
     if (!address) return nullptr;
     std::lock_guard<std::mutex> guard(mutex_);
-    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, {}, 0, {}, is_open, permission == kNoAccess || permission == kReadWrite};
+    Region region{length, account ? account->shared_from_this() : nullptr, is_heap, is_code, is_counted, {}, 0, {}, is_open, permission == kNoAccess || permission == kReadWrite};
     if (commits) Mark(region, 0, length / kPage, true);
-    if (!is_heap && account) account->regions++;
-    if (is_heap && account && length <= kHeapChunk) account->chunks.push_back(reinterpret_cast<uintptr_t>(address));
+    if (is_counted) account->regions++;
+    if (is_heap && account && !is_counted && length <= kHeapChunk) account->chunks.push_back(reinterpret_cast<uintptr_t>(address));
     regions_[reinterpret_cast<uintptr_t>(address)] = std::move(region);
     return address;
   }
@@ -121,8 +130,11 @@ class Pages : public v8::PageAllocator {
       shared = std::move(found->second.shared);
       account = std::move(found->second.account);
       if (account) {
-        if (!found->second.is_heap) account->regions--;
-        account->chunks.erase(std::remove(account->chunks.begin(), account->chunks.end(), found->first), account->chunks.end());
+        if (found->second.is_counted) {
+          account->regions--;
+        } else {
+          account->chunks.erase(std::remove(account->chunks.begin(), account->chunks.end(), found->first), account->chunks.end());
+        }
       }
       regions_.erase(found);
     }

@@ -58,8 +58,16 @@ class JobState : public std::enable_shared_from_this<JobState> {
 
   void Notify();
   void Run();
-  void Drop() { task_.reset(); }
-  bool IsActive() const { return task_ && task_->GetMaxConcurrency(0) > 0; }
+  void Drop() {
+    // Whoever is in it keeps it until it returns, which may be this thread.
+    std::shared_ptr<v8::JobTask> dropped;
+    std::lock_guard<std::mutex> guard(mutex_);
+    dropped.swap(task_);
+  }
+  bool IsActive() {
+    std::shared_ptr<v8::JobTask> task = Task();
+    return task && task->GetMaxConcurrency(0) > 0;
+  }
 
  private:
   class Delegate : public v8::JobDelegate {
@@ -74,7 +82,14 @@ class JobState : public std::enable_shared_from_this<JobState> {
     JobState *job_;
   };
 
-  std::unique_ptr<v8::JobTask> task_;
+  std::shared_ptr<v8::JobTask> Task() {
+    std::lock_guard<std::mutex> guard(mutex_);
+    return task_;
+  }
+
+  /// Wasm's modules, which drop their jobs, may be those of several isolates (but see wasm_cache.cc). Not held while V8 is called, which may drop the job.
+  std::mutex mutex_;
+  std::shared_ptr<v8::JobTask> task_;
   std::shared_ptr<TaskQueue> queue_;
   bool is_queued_ = false;
 
@@ -85,7 +100,10 @@ class QueuedJob : public v8::Task {
  public:
   explicit QueuedJob(std::shared_ptr<JobState> job) : job_(std::move(job)) {}
   void Run() override {
-    job_->is_queued_ = false;
+    {
+      std::lock_guard<std::mutex> guard(job_->mutex_);
+      job_->is_queued_ = false;
+    }
     job_->Run();
   }
 
@@ -94,6 +112,7 @@ class QueuedJob : public v8::Task {
 };
 
 void JobState::Notify() {
+  std::lock_guard<std::mutex> guard(mutex_);
   if (!queue_ || is_queued_ || !task_) return;
   is_queued_ = true;
   queue_->Add(std::make_unique<QueuedJob>(shared_from_this()));
@@ -101,7 +120,7 @@ void JobState::Notify() {
 
 void JobState::Run() {
   Delegate delegate(this);
-  while (task_ && task_->GetMaxConcurrency(0) > 0) task_->Run(&delegate);
+  for (std::shared_ptr<v8::JobTask> task = Task(); task && task->GetMaxConcurrency(0) > 0; task = Task()) task->Run(&delegate);
 }
 
 class Job : public v8::JobHandle {
@@ -196,9 +215,16 @@ std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate) {
   return queue;
 }
 
-void ForgetTasks(v8::Isolate *isolate) {
-  std::lock_guard<std::mutex> guard(tasks_mutex);
-  task_queues->erase(isolate);
+void ForgetTasks(v8::Isolate *isolate, const std::shared_ptr<TaskQueue> &queue) {
+  {
+    std::lock_guard<std::mutex> guard(tasks_mutex);
+    auto found = task_queues->find(isolate);
+    // A new isolate may have come to lie at the same address.
+    if (found != task_queues->end() && (!queue || found->second == queue)) task_queues->erase(found);
+  }
+  // Jobs in it refer to it.
+  while (queue && queue->Take()) {
+  }
 }
 
 bool RunTasks(TaskQueue &queue) {

@@ -31,6 +31,11 @@ import Testing
         try check("wasm-memory", ["started", "RangeError true", "counted true, within the limit true", "RangeError"])
     }
 
+    /// V8 would share it: who came first would be charged for all, and who came second could tell from the time that another has it.
+    @Test func compiledModulesAreNotSharedBetweenIsolates() throws {
+        try check("wasm-modules", ["started", "compiled", "started", "compiled", "each has its own true, true"])
+    }
+
     @Test func whatIsClonedIsWrittenWithinTheLimitAndGivenBack() throws {
         try check(
             "clones",

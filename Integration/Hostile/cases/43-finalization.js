@@ -15,6 +15,11 @@ export default {
   async fetch(request) {
     const value = new URL(request.url).pathname.slice(1);
     for (let i = 0; i < 100; i++) register(value);
+    if (value === 'throw') {
+      // What is old is collected with these, and the finalizers are called for it.
+      for (let i = 0, large = []; i < 40; i++) large.push(new Array(100000).fill(i));
+      for (let i = 0; i < 30; i++) new ArrayBuffer(3 << 20);
+    }
     for (let i = 0; i < 5; i++) {
       collect();
       await new Promise((done) => setTimeout(done, 1));

@@ -16,6 +16,14 @@ const ways = {
     promise.constructor = { [Symbol.species]: function () { throw new Error('species'); } };
     return promise;
   },
+  '/capability': () => {
+    const fail = () => { throw new Error('capability'); };
+    const promise = Promise.resolve();
+    promise.constructor = { [Symbol.species]: function (run) { run(fail, fail); } };
+    // The microtask throws, where nobody can catch it.
+    promise.then(() => {});
+    return new Response('capability');
+  },
   '/then': () => { Promise.prototype.then = function () { throw new Error('then'); }; return new Response('then'); },
   '/iterator': () => {
     Array.prototype[Symbol.iterator] = function* () { yield ['injected', 'header']; };
