@@ -84,6 +84,12 @@ static long send_to(void) {
   struct sockaddr address = {AF_UNIX, ""};
   return sendto(3, "x", 1, MSG_DONTWAIT, &address, sizeof address);
 }
+static long send_urgent(void) { return send(3, "x", 1, MSG_DONTWAIT | MSG_OOB); }
+static long receive_urgent(void) {
+  char byte;
+  return recv(3, &byte, 1, MSG_DONTWAIT | MSG_OOB);
+}
+static long end_thread(void) { return syscall(SYS_exit, 0); }
 static long receive_elsewhere(void) { return recv(0, NULL, 0, MSG_DONTWAIT); }
 static long merge_pages(void) { return madvise(NULL, 0, MADV_MERGEABLE); }
 static long requeue_futex(void) {
@@ -170,6 +176,9 @@ static const attempt kAttempts[] = {
     {"recv-other", receive_elsewhere, 0},
     {"sendto-address", send_to, 0},
     {"sendmsg", send_descriptor, 0},
+    {"send-urgent", send_urgent, 0},
+    {"recv-urgent", receive_urgent, 0},
+    {"exit-thread", end_thread, 0},
     {"ftruncate", truncate_file, 0},
 #if defined(__x86_64__)
     {"int80", old_entry, 0},

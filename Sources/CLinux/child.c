@@ -103,7 +103,7 @@ static int become(const clinux_spawn_options *options, int report, clinux_failur
   if (die_with_parent(report, failure) != 0) return -1;
   leave_terminal();
   reset_signals();
-  setpriority(PRIO_PROCESS, 0, getpriority(PRIO_PROCESS, 0) + options->nice);
+  setpriority(PRIO_PROCESS, 0, options->nice);
   umask(022);
   if (options->is_sandboxed && clinux_make_root(options, files, failure) != 0) return -1;
   return 0;

@@ -112,12 +112,16 @@ static bool is_caught(pid_t pid, int signal) {
   return caught >> (signal - 1) & 1;
 }
 
-/// A signal is about to be delivered to `thread`. Faults that the process does not handle end it here; all others take their way.
-static void pass_signal(pid_t pid, int pidfd, pid_t thread, int signal, clinux_end *end) {
+/// Faults that a process may handle: its handler gives no thread back that had one. Each stops a thread until the watch has seen to it, and that is the
+/// supervisor's time.
+enum { kPassedFaults = 64 };
+
+/// A signal is about to be delivered to `thread`. Faults that the process does not handle, or too many of them, end it here; all others take their way.
+static void pass_signal(pid_t pid, int pidfd, pid_t thread, int signal, int *faults, clinux_end *end) {
   siginfo_t info;
   memset(&info, 0, sizeof info);
   bool is_fault = signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP || signal == SIGSYS;
-  if (is_fault && ptrace(PTRACE_GETSIGINFO, thread, NULL, &info) == 0 && info.si_code > 0 && !is_caught(pid, signal)) {
+  if (is_fault && ptrace(PTRACE_GETSIGINFO, thread, NULL, &info) == 0 && info.si_code > 0 && (++*faults > kPassedFaults || !is_caught(pid, signal))) {
     if (end->signal == 0) end->signal = signal;
     // Kernels that pass a filter's verdict through here (some of the 5.x) have rolled the call back too.
     if (signal == SIGSYS && info.si_code == SYS_SECCOMP) note_denied(pid, thread, end);
@@ -127,7 +131,7 @@ static void pass_signal(pid_t pid, int pidfd, pid_t thread, int signal, clinux_e
   }
 }
 
-static void take_stop(pid_t pid, int pidfd, pid_t thread, int status, clinux_end *end) {
+static void take_stop(pid_t pid, int pidfd, pid_t thread, int status, int *faults, clinux_end *end) {
   int signal = status & 0xff;
   switch (status >> 8) {
     case PTRACE_EVENT_EXIT: note_exit(pid, thread, end); break;
@@ -135,11 +139,12 @@ static void take_stop(pid_t pid, int pidfd, pid_t thread, int status, clinux_end
       // Stopped by a signal like any process, until one lets it go on; a trap only says that it goes on.
       ptrace(signal == SIGTRAP ? PTRACE_CONT : PTRACE_LISTEN, thread, NULL, NULL);
       break;
-    default: pass_signal(pid, pidfd, thread, signal, end); break;
+    default: pass_signal(pid, pidfd, thread, signal, faults, end); break;
   }
 }
 
 void clinux_watch(pid_t pid, int pidfd, clinux_end *end) {
+  int faults = 0;
   for (;;) {
     siginfo_t info;
     memset(&info, 0, sizeof info);
@@ -150,7 +155,7 @@ void clinux_watch(pid_t pid, int pidfd, clinux_end *end) {
     }
     bool has_ended = info.si_code == CLD_EXITED || info.si_code == CLD_KILLED || info.si_code == CLD_DUMPED;
     if (!has_ended) {
-      take_stop(pid, pidfd, info.si_pid, info.si_status, end);
+      take_stop(pid, pidfd, info.si_pid, info.si_status, &faults, end);
     } else if (info.si_pid == pid) {
       return;
     } else {

@@ -4,8 +4,11 @@ import Synchronization
 
 /// What the kernel gives a cell's process beside others: how much nicer it is than the supervisor.
 public struct CellPriority: Sendable {
-    /// What the process is given, whatever its supervisor has.
+    /// By how much.
     public let nice: Int32
+
+    /// The nice value that a process gets. That of the supervisor's first thread counts: one of a real-time class would pass on none.
+    var value: Int32 { min(19, getpriority(Int32(PRIO_PROCESS.rawValue), id_t(getpid())) + nice) }
 
     /// Cells run below the supervisor, so that the front stays quick when they are busy.
     public static let cell = Self(nice: 5)
@@ -80,7 +83,7 @@ public final class CellLauncher: Sendable {
             name: "\(name)-\(launchCount.add(1, ordering: .relaxed).newValue)", memoryLimitBytes: memoryLimitBytes.withLock { $0 })
         do throws(SandboxFailure) {
             let (pid, pidfd) = try spawn(
-                group, socket: sockets[1], diagnostics: pipe[1], jit: jit, nice: priority.nice, environment: environment)
+                group, socket: sockets[1], diagnostics: pipe[1], jit: jit, nice: priority.value, environment: environment)
             return CellProcess(pid: pid, pidfd: pidfd, socket: sockets[0], diagnostics: pipe[0], isSandboxed: isSandboxed, group: group)
         } catch {
             close(sockets[0])

@@ -149,7 +149,7 @@ extension CellProcess {
     }
 
     private func priorityMeasure() -> SealMeasure {
-        let wanted = min(19, getpriority(Int32(PRIO_PROCESS.rawValue), 0) + CellPriority.cell.nice)
+        let wanted = CellPriority.cell.value
         let its = getpriority(Int32(PRIO_PROCESS.rawValue), id_t(pid))
         return SealMeasure("lower priority", "its nice value is \(its)", if: its == wanted)
     }

@@ -41,6 +41,7 @@ import Testing
             "tiocsti": "ioctl", "mmap-shared": "mmap", "mmap-file": "mmap", "mmap-exec": "mmap",
             "mmap-pages-shared": "mmap", "mmap-pages-exec": "mmap", "write-pages": "pwrite64", "madvise-mergeable": "madvise",
             "futex-requeue-pi": "futex", "write-other": "write", "recv-other": "recvfrom", "sendto-address": "sendto",
+            "send-urgent": "sendto", "recv-urgent": "recvfrom", "exit-thread": "exit",
             "int80": "i386:getpid", "x32": "x32:getpid",
         ]
         for attempt in CellSeal.attempts where !SealTests.refused.contains(attempt) {

@@ -74,6 +74,13 @@ import Testing
             #expect(machine.answer("sendto", [descriptor]) == (isSocket ? FilterMachine.allow : FilterMachine.kill))
             #expect(machine.answer("write", [descriptor]) == (descriptor == 2 ? FilterMachine.allow : FilterMachine.kill))
         }
+        // Nothing out of band (MSG_OOB is 1); MSG_DONTWAIT, and MSG_NOSIGNAL for what is sent.
+        for call in ["recvfrom", "sendto"] {
+            #expect(machine.answer(call, [3, 0, 0, 0x40]) == FilterMachine.allow)
+            #expect(machine.answer(call, [3, 0, 0, 0x41]) == FilterMachine.kill)
+        }
+        #expect(machine.answer("sendto", [3, 0, 0, 0x4040]) == FilterMachine.allow)
+        #expect(machine.answer("exit") == FilterMachine.kill)
         // 3 in the lower half only.
         #expect(machine.answer("sendto", [1 << 32 | 3]) == FilterMachine.kill)
     }

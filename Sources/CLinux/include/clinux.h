@@ -30,7 +30,7 @@ typedef struct clinux_spawn_options {
   gid_t outside_gid;
   bool is_root;       // the caller may set groups and map any id
   bool is_sandboxed;  // false: plain fork and exec, for development
-  int nice;  // more than the caller's
+  int nice;  // what the child has
 } clinux_spawn_options;
 
 /// Called in the parent when the child exists and waits; for placing it in cgroups.
