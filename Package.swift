@@ -37,7 +37,10 @@ let cxxSettings: [CXXSetting] = [
 let v8LinkerSettings: [LinkerSetting] =
     [
         .linkedLibrary("node"), .linkedLibrary("pthread"),
-        .unsafeFlags(["-L\(v8Libraries)", "-Xlinker", "--export-dynamic-symbol=*GetStackStart*", "-Xlinker", "--export-dynamic-symbol=*NativeModuleCache*"]),
+        // What is ours to define in V8's place (turn.cc, wasm_cache.cc).
+        .unsafeFlags(
+            ["-L\(v8Libraries)"]
+                + ["GetStackStart", "NativeModuleCache"].flatMap { ["-Xlinker", "--export-dynamic-symbol=*\($0)*"] }),
     ]
     + (v8IsUnpacked
         ? [.unsafeFlags(["-Xlinker", "-rpath", "-Xlinker", v8Libraries, "-Xlinker", "--disable-new-dtags"])] : [])

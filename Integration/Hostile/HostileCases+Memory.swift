@@ -30,7 +30,10 @@ extension HostileCase {
         .worker(
             25, "10,000 WebAssembly memories, modules that are kept", policy: limits(cpu: 2000),
             each("/one /large /empty", .either(.answers("RangeError"), .memoryLimit))
-                + [.get("/modules", times: 4, .answers("200 more")), .get("/modules", .memoryLimit), .get("/modules", .answers("200 more"))]),
+                + [
+                    .get("/modules", times: 4, .answers("200 more")), .get("/modules", .memoryLimit),
+                    .get("/modules", .answers("200 more")),
+                ]),
         .worker(
             26, "WebAssembly tables at their maximum", loss: .replaced,
             [.get("/beyond", .answers("RangeError")), .get("/maximum", .either(.memoryLimit, .answers("10000000")))]

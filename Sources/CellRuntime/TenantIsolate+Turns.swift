@@ -324,6 +324,10 @@ extension TenantIsolate {
         tellFinished()
     }
 
+    private func tookMoreCPU(_ what: String, _ nanoseconds: UInt64) -> String {
+        "\(what) took more than \(nanoseconds / 1_000_000) ms of CPU time"
+    }
+
     /// The turn was cut off: the isolate is dead. Requests it was handling fail, those that wait get a new one.
     private func endOfTerminated(offender: RequestState?) {
         var code = doom ?? .memoryLimit
@@ -336,9 +340,8 @@ extension TenantIsolate {
         let message =
             switch code {
             case .cpuLimit where isForOthers: "a builtin that cannot be interrupted kept a thread that others needed"
-            case .cpuLimit where phase != .ready: "start-up took more than \(version.limits.startupCPUNanoseconds / 1_000_000) ms of CPU time"
-            case .cpuLimit where wasStarting: "what start-up began took more than \(version.limits.cpuNanoseconds / 1_000_000) ms of CPU time"
-            case .cpuLimit: "a request took more than \(version.limits.cpuNanoseconds / 1_000_000) ms of CPU time"
+            case .cpuLimit where phase != .ready: tookMoreCPU("start-up", version.limits.startupCPUNanoseconds)
+            case .cpuLimit: tookMoreCPU(wasStarting ? "what start-up began" : "a request", version.limits.cpuNanoseconds)
             default: "the isolate took more than \(version.limits.memoryBytes >> 20) MiB of memory"
             }
         log(level: 4, request: offender?.id ?? 0, message: "isolate ended, \(code.code): \(message)")

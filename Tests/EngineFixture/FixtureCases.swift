@@ -4,7 +4,8 @@ import Glibc
 /// By name. What each says is what its test looks at.
 let fixtureCases: [String: @Sendable () -> Void] = [
     "isolates": isolates, "reading": reading, "throwing": throwing, "lazy": lazySources, "eval": codeFromStrings, "recursion": recursion,
-    "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "wasm-modules": compiledModules, "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
+    "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "wasm-modules": compiledModules,
+    "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
     "shared-pages": sharedPages, "freed-pages": freedPages, "nursery": nursery,
     "clones": clones, "long-clone-error": longCloneError, "wasm-bytes": wasmBytes, "intl": intlObjects, "shared-wasm": sharedWasm,
     "long-specifier": longSpecifier,
