@@ -32,7 +32,7 @@ extension HostileCase {
             each("/one /large /empty", .either(.answers("RangeError"), .memoryLimit))
                 + [
                     .get("/modules", times: 4, .answers("200 more")), .get("/modules", .memoryLimit),
-                    .get("/modules", .answers("200 more")),
+                    .get("/modules", .answers("200 more")), .get("/garbage", .answers("2500 that nobody keeps")),
                 ]),
         .worker(
             26, "WebAssembly tables at their maximum", loss: .replaced,

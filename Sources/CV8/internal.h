@@ -25,7 +25,7 @@ struct Account : std::enable_shared_from_this<Account> {
   /// What V8 and ICU hold for it in the C library's heap (native.cc), and one more while the isolate or a region of its is there: the account is gone with
   /// the last of that.
   std::atomic<size_t> native{1};
-  /// Mappings besides the heap's.
+  /// Mappings besides the heap's: Wasm memories and modules' code, resizable buffers.
   std::atomic<size_t> regions{0};
   /// Where the heap's chunks of ordinary size and the code range begin. Under the page allocator's lock.
   std::vector<uintptr_t> chunks;
@@ -52,6 +52,9 @@ struct Account : std::enable_shared_from_this<Account> {
     return pages.load(std::memory_order_relaxed) + buffers.load(std::memory_order_relaxed) + native.load(std::memory_order_relaxed);
   }
   bool HasRoomFor(size_t bytes) const { return Held() + bytes <= limit; }
+  /// How many of these an isolate may have: the kernel gives a process about 65,000 in all, an empty memory is one, too, and a module two.
+  static constexpr size_t kRegionLimit = 1000;
+  bool HasRoomForRegion() const { return regions.load(std::memory_order_relaxed) < kRegionLimit; }
   void GiveBackNative(size_t bytes) {
     if (native.fetch_sub(bytes) == bytes) delete this;
   }
@@ -218,6 +221,8 @@ v8::Platform *ThePlatform();
 std::shared_ptr<TaskQueue> TasksOf(v8::Isolate *isolate);
 /// Drops the tasks of an isolate that is gone; of any at this address when `queue` is null.
 void ForgetTasks(v8::Isolate *isolate, const std::shared_ptr<TaskQueue> &queue);
+/// Has the isolate that runs on this thread collect garbage when its code next looks, and end if it is over its limits all the same.
+void AskForRoom(Account *account);
 /// Has an isolate end for its limit when its code next looks. On its thread.
 void EndOverLimit(cv8_isolate *state);
 /// Runs what is queued now; false when nothing was.

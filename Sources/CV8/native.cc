@@ -42,10 +42,10 @@ void MakeRoom(v8::Isolate *isolate, void *data) {
   cv8_isolate *state = static_cast<cv8_isolate *>(data);
   Account &account = *state->account;
   account.is_asked = false;
-  if (account.HasRoomFor(0)) return;
+  if (account.HasRoomFor(0) && account.HasRoomForRegion()) return;
   isolate->LowMemoryNotification();
   account.native_when_asked = account.native + kLookAgainBytes;
-  if (account.Held() <= account.limit + kSlackBytes) return;
+  if (account.Held() <= account.limit + kSlackBytes && account.HasRoomForRegion()) return;
   EndOverLimit(state);
 }
 
@@ -80,6 +80,12 @@ std::shared_ptr<Account> MakeAccount() {
   });
 }
 
+void AskForRoom(Account *account) {
+  if (account->is_asked) return;
+  account->is_asked = true;
+  account->owner->isolate->RequestInterrupt(MakeRoom, account->owner);
+}
+
 void Charge(void *memory) {
   size_t length = malloc_usable_size(memory);
   Account *account = CurrentAccount();
@@ -87,10 +93,7 @@ void Charge(void *memory) {
   if (account && account->owner) {
     mark = {account, secret ^ reinterpret_cast<uintptr_t>(memory)};
     size_t native = account->native += length + kOverhead;
-    if (!account->is_asked && native > account->native_when_asked && !account->HasRoomFor(0)) {
-      account->is_asked = true;
-      account->owner->isolate->RequestInterrupt(MakeRoom, account->owner);
-    }
+    if (native > account->native_when_asked && !account->HasRoomFor(0)) AskForRoom(account);
   }
   memcpy(MarkOf(memory, length), &mark, sizeof mark);
 }

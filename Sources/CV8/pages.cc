@@ -18,9 +18,8 @@ thread_local Account *current_account = nullptr;
 constexpr size_t kPage = 4096;
 /// A chunk of the heap that is larger than this holds one object, for which V8 does not always look at its own limit.
 constexpr size_t kLargeChunk = 1 << 20;
-/// Regions besides the heap (Wasm memories and modules' code, resizable buffers) that an isolate may have: the kernel gives a process about 65,000 mappings
-/// in all, and an empty memory is one, too.
-constexpr size_t kRegionLimit = 1000;
+/// V8 cannot go on without memory for a module: an isolate that has too many is to collect garbage or end when its code next looks, and has by then.
+constexpr size_t kModuleLimit = 4 * Account::kRegionLimit;
 
 int Protection(v8::PageAllocator::Permission permission) {
   switch (permission) {
@@ -44,7 +43,7 @@ struct Region {
   /// The heap's chunks and code are never refused here, but for single large objects: V8 has limits of its own for them, and cannot go on without.
   bool is_heap;
   bool is_code;
-  /// One of `kRegionLimit`.
+  /// One of `Account::regions`.
   bool is_counted;
   /// A bit a page, up to the last that was ever committed: a Wasm memory reserves gigabytes and touches little.
   std::vector<bool> committed;
@@ -82,10 +81,9 @@ class Pages : public v8::PageAllocator {
     // A tenant's Wasm modules; the isolate's own code comes before it has an owner.
     bool is_module = is_code && account && account->owner;
     bool is_counted = account && (!is_heap || is_module);
-    if (is_counted && account->regions >= kRegionLimit) {
-      if (!is_module || account->regions >= 2 * kRegionLimit) return nullptr;
-      // V8 ends the process where it gets no memory for code: the isolate ends instead.
-      EndOverLimit(account->owner);
+    if (is_counted && !account->HasRoomForRegion()) {
+      if (!is_module || account->regions >= kModuleLimit) return nullptr;
+      AskForRoom(account);
     }
     if (is_heap && !is_code && length > kLargeChunk && account && account->pages + length > account->Most()) return nullptr;
     void *address = nullptr;

@@ -46,6 +46,8 @@ final class Cell: @unchecked Sendable {
     /// Idle isolates to trim or to end when a worker has nothing else to do, the first to go last.
     var housekeepingDue: [TenantIsolate] = []
     var status = CellStatus()
+    /// Bodies that nobody needs any more: megabytes take the kernel a while to take back, which nobody is to wait for with the lock.
+    var released: [FrameBytes] = []
 
     /// Somebody reads the socket.
     var isPumping = false
@@ -169,7 +171,11 @@ final class Cell: @unchecked Sendable {
                 let isolate = header.kind == .tenant ? try self.isolate(header, payload) : nil
                 let snapshot = header.kind == .tenantSnapshot ? try self.snapshot(payload) : nil
                 lock.lock()
-                defer { lock.unlock() }
+                defer {
+                    let gone = released
+                    if !gone.isEmpty { released = [] }
+                    withExtendedLifetime(gone) { lock.unlock() }
+                }
                 if let isolate { return try add(isolate) }
                 if let snapshot { return takeSnapshot(snapshot, of: header.id) }
                 try take(header, payload)
@@ -267,11 +273,17 @@ final class Cell: @unchecked Sendable {
         }
     }
 
+    /// A body, or the rest of one, need not wait for its client any more. Under the lock.
+    func release(_ body: FrameBytes, of isolate: TenantIsolate) {
+        waitingBytes(of: isolate, changedBy: -body.bytes.count)
+        released.append(body)
+    }
+
     private func takeCredit(_ bytes: Int, for id: UInt64) {
         guard let route = routes[id] else { return }
-        let held = route.request.outgoing.pendingBytes
+        let held = route.request.outgoing.pending
         let opens = route.request.outgoing.credit(bytes, request: id, to: socket)
-        if held > 0, route.request.outgoing.pendingBytes == 0 { waitingBytes(of: route.isolate, changedBy: -held) }
+        if let held, route.request.outgoing.pending == nil { release(held, of: route.isolate) }
         if route.request.outgoing.finishesAfterPending {
             if route.request.outgoing.pending == nil { conclude(route.request, of: route.isolate) }
         } else if opens {

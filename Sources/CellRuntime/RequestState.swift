@@ -38,9 +38,6 @@ struct OutgoingBody {
     var wantsCredit = false
     var isEnded = false
 
-    /// What is held in memory for it.
-    var pendingBytes: Int { pending?.bytes.count ?? 0 }
-
     /// Sends what the window allows of `bytes` in frames of at most `bodyBytesLimit`; the last carries `end` when all was sent.
     /// - Returns: how many bytes were sent.
     mutating func send(_ bytes: UnsafeRawBufferPointer, request: UInt64, end: Bool, to socket: SupervisorSocket) -> Int {

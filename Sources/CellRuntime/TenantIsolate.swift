@@ -249,9 +249,7 @@ final class TenantIsolate: RuntimeHost {
     func breakBody(_ request: RequestState, _ message: String) {
         guard !request.outgoing.isEnded else { return }
         request.outgoing.isEnded = true
-        let held = request.outgoing.pendingBytes
-        request.outgoing.pending = nil
-        if held > 0 { cell.waitingBytes(of: self, changedBy: -held) }
+        if let held = request.outgoing.pending.take() { cell.release(held, of: self) }
         cell.socket.send(.responseBroken, id: request.id, payload: Array(message.utf8.prefix(Self.messageBytesLimit)))
     }
 

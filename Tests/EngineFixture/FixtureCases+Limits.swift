@@ -60,33 +60,6 @@ import Glibc
     tenant.call(1)
 }
 
-/// Who compiles what another has compiled has code of its own.
-@Sendable func compiledModules() {
-    let tenants = (0..<2).map { _ in
-        FixtureTenant(
-            """
-            const number = (n) => { const bytes = []; do bytes.push((n & 127) | (n > 127 ? 128 : 0)); while ((n >>= 7)); return bytes; };
-            let kept;
-            export const cases = [
-              () => {
-                const body = [1, 1, 0x7f, ...new Array(10000).fill([0x20, 0, 0x41, 3, 0x6a, 0x21, 0]).flat(), 0x0b];
-                const code = [1, ...number(body.length), ...body];
-                kept = new WebAssembly.Module(new Uint8Array([
-                  0, 97, 115, 109, 1, 0, 0, 0, 1, 4, 1, 0x60, 0, 0, 3, 2, 1, 0, 10, ...number(code.length), ...code]));
-                return 'compiled';
-              },
-            ];
-            """)
-    }
-    let grown = tenants.map { tenant in
-        tenant.start()
-        let before = tenant.isolate.memory.nativeBytes
-        tenant.call(0)
-        return tenant.isolate.memory.nativeBytes - before
-    }
-    sayLine("each has its own \(grown[0] > 60_000), \(grown[1] > 60_000)")
-}
-
 @Sendable func nearHeapLimit() {
     do {
         let hog = FixtureTenant(

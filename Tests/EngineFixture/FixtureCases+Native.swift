@@ -94,8 +94,8 @@ private func sayNative(_ main: String) {
     next.call()
 }
 
-/// Of two tenants with the same module the one that V8 took its bytes for goes first, and its account with the other.
-@Sendable func sharedWasm() {
+/// Two tenants with the same module; one goes, with its account.
+@Sendable func sameWasm() {
     let main = wasmModules + "let kept; export const cases = [() => { kept = made(7); return kept instanceof WebAssembly.Module; }];"
     do {
         let second = FixtureTenant(main)
@@ -105,7 +105,7 @@ private func sayNative(_ main: String) {
             first.call()
             second.start()
             second.call()
-            sayLine("once \(first.isolate.memory.nativeBytes >> 20) \(second.isolate.memory.nativeBytes >> 20)")
+            sayLine("each \(first.isolate.memory.nativeBytes >> 20) \(second.isolate.memory.nativeBytes >> 20)")
         }
         second.call()
     }

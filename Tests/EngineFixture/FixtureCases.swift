@@ -4,10 +4,9 @@ import Glibc
 /// By name. What each says is what its test looks at.
 let fixtureCases: [String: @Sendable () -> Void] = [
     "isolates": isolates, "reading": reading, "throwing": throwing, "lazy": lazySources, "eval": codeFromStrings, "recursion": recursion,
-    "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "wasm-modules": compiledModules,
-    "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
+    "accounts": accounts, "buffers": bufferQuota, "wasm-memory": wasmMemories, "near-heap-limit": nearHeapLimit, "texts": sharedTexts,
     "shared-pages": sharedPages, "freed-pages": freedPages, "nursery": nursery,
-    "clones": clones, "long-clone-error": longCloneError, "wasm-bytes": wasmBytes, "intl": intlObjects, "shared-wasm": sharedWasm,
+    "clones": clones, "long-clone-error": longCloneError, "wasm-bytes": wasmBytes, "intl": intlObjects, "same-wasm": sameWasm,
     "long-specifier": longSpecifier,
     "terminate": termination, "terminate-microtasks": terminationInMicrotasks, "preempt": preemption, "late-preempt": latePreemption,
     "preempt-regexp": preemptionOfRegularExpressions, "optimising": optimising,

@@ -19,6 +19,10 @@ export default {
       for (let i = 0; i < 200; i++) modules.push(module(modules.length));
       return new Response('200 more');
     }
+    if (request.url.endsWith('/garbage')) {
+      for (let i = 0; i < 2500; i++) module(i);
+      return new Response('2500 that nobody keeps');
+    }
     const initial = request.url.endsWith('/large') ? 64 : request.url.endsWith('/empty') ? 0 : 1;
     try {
       for (let i = 0; i < 10000; i++) kept.push(new WebAssembly.Memory({ initial, maximum: 65536 }));
