@@ -9,11 +9,15 @@ extension GatewayConnection {
         if exchange.response == .complete { return discardBody(exchange) }
         guard !exchange.body.isComplete else { return false }
         do throws(RequestRefusal) {
-            let piece = try exchange.body.next(from: &input, limit: exchange.requestCredit)
+            // One piece of all that is at hand: to the tenant each is a turn, however small the chunks are that it came in.
+            var piece: ByteBuffer?
+            while let next = try exchange.body.next(from: &input, limit: exchange.requestCredit) {
+                exchange.requestCredit -= next.readableBytes
+                earnBodyTime(next.readableBytes)
+                if piece == nil { piece = next } else { piece!.writeImmutableBuffer(next) }
+            }
             if let piece {
                 exchange.owesContinue = false
-                exchange.requestCredit -= piece.readableBytes
-                earnBodyTime(piece.readableBytes)
                 exchange.dispatched?.requestBody(piece)
             }
             if exchange.body.isComplete, !exchange.toldBodyEnd, exchange.response != .complete {

@@ -5,8 +5,10 @@ import Wire
 
 /// Writing answers. A small one leaves in a single write; nothing here allocates for each request but what NIO holds until it is sent.
 extension GatewayConnection {
-    /// A first piece of body up to this long is copied behind the head; a longer one is written as it is.
-    private static let copiedBodyBytes = 16 << 10
+    /// Pieces of body up to this long are copied behind the head, and joined while they wait; a longer one is written as it is.
+    static let copiedBodyBytes = 16 << 10
+    /// The end of an answer that the client has whole may take this long to be said.
+    private static let endMilliseconds = 1_000
 
     func respond(_ exchange: Exchange, status: Int, headers: ByteBuffer, body: ByteBuffer?, isComplete: Bool) {
         guard exchange === self.exchange, exchange.response == .awaited, phase == .open, let context else { return }
@@ -15,7 +17,7 @@ extension GatewayConnection {
             status: status, headers: headers, knownLength: isComplete ? length : nil, isForHead: exchange.isHead,
             isForOld: exchange.isOld, requestID: exchange.id)
         decideKeepAlive(exchange, isComplete: isComplete)
-        output.clear()
+        output.clear(minimumCapacity: head.room(core.date.line) + (isComplete && length <= Self.copiedBodyBytes ? length : 0))
         guard let framing = head.write(into: &output, date: core.date.line, keepsAlive: &exchange.keepsAlive) else {
             let dispatched = exchange.dispatched
             exchange.dispatched = nil
@@ -40,12 +42,12 @@ extension GatewayConnection {
             }
             return complete(exchange)
         }
-        if let body, length > 0 {
-            context.write(wrapOutboundOut(output), promise: nil)
-            respond(exchange, body: body)
-        } else {
-            context.writeAndFlush(wrapOutboundOut(output), promise: nil)
-        }
+        let first = framing == .none || length == 0 ? nil : body
+        context.write(wrapOutboundOut(output), promise: nil)
+        if first == nil { context.flush() }
+        if output.capacity > Self.keptCapacity { output = ByteBuffer() }
+        // With the head, not behind it.
+        if let first { pass(first, of: exchange, joins: false, context) } else { expectEnd(exchange) }
     }
 
     /// `OPTIONS *`: what tenants may be asked with. Which of it one of them takes, it says itself.
@@ -62,28 +64,57 @@ extension GatewayConnection {
     }
 
     func respond(_ exchange: Exchange, body: ByteBuffer) {
-        guard exchange === self.exchange, case .streaming(let framing) = exchange.response, phase == .open, let context else { return }
+        guard let context, body.readableBytes > 0 else { return }
+        pass(body, of: exchange, joins: true, context)
+    }
+
+    private func pass(_ body: ByteBuffer, of exchange: Exchange, joins: Bool, _ context: ChannelHandlerContext) {
+        guard exchange === self.exchange, case .streaming(let framing) = exchange.response, phase == .open else { return }
         let count = body.readableBytes
-        guard count > 0 else { return }
-        switch framing {
-        case .none: break
-        case .untilClose: context.writeAndFlush(wrapOutboundOut(body), promise: nil)
-        case .length(let left):
+        if case .length(let left) = framing {
             guard count <= left else { return respondBroken(exchange) }
             exchange.response = .streaming(.length(left: left - count))
-            context.writeAndFlush(wrapOutboundOut(body), promise: nil)
-        case .chunked: writeChunk(body, context)
+        }
+        if framing != .none {
+            if joins, count <= Self.copiedBodyBytes, joined.readableBytes > 0 || unsentBytes > 0 {
+                join(body, context)
+            } else {
+                writeJoined()
+                writePiece(body, isChunked: framing == .chunked, context)
+            }
         }
         touchHalfClosed()
         exchange.unreportedBytes += count
         if context.channel.isWritable { reportTaken(exchange) }
+        expectEnd(exchange)
     }
 
-    private func writeChunk(_ body: ByteBuffer, _ context: ChannelHandlerContext) {
-        output.clear()
+    /// Keeps a piece back until what was written before is sent: each write that waits takes far more memory than a few bytes.
+    private func join(_ body: ByteBuffer, _ context: ChannelHandlerContext) {
+        if joined.readableBytes + body.readableBytes > Self.copiedBodyBytes { writeJoined() }
+        let isFirst = joined.readableBytes == 0
+        joined.writeImmutableBuffer(body)
+        guard isFirst else { return }
+        let sent = context.eventLoop.makePromise(of: Void.self)
+        sent.futureResult.assumeIsolated().whenSuccess { [weak self] _ in self?.writeJoined() }
+        context.writeAndFlush(wrapOutboundOut(ByteBuffer()), promise: sent)
+    }
+
+    private func writeJoined() {
+        guard joined.readableBytes > 0, let exchange, let context else { return }
+        let pieces = joined
+        joined = ByteBuffer()
+        writePiece(pieces, isChunked: exchange.response == .streaming(.chunked), context)
+    }
+
+    private func writePiece(_ body: ByteBuffer, isChunked: Bool, _ context: ChannelHandlerContext) {
+        guard isChunked else { return context.writeAndFlush(wrapOutboundOut(body), promise: nil) }
+        let isCopied = body.readableBytes <= Self.copiedBodyBytes
+        // While the last one waits, what is made here waits as well, and takes no more than it needs.
+        output.clear(minimumCapacity: 16 + (isCopied ? body.readableBytes : 0))
         output.writeString(String(body.readableBytes, radix: 16))
         output.writeStaticString("\r\n")
-        if body.readableBytes <= Self.copiedBodyBytes {
+        if isCopied {
             output.writeImmutableBuffer(body)
             output.writeStaticString("\r\n")
             context.writeAndFlush(wrapOutboundOut(output), promise: nil)
@@ -110,11 +141,35 @@ extension GatewayConnection {
         case .none, .length(left: 0): break
         case .length: return respondBroken(exchange)
         case .untilClose: exchange.keepsAlive = false
-        case .chunked:
+        case .chunked: break
+        }
+        writeJoined()
+        if framing == .chunked {
             var end = ByteBuffer()
             end.writeStaticString("0\r\n\r\n")
             context.writeAndFlush(wrapOutboundOut(end), promise: nil)
         }
+        complete(exchange)
+    }
+
+    /// With the last byte the client may ask for something else: the answer's end has to be said soon.
+    private func expectEnd(_ exchange: Exchange) {
+        guard endDeadline == .max, case .streaming(let framing) = exchange.response else { return }
+        if framing == .none || framing == .length(left: 0) { endDeadline = core.deadline(in: Self.endMilliseconds) }
+    }
+
+    /// The client has all of the answer, and the dispatcher does not say so: the connection takes no other request, and ends.
+    func giveUpEnd() {
+        endDeadline = .max
+        guard phase == .open, let exchange, case .streaming = exchange.response else { return }
+        // Who still sends its request cannot ask for anything else.
+        guard exchange.body.isComplete else { return expectEnd(exchange) }
+        exchange.keepsAlive = false
+        // It was not the client that went.
+        let dispatched = exchange.dispatched
+        exchange.dispatched = nil
+        dispatched?.clientGone()
+        writeJoined()
         complete(exchange)
     }
 
@@ -144,11 +199,11 @@ extension GatewayConnection {
     }
 
     /// Answers something that never became a request.
-    func writeRefusal(_ refusal: RequestRefusal, id: UInt64) {
+    func writeRefusal(_ refusal: RequestRefusal, isForHead: Bool, id: UInt64) {
         var keepsAlive = false
         let answer = RefusalAnswer(
             refusal.code, message: refusal.message, requestID: id, retryAfterSeconds: refusal.code.mayRetry ? 1 : nil)
-        write(answer, refusal.code, isForHead: false, isForOld: false, id: id, keepsAlive: &keepsAlive)
+        write(answer, refusal.code, isForHead: isForHead, isForOld: false, id: id, keepsAlive: &keepsAlive)
     }
 
     private func write(
@@ -157,7 +212,7 @@ extension GatewayConnection {
         let head = ResponseHead(
             status: code.status, headers: answer.headers, knownLength: answer.body.readableBytes, isForHead: isForHead,
             isForOld: isForOld, requestID: id, errorCode: code)
-        output.clear()
+        output.clear(minimumCapacity: head.room(core.date.line) + answer.body.readableBytes)
         let framing = head.write(into: &output, date: core.date.line, keepsAlive: &keepsAlive)
         precondition(framing != nil, "a refusal is a proper response")
         if framing != ResponseFraming.none { output.writeImmutableBuffer(answer.body) }
@@ -167,6 +222,7 @@ extension GatewayConnection {
     private func complete(_ exchange: Exchange) {
         exchange.response = .complete
         exchange.dispatched = nil
+        endDeadline = .max
         if !exchange.keepsAlive || core.isDraining {
             release(exchange)
             return finish()

@@ -41,6 +41,7 @@ extension GatewayConnection {
             core.metrics.limited(.writeTimeout)
             return abandon()
         }
+        if endDeadline <= now { giveUpEnd() }
         guard deadline <= now else { return }
         switch wait {
         case .nothing: break
@@ -53,6 +54,8 @@ extension GatewayConnection {
             core.metrics.limited(.idleTimeout)
             if phase == .open { finish() } else { close() }
         case .halfClosed:
+            // The client has enough to read; how long it may take, the write timeout says.
+            guard writeDeadline == .max else { return }
             core.metrics.limited(.halfClosedTimeout)
             abandon()
         case .head:
@@ -82,8 +85,8 @@ extension GatewayConnection {
         return Int64(timeout + core.limits.tickMilliseconds) - (deadline - now)
     }
 
-    /// What was written and not yet sent: the client does not keep up.
+    /// What was written, or waits to be, and is not yet sent: the client does not keep up.
     var unsentBytes: Int {
-        (try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0
+        joined.readableBytes + ((try? context?.channel.syncOptions?.getOption(.bufferedWritableBytes)) ?? 0)
     }
 }

@@ -44,6 +44,8 @@ final class GatewayConnection: ChannelDuplexHandler {
     private(set) var inputEnded = false
     /// Reused for heads and small bodies of answers.
     var output = ByteBuffer()
+    /// Small pieces of the answer's body that wait until what was written before them is sent, without framing.
+    var joined = ByteBuffer()
 
     var input = ByteBuffer()
     private var scanner = HeadScanner()
@@ -59,8 +61,11 @@ final class GatewayConnection: ChannelDuplexHandler {
     var deadline = Int64.max
     var bodyMillisecondsLeft: Int64?
     var writeDeadline = Int64.max
+    /// When the end of an answer that the client has whole must have been said.
+    var endDeadline = Int64.max
     private static let lingeredBytesLimit = 1 << 20
-    private static let keptCapacity = 8 << 10
+    /// Buffers that have grown over this are not kept for the next request.
+    static let keptCapacity = 8 << 10
 
     /// - Parameter scheme: https: a TLS handler stands before this one in the pipeline.
     init(core: GatewayCore, peer: SocketAddress?, scheme: URLScheme = .http) {
@@ -109,6 +114,7 @@ final class GatewayConnection: ChannelDuplexHandler {
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         if context.channel.isWritable {
             writeDeadline = .max
+            touchHalfClosed()
             if let exchange { reportTaken(exchange) }
             advance()
         } else {
@@ -158,8 +164,10 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     /// Answers one who speaks plain HTTP where TLS is spoken, in plain HTTP.
-    func refusePlainText() {
+    /// - Parameter bytes: the first that came.
+    func refusePlainText(_ bytes: ByteBuffer) {
         guard phase == .open, let context, let transport else { return }
+        input = bytes
         context.pipeline.syncOperations.removeHandler(context: transport, promise: nil)
         self.transport = nil
         isHandshaking = false
@@ -231,7 +239,8 @@ final class GatewayConnection: ChannelDuplexHandler {
                 if inputEnded { finish() } else if wait != .head { watch(.head, core.limits.headTimeoutMilliseconds) }
                 return false
             }
-            try dispatch(parseHead(length))
+            let head = try parseHead(length)
+            do throws(RequestRefusal) { try dispatch(head) } catch { refuse(error, isForHead: head.method == "HEAD") }
         } catch {
             refuse(error)
         }
@@ -357,6 +366,7 @@ final class GatewayConnection: ChannelDuplexHandler {
     func close(isComplete: Bool = true) {
         guard phase != .closed else { return }
         phase = .closed
+        joined = ByteBuffer()
         watch(.nothing, 0)
         guard let transport else {
             context?.close(promise: nil)
@@ -369,16 +379,18 @@ final class GatewayConnection: ChannelDuplexHandler {
     }
 
     /// Refuses what cannot be read as a request, and everything after it.
-    func refuse(_ refusal: RequestRefusal, _ exchange: Exchange? = nil) {
+    /// - Parameter isForHead: nil: `input` begins with the request, as far as it came.
+    func refuse(_ refusal: RequestRefusal, _ exchange: Exchange? = nil, isForHead: Bool? = nil) {
         guard phase == .open else { return }
         core.metrics.refused(refusal.code)
         if let limit = refusal.limit { core.metrics.limited(limit) }
         if isHandshaking { return abandon() }
         let wasAnswered = exchange.map { $0.response != .awaited } ?? false
         let id = exchange?.id ?? core.makeRequestID()
+        let isForHead = exchange?.isHead ?? isForHead ?? input.readableBytesView.starts(with: "HEAD ".utf8)
         clientGone()
         if wasAnswered { return close() }
-        writeRefusal(refusal, id: id)
+        writeRefusal(refusal, isForHead: isForHead, id: id)
         finish()
     }
 

@@ -25,6 +25,8 @@ final class GatewayCore {
     /// When all connections were looked at for what they leave unread, in milliseconds.
     private var lastLook: Int64 = 0
     private static let lookMilliseconds: Int64 = 1_000
+    /// What a connection may hold of its answers while it counts as one that is read.
+    private static let unreadBytes = GatewayServer.unwritableBytes + GatewayConnection.copiedBodyBytes
     private var nextID: UInt64
     private var whenEmpty: [EventLoopPromise<Void>] = []
     /// Connections over the limit that are being told so; above this number they are closed without a word.
@@ -153,7 +155,7 @@ final class GatewayCore {
         var unsent = 0
         var stalled: [GatewayConnection] = []
         // What is below the mark each may leave unread: where that could be too much for all together, all are looked at.
-        let isCrowded = heldBytes + connections.count * GatewayServer.unwritableBytes > limits.bufferedBytes
+        let isCrowded = heldBytes + connections.count * Self.unreadBytes > limits.bufferedBytes
         let looksAtAll = isCrowded && now - lastLook >= Self.lookMilliseconds
         if looksAtAll { lastLook = now }
         for connection in connections where looksAtAll || connection.writeDeadline != .max {

@@ -26,8 +26,9 @@ struct HeadScanner {
         if let first = bytes.first, !HTTPBytes.isToken(first), first != HTTPBytes.carriageReturn || bytes.count > 1 {
             throw .bad("the request does not begin with a method")
         }
-        guard scanned < limit else { throw .tooLarge("the request's head is over \(limit) bytes", .headBytes) }
-        return nil
+        guard scanned >= limit else { return nil }
+        guard lineStart == 0 else { throw .tooLarge("the request's head is over \(limit) bytes", .headBytes) }
+        throw RequestRefusal(code: .targetTooLong, message: "the request line is over \(limit) bytes", limit: .headBytes)
     }
 
     mutating func reset() {

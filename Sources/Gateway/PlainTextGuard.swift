@@ -16,7 +16,7 @@ final class PlainTextGuard: ChannelInboundHandler, RemovableChannelHandler {
         // A handshake begins with a record of type 22, a request with a letter.
         if !hasSeen, let first: UInt8 = bytes.getInteger(at: bytes.readerIndex), HTTPBytes.isToken(first) {
             hasSeen = true
-            connection.refusePlainText()
+            connection.refusePlainText(bytes)
         } else {
             hasSeen = true
             context.fireChannelRead(data)

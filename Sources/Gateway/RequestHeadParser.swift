@@ -96,7 +96,8 @@ struct RequestHeadParser {
         // Visible characters only; a fragment is no part of a target (RFC 9112 3.2).
         while index < bytes.count, bytes[index] > 0x20, bytes[index] != 0x7F, bytes[index] != UInt8(ascii: "#") { index += 1 }
         guard index - start <= limits.targetBytes else {
-            throw .tooLarge("the request target is over \(limits.targetBytes) bytes", .targetBytes)
+            throw RequestRefusal(
+                code: .targetTooLong, message: "the request target is over \(limits.targetBytes) bytes", limit: .targetBytes)
         }
         guard index > start, index + 11 <= bytes.count, bytes[index] == HTTPBytes.space else {
             throw .bad("the request target holds a character that does not belong there")

@@ -33,6 +33,9 @@ struct ResponseHead {
         var hasContentLength = false
     }
 
+    /// Bytes that the head needs at most. A field grows by two bytes (": " and CRLF for two line feeds); no field is shorter than two bytes.
+    func room(_ date: [UInt8]) -> Int { 256 + date.count + headers.readableBytes * 2 }
+
     /// Appends the head to `output`.
     /// - Parameter keepsAlive: set to false where the framing needs the connection's end.
     /// - Returns: the framing, or nil, with `output` as it was, when HTTP cannot carry the head.
@@ -40,10 +43,8 @@ struct ResponseHead {
         guard (200...599).contains(status) else { return nil }
         var scan = Scan()
         let begin = output.writerIndex
-        // A field grows by two bytes (": " and CRLF for two line feeds); no field is shorter than two bytes.
-        let room = 256 + date.count + headers.readableBytes * 2
         var isSound = true
-        output.writeWithUnsafeMutableBytes(minimumWritableBytes: room) { output in
+        output.writeWithUnsafeMutableBytes(minimumWritableBytes: room(date)) { output in
             var writer = HeadWriter(output)
             writer.append("HTTP/1.1 ")
             writer.append(decimal: status)

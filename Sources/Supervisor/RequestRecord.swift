@@ -26,7 +26,7 @@ final class RequestRecord: DispatchedRequest, @unchecked Sendable {
     /// What must be sent to a cell; kept until something came back, so that the request can be tried again.
     var request: IncomingRequest?
     /// Body that came while the request waited.
-    var waitingBody: [ByteBuffer] = []
+    var waitingBody: ByteBuffer?
     var bodyIsComplete: Bool
     var bodyBytes: Int
     /// The body went to a cell beyond what `request` holds: no second try.
@@ -112,6 +112,6 @@ final class RequestRecord: DispatchedRequest, @unchecked Sendable {
     private func close() {
         clientState = .over
         exchange = nil
-        waitingBody = []
+        waitingBody = nil
     }
 }

@@ -173,9 +173,11 @@ extension Supervisor: RequestDispatcher {
         var rest = request.body ?? ByteBuffer()
         rest.moveReaderIndex(forwardBy: first?.readableBytes ?? 0)
         if rest.readableBytes > 0 { sendBody(rest, of: record, to: cell) }
-        if !record.waitingBody.isEmpty { record.bodyWasStreamed = true }
-        for bytes in record.waitingBody { sendBody(bytes, of: record, to: cell) }
-        record.waitingBody = []
+        if let waiting = record.waitingBody {
+            record.bodyWasStreamed = true
+            record.waitingBody = nil
+            sendBody(waiting, of: record, to: cell)
+        }
         if record.bodyIsComplete { cell.send(.requestBody, flags: .end, id: record.id) }
     }
 
@@ -202,7 +204,9 @@ extension Supervisor: RequestDispatcher {
             record.bodyWasStreamed = true
             sendBody(bytes, of: record, to: cell)
         } else {
-            record.waitingBody.append(bytes)
+            // Copied: a piece keeps all of the read that it came with.
+            if record.waitingBody == nil { record.waitingBody = ByteBufferAllocator().buffer(capacity: bytes.readableBytes) }
+            record.waitingBody?.writeImmutableBuffer(bytes)
         }
     }
 
@@ -266,7 +270,7 @@ extension Supervisor: RequestDispatcher {
     private func giveUp(_ record: RequestRecord) {
         let cell = record.cell
         conclude(record, cpuNanoseconds: 0)
-        guard let cell, cell.takesRequests else { return }
+        guard let cell, cell.endReason == nil else { return }
         if !cell.isDamaged {
             var metadata = Self.metadata(record)
             metadata["cell"] = "\(cell.name)"
@@ -294,7 +298,7 @@ extension Supervisor: RequestDispatcher {
     }
 
     /// A tenant that was removed has no series any more, whatever of its requests still ends.
-    private func isKnown(_ tenant: TenantRecord) -> Bool { tenants[tenant.name] === tenant }
+    func isKnown(_ tenant: TenantRecord) -> Bool { tenants[tenant.name] === tenant }
 
     func finish(_ record: RequestRecord, refusing code: ErrorCode, _ message: String, retryAfterSeconds: Int? = nil) {
         // Not while the gateway is still dispatching it.

@@ -2,7 +2,7 @@
 public enum ErrorCode: UInt16, Sendable, CaseIterable {
     case tenantUnknown = 1, exception, invalidResponse, startupFailed, cpuLimit, wallLimit, memoryLimit, subrequestLimit
     case outboundDenied, tenantBusy, quotaExceeded, overloaded, draining, cellLost, suspended, headTooLarge, bodyTooLarge
-    case badRequest, requestTimeout, expectationFailed, rateLimited
+    case badRequest, requestTimeout, expectationFailed, rateLimited, targetTooLong
 
     /// As clients see it.
     public var code: String {
@@ -28,6 +28,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
         case .requestTimeout: "request_timeout"
         case .expectationFailed: "expectation_failed"
         case .rateLimited: "rate_limited"
+        case .targetTooLong: "target_too_long"
         }
     }
 
@@ -46,6 +47,7 @@ public enum ErrorCode: UInt16, Sendable, CaseIterable {
         case .badRequest: 400
         case .requestTimeout: 408
         case .expectationFailed: 417
+        case .targetTooLong: 414
         }
     }
 

@@ -47,6 +47,43 @@ import Wire
         }
     }
 
+    @Test func aClientThatShutItsSendingSideMayReadSlowly() async throws {
+        var limits = GatewayLimits()
+        limits.halfClosedMilliseconds = 500
+        let total = 32 << 20
+        try await TestGateway.run(limits) {
+            $0.stream(total)
+        } _: { gateway in
+            let client = try gateway.connect(receiveBufferBytes: 64 << 10)
+            try client.send(get)
+            client.finishSending()
+            _ = try client.receive(until: "\r\n\r\n")
+            // Without having more to read it would be given up meanwhile.
+            try await Task.sleep(for: .milliseconds(2_000))
+            #expect(try client.chunks().reduce(0) { $0 + $1.count } == total)
+            #expect(gateway.notes.now.gone == 0)
+        }
+    }
+
+    /// The client could ask for something else, and would wait for good.
+    @Test(arguments: ["GET /5", "GET /0", "HEAD /5"]) func anAnswerThatIsWholeButNotEndedEndsTheConnection(_ line: String) async throws {
+        try await TestGateway.run { request in
+            let length = request.request.url.hasSuffix("5") ? 5 : 0
+            request.begin(200, "content-length\n\(length)\n")
+            if length > 0 { request.exchange.body(ByteBuffer(string: "12345")) }
+        } _: { gateway in
+            let client = try gateway.connect()
+            try client.send("\(line) HTTP/1.1\r\nHost: a\r\n\r\n\(get)")
+            let text = try client.receiveAll()
+            #expect(text.split(separator: "HTTP/1.1 ").count == 1)
+            #expect(text.hasSuffix(line == "GET /5" ? "\r\n\r\n12345" : "\r\n\r\n"))
+            // The tenant's work is given up, once; the client is not to blame.
+            try await gateway.eventually("given up") { $0.gone == 1 }
+            #expect(gateway.notes.now.requests.count == 1)
+            #expect(gateway.metrics.text().contains("cloister_gateway_clients_gone_total 0\n"))
+        }
+    }
+
     @Test func aRequestThatIsNeverAnsweredIsAbortedWhenItsClientCloses() async throws {
         var limits = GatewayLimits()
         limits.halfClosedMilliseconds = 20

@@ -12,6 +12,8 @@ final class FakeDispatcher: RequestDispatcher {
         var requests: [(method: String, host: String, url: String, headers: String, contentLength: Int?)] = []
         var bodies: [String] = []
         var bodyBytes = 0
+        /// Calls that brought a piece of a request's body.
+        var pieces = 0
         var endedBodies = 0
         var gone = 0
         var takenBytes = 0
@@ -77,7 +79,10 @@ final class FakeRequest: DispatchedRequest {
 
     func requestBody(_ bytes: ByteBuffer) {
         received.writeImmutableBuffer(bytes)
-        notes.change { $0.bodyBytes += bytes.readableBytes }
+        notes.change {
+            $0.bodyBytes += bytes.readableBytes
+            $0.pieces += 1
+        }
         if grantsCredit { exchange.requestBodyCredit(bytes.readableBytes) }
     }
 
@@ -123,4 +128,35 @@ final class FakeRequest: DispatchedRequest {
         notes.change { $0.inFlight -= 1 }
         exchange.ended()
     }
+
+    /// Answers with `total` bytes, a window of them at a time, as the client takes them.
+    /// - Parameter progress: told how many were written.
+    func stream(_ total: Int, progress: @escaping (Int) -> Void = { _ in }) {
+        begin()
+        let piece = ByteBuffer(repeating: 0x62, count: 64 << 10)
+        let state = StreamState()
+        func fill() {
+            while state.sent < total, state.sent - state.taken < FrameHeader.windowBytes {
+                state.sent += piece.readableBytes
+                progress(state.sent)
+                exchange.body(piece)
+            }
+            if state.sent == total, !state.isEnded {
+                state.isEnded = true
+                end()
+            }
+        }
+        onTaken = { [self] bytes in
+            state.taken += bytes
+            // As the supervisor does: later, never from within the call.
+            eventLoop.assumeIsolated().execute { fill() }
+        }
+        fill()
+    }
+}
+
+private final class StreamState {
+    var sent = 0
+    var taken = 0
+    var isEnded = false
 }

@@ -52,26 +52,7 @@ import Wire
         let total = 48 << 20
         let written = Mutex(0)
         try await TestGateway.run { request in
-            request.begin()
-            let piece = ByteBuffer(repeating: 0x62, count: 64 << 10)
-            let state = StreamState()
-            func fill() {
-                while state.sent < total, state.sent - state.taken < FrameHeader.windowBytes {
-                    state.sent += piece.readableBytes
-                    written.withLock { $0 = state.sent }
-                    request.exchange.body(piece)
-                }
-                if state.sent == total, !state.isEnded {
-                    state.isEnded = true
-                    request.end()
-                }
-            }
-            request.onTaken = { bytes in
-                state.taken += bytes
-                // As the supervisor does: later, never from within the call.
-                request.eventLoop.assumeIsolated().execute { fill() }
-            }
-            fill()
+            request.stream(total) { sent in written.withLock { $0 = sent } }
         } _: { gateway in
             let client = try gateway.connect(receiveBufferBytes: 64 << 10)
             try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
@@ -87,12 +68,45 @@ import Wire
             #expect(gateway.notes.now.takenBytes <= last)
             let head = try client.receive(until: "\r\n\r\n")
             #expect(head.contains("transfer-encoding: chunked"))
-            var received = 0
-            while try client.receive(until: "\r\n") != "0\r\n" {
-                received += try client.receive(count: 64 << 10).count
-                _ = try client.receive(until: "\r\n")
-            }
-            #expect(received == total)
+            #expect(try client.chunks().reduce(0) { $0 + $1.count } == total)
+        }
+    }
+
+    /// To the tenant each piece is a turn.
+    @Test func chunksOfARequestThatComeTogetherArePassedOnTogether() async throws {
+        try await TestGateway.run { request in
+            request.afterBody { request.answer(200, "", "\(request.received.readableBytes)") }
+        } _: { gateway in
+            let client = try gateway.connect()
+            try client.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n")
+            try await gateway.eventually("dispatched") { $0.requests.count == 1 }
+            try client.send(String(repeating: "1\r\na\r\n", count: 2_000) + "0\r\n\r\n")
+            #expect(try client.response().body == "2000")
+            // One a read, and reads take at least 1 KiB.
+            #expect((1..<100).contains(gateway.notes.now.pieces))
+        }
+    }
+
+    /// Each write that waits takes far more memory than a few bytes.
+    @Test(arguments: [false, true]) func smallPiecesThatWaitForTheClientAreJoined(_ statesLength: Bool) async throws {
+        let (large, small) = (512, 2_000)
+        let total = large * (64 << 10) + small
+        try await TestGateway.run { request in
+            request.begin(200, statesLength ? "content-length\n\(total)\n" : "")
+            for _ in 0..<large { request.exchange.body(ByteBuffer(repeating: 0x61, count: 64 << 10)) }
+            for number in 0..<small { request.exchange.body(ByteBuffer(integer: UInt8(0x30 + number % 10))) }
+            request.end()
+        } _: { gateway in
+            let client = try gateway.connect(receiveBufferBytes: 64 << 10)
+            try client.send("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            // Everything was written before anything is read.
+            try await gateway.eventually("the end") { $0.requests.count == 1 && $0.inFlight == 0 }
+            _ = try client.receive(until: "\r\n\r\n")
+            let chunks = try statesLength ? [client.receive(count: total)] : client.chunks()
+            let body = chunks.reduce(into: [UInt8]()) { $0 += $1 }
+            let end: [UInt8] = [0x61] + (0..<small).map { UInt8(0x30 + $0 % 10) }
+            #expect(body.count == total && Array(body.suffix(end.count)) == end)
+            #expect(chunks.count < large + small / 10)
         }
     }
 
@@ -187,12 +201,6 @@ import Wire
             try await gateway.eventually("the request is given up") { $0.gone == 1 }
         }
     }
-}
-
-final class StreamState {
-    var sent = 0
-    var taken = 0
-    var isEnded = false
 }
 
 /// A request of the fake dispatcher, to be touched on its loop only.

@@ -36,12 +36,15 @@ import Wire
     @Test func whatIsTooLargeIsRefusedAndClosed() async throws {
         var limits = GatewayLimits()
         limits.headBytes = 1_000
+        limits.targetBytes = 500
         limits.bodyBytes = 1_000
         try await TestGateway.run(limits) {
             $0.answer()
         } _: { gateway in
             for (request, status, code) in [
                 ("GET / HTTP/1.1\r\nHost: a\r\nX: \(String(repeating: "x", count: 1_000))", 431, "head_too_large"),
+                ("GET /\(String(repeating: "x", count: 500)) HTTP/1.1\r\nHost: a\r\n\r\n", 414, "target_too_long"),
+                ("GET /\(String(repeating: "x", count: 1_000))", 414, "target_too_long"),
                 ("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1001\r\n\r\n", 413, "body_too_large"),
                 ("GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n", 417, "expectation_failed"),
             ] {
@@ -54,6 +57,25 @@ import Wire
             }
             #expect(gateway.notes.now.requests.isEmpty)
             #expect(gateway.metrics.text().contains("cloister_gateway_refusals_total{code=\"head_too_large\"} 1\n"))
+        }
+    }
+
+    /// It has no body (RFC 9110 9.3.2), wherever the refusal came from.
+    @Test(arguments: [
+        "/ HTTP/1.1\r\n\r\n", "/\u{1} HTTP/1.1\r\nHost: a\r\n\r\n", "/ HTTP/1.1\nHost: a\n\n",
+        "/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nx\r\n",
+    ])
+    func aRefusedHEADHasNoBody(_ rest: String) async throws {
+        try await TestGateway.run { request in
+            request.afterBody { request.answer() }
+        } _: { gateway in
+            for method in ["HEAD", "GET"] {
+                let client = try gateway.connect()
+                try client.send("\(method) \(rest)")
+                let text = try client.receiveAll()
+                #expect(text.hasPrefix("HTTP/1.1 400 ") && text.contains("content-length: "))
+                #expect(text.hasSuffix(method == "HEAD" ? "\r\n\r\n" : "\"}\n"))
+            }
         }
     }
 

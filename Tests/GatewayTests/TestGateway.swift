@@ -225,6 +225,19 @@ final class Client {
         return response
     }
 
+    /// The chunks of a body, up to its end.
+    func chunks() throws -> [[UInt8]] {
+        var chunks: [[UInt8]] = []
+        while true {
+            let line = try receive(until: "\r\n")
+            guard let size = Int(line.dropLast(1), radix: 16) else { throw Failure(what: "no chunk: \(line)") }
+            let chunk = try receive(count: size)
+            _ = try receive(until: "\r\n")
+            if size == 0 { return chunks }
+            chunks.append(chunk)
+        }
+    }
+
     func receive(count: Int) throws -> [UInt8] {
         if count == 0 { return [] }
         var all: [UInt8] = []

@@ -32,6 +32,7 @@ import Testing
         Row(error: .requestTimeout, code: "request_timeout", status: 408),
         Row(error: .expectationFailed, code: "expectation_failed", status: 417),
         Row(error: .rateLimited, code: "rate_limited", status: 429, mayRetry: true),
+        Row(error: .targetTooLong, code: "target_too_long", status: 414),
     ]
 
     @Test func everyErrorHasTheCodeAndStatusThatAreDocumented() {

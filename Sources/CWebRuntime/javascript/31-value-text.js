@@ -9,10 +9,19 @@
     StringPrototypeIndexOf, StringPrototypeReplaceAll, StringPrototypeSlice, StringPrototypeStartsWith, StringPrototypeValueOf,
     SymbolPrototypeToString, SymbolPrototypeValueOf, uncurryThis,
   } = internal.primordials;
-  const { className, typeOf } = internal;
+  const { className: wholeClassName, typeOf } = internal;
 
-  // Characters of a string inside another value.
-  const stringLimit = 2048;
+  // Characters of a string inside another value, and of a name.
+  const stringLimit = 2048, nameLimit = 128;
+
+  const shortName = (name) => (name.length > nameLimit ? StringPrototypeSlice(name, 0, nameLimit) : name);
+
+  // The name of an object's class; the tenant may have given it any. undefined: a proxy or no object.
+  const className = (value) => {
+    const name = wholeClassName(value);
+    return typeof name === 'string' ? shortName(name) : undefined;
+  };
+  internal.className = className;
 
   const quote = (string) => {
     const cut = string.length > stringLimit ? StringPrototypeSlice(string, 0, stringLimit) : string;
@@ -68,11 +77,11 @@
   const headline = (error) => {
     if (internal.isDOMException(error)) {
       const { message, name } = internal.readDOMException(error);
-      return message === '' ? name : `${name}: ${message}`;
+      return message === '' ? shortName(name) : `${shortName(name)}: ${StringPrototypeSlice(message, 0, stringLimit)}`;
     }
     const name = dataValue(error, 'name');
     const message = dataValue(error, 'message');
-    const shownName = typeof name === 'string' && name !== '' ? name : className(error) || 'Error';
+    const shownName = typeof name === 'string' && name !== '' ? shortName(name) : className(error) || 'Error';
     return typeof message === 'string' && message !== '' ? `${shownName}: ${StringPrototypeSlice(message, 0, stringLimit)}` : shownName;
   };
 
@@ -92,7 +101,7 @@
 
   const functionText = (value) => {
     const name = ownValue(value, 'name');
-    const shown = typeof name === 'string' && name !== '' ? StringPrototypeSlice(name, 0, 128) : '(anonymous)';
+    const shown = typeof name === 'string' && name !== '' ? shortName(name) : '(anonymous)';
     const kind = typeOf(value);
     const isClass = StringPrototypeStartsWith(FunctionPrototypeToString(value), 'class');
     return isClass ? `[class ${shown}]` : `[${kind === 'Function' ? 'Function' : kind}: ${shown}]`;

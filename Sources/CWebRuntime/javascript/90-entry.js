@@ -211,6 +211,7 @@
       this.reader = streams.acquireReader(stream);
       this.length = length;
       this.sent = 0;
+      this.hasEnded = false;
       this.isBlocked = false;
       this.isReading = false;
       this.goesOn = false;
@@ -221,9 +222,20 @@
       this.isReading = true;
       do {
         this.goesOn = false;
+        this.endIfWhole();
         this.streams.read(this.reader, this);
       } while (this.goesOn);
       this.isReading = false;
+    }
+
+    // With as many bytes as it was told the client has all of the answer and may ask for something else, whenever the tenant closes the
+    // stream; unless it has yet to send the rest of its request, which would not come any more.
+    endIfWhole() {
+      if (this.sent !== this.length || this.hasEnded) return;
+      const { incoming } = this.exchange.request;
+      if (incoming !== null && !incoming.isEnded && !incoming.hasFailed) return;
+      this.hasEnded = true;
+      bodyEnd(this.exchange.rid);
     }
 
     chunk(bytes) {
@@ -237,7 +249,7 @@
       this.sent += count;
       if (this.sent > this.length) {
         this.refuse(`the response's body is longer than its content-length of ${this.length} bytes`);
-      } else if (count > 0 && !bodyWrite(exchange.rid, bytes)) {
+      } else if (count > 0 && !bodyWrite(exchange.rid, bytes) && this.sent < this.length) {
         this.isBlocked = true;
         const { incoming } = exchange.request;
         if (incoming !== null) incoming.dropUnlessTouched();
@@ -263,8 +275,13 @@
 
     end(error) {
       const { exchange } = this;
-      if (error === undefined) bodyEnd(exchange.rid);
-      else bodyBroken(exchange.rid, internal.describeErrorBriefly(error));
+      if (this.hasEnded) {
+        if (error !== undefined) log(4, `after the end of the response's body: ${internal.describeErrorBriefly(error)}`);
+      } else if (error === undefined) {
+        bodyEnd(exchange.rid);
+      } else {
+        bodyBroken(exchange.rid, internal.describeErrorBriefly(error));
+      }
       conclude(exchange);
       finishIfDone(exchange);
     }

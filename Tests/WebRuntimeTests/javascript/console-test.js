@@ -115,6 +115,12 @@ test('describeError never throws and shows what was thrown', () => {
   assertEquals(describeError(undefined), 'undefined');
   assertEquals(describeError({ a: 1 }), '{ a: 1 }');
   assertEquals(describeErrorBriefly(new TypeError('t')), 'TypeError: t');
+  const long = 'n'.repeat(1e6);
+  for (const error of [Object.assign(new Error('m'), { name: long }), new DOMException(long, long)]) {
+    assert(describeErrorBriefly(error).length < 3000, 'a long name is cut');
+  }
+  const named = { [Symbol.toStringTag]: long };
+  assert(fixture.internal.className(named).length < 200 && fixture.internal.describeKind(named).length < 200, 'a class has a short name');
   assertEquals(describeError(new Proxy(new Error('p'), { get: trap, getPrototypeOf: trap })).split('\n')[0], 'Error: p');
 });
 test('format specifiers', () => {
