@@ -21,6 +21,63 @@ public enum MemoryShares {
         }
     }
 
+    /// A cell's memory, as the kernel and the cell itself count it.
+    public struct Use: Sendable {
+        /// What it says that its isolates, and what it keeps for them, could touch.
+        public let accountedBytes: Double
+        /// What they have touched of it.
+        public let heldBytes: Double
+        /// What it takes besides, as sound cells do: nobody can give that back.
+        public let overheadBytes: Double
+        /// What is beyond that, which it must answer for itself, or a cell that accounts for nothing would leave the others nothing.
+        public let excessBytes: Double
+
+        /// - Parameter memoryBytes: by the kernel's count; 0: not known yet.
+        public init(memoryBytes: Double, accountedBytes: Double) {
+            self.accountedBytes = accountedBytes
+            heldBytes = memoryBytes > 0 ? min(memoryBytes, accountedBytes) : accountedBytes
+            overheadBytes = min(max(memoryBytes, accountedBytes), MemoryShares.soundBytes(accounted: accountedBytes)) - accountedBytes
+            excessBytes = max(memoryBytes - accountedBytes - overheadBytes, 0)
+        }
+    }
+
+    /// Memory that a cell takes besides its isolates and what it keeps for them: V8, the base snapshot, stacks, the C library's heap.
+    private static let baseBytes = 96.0 * 1_048_576
+    /// A cell takes less than this times what it accounts for.
+    private static let soundFactor = 1.6
+
+    /// What a sound cell takes at the most, by the kernel's count, that accounts for so much.
+    public static func soundBytes(accounted: Double) -> Double { (accounted + baseBytes) * soundFactor }
+
+    /// Whether a cell that holds more than it may gives nothing back; asked once a second. One that was only just told less, or has much to evict, does.
+    public struct Overrun: Sendable {
+        /// Far more than a cell that obeys ever is over what it was told.
+        private static let factor = 1.25
+        /// What does not fall to this part for so many seconds does not fall.
+        private static let (fallenPart, secondsLimit) = (0.98, 30)
+        private var seconds = 0
+        private var lowestBytes = Double.infinity
+
+        /// Of a cell that holds what it may.
+        public init() {}
+
+        /// - Returns: true once, and again after as long.
+        public mutating func isLasting(heldBytes: Double, mayHoldBytes: Double) -> Bool {
+            guard heldBytes > (mayHoldBytes + MemoryShares.baseBytes) * Self.factor else {
+                self = Overrun()
+                return false
+            }
+            guard heldBytes >= lowestBytes * Self.fallenPart else {
+                (lowestBytes, seconds) = (heldBytes, 0)
+                return false
+            }
+            seconds += 1
+            guard seconds == Self.secondsLimit else { return false }
+            self = Overrun()
+            return true
+        }
+    }
+
     /// Of what cells may hold on average, what each may hold in any case: a cell that is new could not begin where others have taken all.
     public static let leastPart = 0.125
     /// No cell loses more than this of the average to others where room is said to be worth more: what a cell says may not be true.

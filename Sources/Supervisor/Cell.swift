@@ -13,6 +13,8 @@ final class Cell: @unchecked Sendable {
     static let waitingLimit = 4_096
     /// Output that may wait in a cell's socket before the cell counts as stuck.
     static let backlogBytesLimit = 256 << 20
+    /// Pings that a cell may leave unanswered before it gets no more: six seconds of them while it competes.
+    static let pingsLimit = 64
     /// No bundle is sent while more than this waits: the largest bundle and its snapshot fit besides.
     static let bundleBacklogBytesLimit = 160 << 20
 
@@ -49,6 +51,8 @@ final class Cell: @unchecked Sendable {
     /// What weight is runnable in it, what it uses, and the share of the machine that the kernel was told.
     var shares = CellShares.Cell()
     var toldShare: Double?
+    /// What those weigh that had requests in it when it was pinged last.
+    var mostWeight = CellShares.idleWeight
     /// How many of its workers it may run at once, as it was told.
     var toldWorkers: Int
     var status = CellStatus()
@@ -65,12 +69,20 @@ final class Cell: @unchecked Sendable {
     var memoryLimitBytes: UInt64
     /// For how long it has held much more than it accounts for.
     var secondsOfDrift = 0
+    /// Whether it gives back what it holds too much of.
+    var overrun = MemoryShares.Overrun()
     /// Lists that were asked for, by the number of the question.
     var isolateQueries: [UInt64: IsolateQuery] = [:]
     let startedNanoseconds: UInt64
     /// It is replaced for its age alone.
     var isAged = false
-    var lastHeardNanoseconds: UInt64
+    /// Since it was heard last, as far as the supervisor looked.
+    var secondsOfSilence = 0
+    /// As many answers may come.
+    var unansweredPings = 0
+    /// Log lines that were dropped since the second began.
+    var droppedLines = 0
+    private(set) var isReadSlowly = false
     /// Frames of this second that concern nothing.
     var strayFrames = 0
     var straySecond: UInt64 = 0
@@ -90,7 +102,6 @@ final class Cell: @unchecked Sendable {
         memoryLimitBytes = supervisor.cellMemoryLimitBytes
         toldWorkers = supervisor.configuration.workersPerCell
         startedNanoseconds = supervisor.now
-        lastHeardNanoseconds = startedNanoseconds
         pending = ByteBufferAllocator().buffer(capacity: 64 << 10)
     }
 
@@ -102,8 +113,8 @@ final class Cell: @unchecked Sendable {
     func connect(_ configuration: CellConfiguration) {
         send(.configure) { configuration.encode(into: &$0) }
         ClientBootstrap(group: supervisor.eventLoop)
-            .channelOption(.maxMessagesPerRead, value: 4)
-            .channelOption(.recvAllocator, value: AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 32 << 10, maximum: 256 << 10))
+            .channelOption(.maxMessagesPerRead, value: Self.readsAtOnce)
+            .channelOption(.recvAllocator, value: Self.usualReads)
             .channelInitializer { [self] channel in
                 channel.eventLoop.makeCompletedFuture {
                     try channel.pipeline.syncOperations.addHandler(CellFrameHandler(cell: self))
@@ -118,6 +129,21 @@ final class Cell: @unchecked Sendable {
                 case .failure(let error): supervisor.cellEnded(self, "its socket: \(error)")
                 }
             }
+    }
+
+    private static let readsAtOnce: UInt = 4
+    private static let usualReads = AdaptiveRecvByteBufferAllocator(minimum: 4096, initial: 32 << 10, maximum: 256 << 10)
+    /// Some five hundred of the shortest log lines: half a millisecond.
+    private static let slowReads = FixedSizeRecvByteBufferAllocator(capacity: 16 << 10)
+
+    /// Has little of it read in a turn of the loop, or as much as usual again.
+    func readSlowly(_ isSlow: Bool) {
+        guard isSlow != isReadSlowly, let options = channel?.syncOptions else { return }
+        isReadSlowly = isSlow
+        let reads: any RecvByteBufferAllocator = isSlow ? Self.slowReads : Self.usualReads
+        let count: UInt = isSlow ? 1 : Self.readsAtOnce
+        try? options.setOption(.maxMessagesPerRead, value: count)
+        try? options.setOption(.recvAllocator, value: reads)
     }
 
     func becomeReady() {
@@ -198,6 +224,11 @@ final class Cell: @unchecked Sendable {
     func add(_ request: RequestRecord) { requests[request.id] = request }
     func forget(_ request: RequestRecord) { requests[request.id] = nil }
     func request(_ id: UInt64) -> RequestRecord? { requests[id] }
+
+    /// Those that have requests in it, each once.
+    var versionsInUse: [TenantVersionRecord] {
+        Array(Dictionary(requests.values.map { ($0.version.id, $0.version) }) { first, _ in first }.values)
+    }
 }
 
 extension ByteBuffer: ByteSink {

@@ -134,7 +134,7 @@ public enum SnapshotBuilder {
                 case .ready where !isReady:
                     isReady = true
                     try onReady()
-                case .entered: isTaking = true
+                case .entered where isReady && !isTaking: isTaking = true
                 default: throw Failure(description: "the builder sent \(header.kind)")
                 }
             }

@@ -142,26 +142,33 @@ extension Supervisor {
 
     /// Once a second: asks the cell how it is, and ends it when it has not answered for too long.
     func checkHealth(of cell: Cell) {
-        let silenceNanoseconds = now - cell.lastHeardNanoseconds
-        func isSilent(for seconds: Int) -> Bool { silenceNanoseconds > UInt64(seconds) * 1_000_000_000 }
+        // Seconds in which the daemon looked: where it stood still itself, cells had nobody to answer.
+        cell.secondsOfSilence += 1
         switch cell.state {
         case .starting:
-            if isSilent(for: configuration.cellStartSeconds) { cell.end("not ready after \(configuration.cellStartSeconds) s") }
+            if cell.secondsOfSilence > configuration.cellStartSeconds {
+                cell.end("not ready after \(configuration.cellStartSeconds) s")
+            }
         case .ready:
-            if isSilent(for: configuration.cellSilenceSeconds) {
+            if cell.secondsOfSilence > configuration.cellSilenceSeconds {
                 return cell.end("silent for \(configuration.cellSilenceSeconds) s")
             }
-            let oldest = cell.isolateQueries.values.map(\.sinceNanoseconds).min() ?? now
-            if now - oldest > UInt64(configuration.cellSilenceSeconds) * 1_000_000_000 {
+            for query in cell.isolateQueries.values { query.seconds += 1 }
+            if cell.isolateQueries.values.contains(where: { $0.seconds > configuration.cellSilenceSeconds }) {
                 return cell.end("it does not list its isolates")
             }
+            if cell.droppedLines < Self.droppedLinesLimit { cell.readSlowly(false) }
+            cell.droppedLines = 0
             ping(cell)
             measureMemory(of: cell)
         case .gone: break
         }
     }
 
+    /// A cell that has many pings to answer gets no more: it may answer all of them at once.
     func ping(_ cell: Cell) {
+        guard cell.unansweredPings < Cell.pingsLimit else { return }
+        cell.unansweredPings += 1
         pings += 1
         cell.send(.ping, id: pings)
     }
@@ -169,12 +176,16 @@ extension Supervisor {
     /// Reads the kernel's figure on another thread: the cell may be in the way, mapping memory.
     func measureMemory(of cell: Cell) {
         let pid = cell.process.pid
-        let gauge = metrics.cellMemory.with([cell.name])
         blockingPool.runIfActive(eventLoop: eventLoop) { ProcessMemory.privateBytes(of: pid) }
-            .whenSuccess { bytes in
-                cell.memoryBytes = bytes
-                if cell.newMemoryBytes == 0 { cell.newMemoryBytes = bytes }
-                if cell.state != .gone { gauge.set(Double(bytes)) }
-            }
+            .whenSuccess { [weak self] in self?.noteMemory($0, of: cell) }
+    }
+
+    /// The kernel said what a cell has; nil or 0: it has not.
+    func noteMemory(_ bytes: UInt64?, of cell: Cell) {
+        // Nothing of a process that is about to end: what it had counts until it has.
+        guard let bytes, bytes > 0, cell.state != .gone else { return }
+        cell.memoryBytes = bytes
+        if cell.newMemoryBytes == 0 { cell.newMemoryBytes = bytes }
+        metrics.cellMemory.with([cell.name]).set(Double(bytes))
     }
 }

@@ -13,7 +13,7 @@ struct ProtocolViolation: Error, CustomStringConvertible {
 extension Supervisor {
     func take(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
         guard header.kind.isFromCell else { throw ProtocolViolation("a cell cannot send \(header.kind)") }
-        cell.lastHeardNanoseconds = now
+        cell.secondsOfSilence = 0
         if cell.state == .starting {
             switch header.kind {
             case .ready: return try takeReady(cell)
@@ -32,9 +32,10 @@ extension Supervisor {
         case .failure: try takeFailure(header, payload, from: cell)
         case .responseBroken:
             guard let record = try request(header.id, of: cell) else { return }
-            record.responseEnded = true
             record.isEntered = true
             if record.clientState == .open { throw ProtocolViolation("a body broke off before its head") }
+            record.responseEnded = true
+            guard record.clientState == .streaming else { return try noteStrayFrame(of: cell) }
             refuse(record, .exception, "the response's body broke off")
             // A stream has no deadline while it is listened to; what is left of it now has one again.
             limitWall(record, now: now)
@@ -181,8 +182,8 @@ extension Supervisor {
         switch record.clientState {
         case .open: throw ProtocolViolation("a body came before its head")
         case .streaming: record.answerBody(Self.unpinned(payload), isEnd: isEnd)
-        // The client is gone: the bytes are dropped, and the cell may go on until it has seen the abort.
-        case .over: if !isEnd { grantResponse(payload.readableBytes, to: record) }
+        // The client is gone: the bytes are dropped, and the cell has what is left of its window until it has seen the abort.
+        case .over: break
         }
     }
 
@@ -218,14 +219,14 @@ extension Supervisor {
         guard let code = ErrorCode(rawValue: header.extra), Self.codesOfCells.contains(code) else {
             throw ProtocolViolation("a failure with the code \(header.extra)")
         }
+        guard let record = try request(header.id, of: cell) else { return }
+        record.isEntered = true
+        record.responseEnded = true
+        guard record.clientState != .over else { return try noteStrayFrame(of: cell) }
         let message = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
             var reader = ByteReader(bytes)
             return try reader.string()
         }
-        guard let record = try request(header.id, of: cell) else { return }
-        record.isEntered = true
-        record.responseEnded = true
-        guard record.clientState != .over else { return }
         if code == .startupFailed { record.version.startError = String(decoding: message.utf8.prefix(4096), as: UTF8.self) }
         log(record, code, message)
         refuse(record, code, Self.clientMessage(code), retryAfterSeconds: code.mayRetry ? 1 : nil)
@@ -272,10 +273,13 @@ extension Supervisor {
         guard let version = cell.versions[header.id] else {
             throw ProtocolViolation("a log line in the name of version \(header.id), which it does not have")
         }
-        guard let tenant = tenants[version.policy.tenant] else { return }
-        let frame = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
-            var reader = ByteReader(bytes)
-            return try LogFrame(from: &reader)
+        // Who has left a cell is not heard through it any more.
+        guard let tenant = tenants[version.policy.tenant], lives(version, in: cell) || version.openRequests > 0 else {
+            return noteDroppedLine(of: cell)
+        }
+        // Behind the level and the request. The text is looked at when it is known that the line is kept.
+        guard let dropped = payload.getInteger(at: payload.readerIndex + 9, endianness: .little, as: UInt32.self) else {
+            throw WireError.truncated
         }
         let second = now / 1_000_000_000
         if tenant.logSecond != second {
@@ -283,11 +287,15 @@ extension Supervisor {
             tenant.logLines = 0
         }
         tenant.logLines += 1
-        tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(UInt64(frame.dropped))
+        tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(UInt64(dropped))
         guard tenant.logLines <= Self.logLinesPerSecondLimit else {
             // A tenant can write that many in short turns: nothing that its cell is to blame for.
             tenant.droppedLogLines = tenant.droppedLogLines.addingSaturated(1)
-            return
+            return noteDroppedLine(of: cell)
+        }
+        let frame = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
+            var reader = ByteReader(bytes)
+            return try LogFrame(from: &reader)
         }
         var metadata: Logger.Metadata = ["tenant": "\(tenant.name)", "source": "tenant"]
         // Only a request of this tenant in this cell can be named.
@@ -308,9 +316,23 @@ extension Supervisor {
         logger.log(level: level, "\(frame.message)", metadata: metadata)
     }
 
+    /// So many dropped lines within a second are a flood.
+    static let droppedLinesLimit = 10_000
+
+    /// A flood costs no cell: its tenants may have written it. Little of the cell is read at a time, so that others' work comes between.
+    private func noteDroppedLine(of cell: Cell) {
+        cell.droppedLines += 1
+        if cell.droppedLines >= Self.droppedLinesLimit { cell.readSlowly(true) }
+    }
+
+    /// Whether a version is where it was: not retired, and in no other cell by now.
+    private func lives(_ version: TenantVersionRecord, in cell: Cell) -> Bool {
+        !version.isRetired && (version.home == nil || version.home === cell)
+    }
+
     private func takeStatus(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) throws {
-        // One a second is asked for.
-        try noteStrayFrame(of: cell)
+        guard cell.unansweredPings > 0 else { throw ProtocolViolation("a status that nobody asked for") }
+        cell.unansweredPings -= 1
         cell.status = try payload.withUnsafeReadableBytes { bytes throws(WireError) in
             var reader = ByteReader(bytes)
             return try CellStatus(from: &reader)
@@ -341,10 +363,14 @@ extension Supervisor {
 
     private func takePoisoned(_ header: FrameHeader, _ payload: ByteBuffer, from cell: Cell) {
         let why = String(decoding: payload.readableBytesView.prefix(4096), as: UTF8.self)
-        cell.blamedTenant = cell.versions[header.id]?.policy.tenant
+        let version = cell.versions[header.id]
+        // Who has left a cell cannot be punished by it.
+        if let version, lives(version, in: cell) || cell.requests.values.contains(where: { $0.version === version }) {
+            cell.blamedTenant = version.policy.tenant
+        }
         logger.error(
             "a cell cannot go on",
-            metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(cell.blamedTenant ?? "")"])
+            metadata: ["cell": "\(cell.name)", "reason": "\(why)", "tenant": "\(version?.policy.tenant ?? "")"])
         cell.end("poisoned: \(why)")
     }
 
@@ -366,8 +392,9 @@ extension Supervisor {
         cell.isDamaged = true
         let records = cell.requests.values.filter { $0.version === version }
         // A cell cannot have its tenants punished at will: who had nothing under way there has done nothing.
-        // But for the first one, whose turn was perhaps the start that a call was expected for.
-        if let tenant = tenants[version.policy.tenant], !records.isEmpty || cell.abandonedVersions.count == 1 {
+        // But for the first one that lives there, whose turn was perhaps the start that a call was expected for.
+        let isFirst = cell.abandonedVersions.count == 1 && lives(version, in: cell)
+        if let tenant = tenants[version.policy.tenant], isFirst || !records.isEmpty {
             noteLoss(of: tenant, isCertain: true)
         }
         if version.home === cell { leaveHome(version) }

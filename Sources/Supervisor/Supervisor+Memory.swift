@@ -23,11 +23,9 @@ extension Supervisor {
     private static let pressureLimit = 0.1
     /// How much less at once, how much more again when the pressure is over, and how little at least.
     private static let (pressureStep, recoveryStep, smallestFactor) = (0.1, 0.02, 0.3)
-    /// Memory that a cell takes besides its isolates and what it keeps for them: V8, the base snapshot, stacks, the C library's heap.
-    private static let cellBaseBytes = 96.0 * 1_048_576
-    /// A cell that holds this much more than it accounts for, for this many seconds, is replaced; and one that all have left, with this much more than
-    /// it took when it was new.
-    private static let (driftFactor, emptyFactor, driftSeconds) = (1.6, 1.05, 30)
+    /// A cell that holds much more than it accounts for, for this many seconds, is replaced; and one that all have left, with this much more than it took
+    /// when it was new.
+    private static let (emptyFactor, driftSeconds) = (1.05, 30)
 
     /// What cells account for and do not hold now counts so many times as much at most, since they may touch it at any time.
     private static let mostAccountedToHeld = 4.0
@@ -59,22 +57,29 @@ extension Supervisor {
         metrics.bundlesInMemory.set(Double(bundles.memoryBytes))
         guard !running.isEmpty else { return }
         let budget = budget(used: used, machine)
-        let accounted = running.map { Double($0.status.isolateBytes) + Double($0.status.storedBytes) }
-        let overhead = zip(running, accounted).reduce(0) { $0 + max(Double($1.0.memoryBytes) - $1.1, 0) }
+        let uses = running.map {
+            MemoryShares.Use(
+                memoryBytes: Double($0.memoryBytes), accountedBytes: Double($0.status.isolateBytes) + Double($0.status.storedBytes))
+        }
+        let overhead = uses.reduce(0) { $0 + $1.overheadBytes }
         let available = max(budget - Double(ownMemoryBytes) - overhead, 0)
-        // A cell accounts for what its isolates could touch; what they have touched of it is what counts.
-        let held = zip(running, accounted).map { $0.memoryBytes > 0 ? min(Double($0.memoryBytes), $1) : $1 }
         let shares = MemoryShares.step(
-            zip(running, held).map {
-                .init(heldBytes: $1, shareBytes: $0.memoryShareBytes, marginalValue: Double($0.status.marginalValue))
+            zip(running, uses).map {
+                .init(
+                    heldBytes: $1.heldBytes + $1.excessBytes, shareBytes: $0.memoryShareBytes,
+                    marginalValue: Double($0.status.marginalValue))
             }, availableBytes: available)
+        let least = available / Double(running.count) * MemoryShares.leastPart
         for (index, cell) in running.enumerated() {
-            let (held, accounted) = (held[index], accounted[index])
+            let use = uses[index]
             cell.memoryShareBytes = shares[index]
-            let scale = held > 0 ? min(accounted / held, Self.mostAccountedToHeld) : 1
-            cell.budgetBytes = UInt64(min(shares[index] * scale, Double(UInt64.max / 2)))
+            // A cell accounts for what its isolates could touch; what they have touched of it is what counts.
+            let scale = use.heldBytes > 0 ? min(use.accountedBytes / use.heldBytes, Self.mostAccountedToHeld) : 1
+            let share = use.excessBytes > 0 ? max(shares[index] - use.excessBytes, least) : shares[index]
+            cell.budgetBytes = UInt64(min(share * scale, Double(UInt64.max / 2)))
             cell.send(.budget) { $0.append(integer: cell.budgetBytes) }
-            watchDrift(of: cell, accounted: accounted)
+            watchDrift(of: cell, accounted: use.accountedBytes)
+            watchOverrun(of: cell, use)
         }
     }
 
@@ -93,7 +98,7 @@ extension Supervisor {
             return (ProcessMemory.privateBytes(of: ProcessMemory.ownPID), read())
         }
         .whenSuccess { [weak self] own, machine in
-            self?.ownMemoryBytes = own
+            if let own { self?.ownMemoryBytes = own }
             self?.machineMemory = machine
         }
     }
@@ -102,7 +107,7 @@ extension Supervisor {
     /// pages in which something small is in use.
     private func watchDrift(of cell: Cell, accounted: Double) {
         let isLeft = cell.hadVersions && cell.versions.isEmpty && cell.homes == 0 && cell.requests.isEmpty
-        let most = isLeft ? Double(cell.newMemoryBytes) * Self.emptyFactor : (accounted + Self.cellBaseBytes) * Self.driftFactor
+        let most = isLeft ? Double(cell.newMemoryBytes) * Self.emptyFactor : MemoryShares.soundBytes(accounted: accounted)
         guard Double(cell.memoryBytes) > most, cell.takesRequests else {
             cell.secondsOfDrift = 0
             return
@@ -118,6 +123,25 @@ extension Supervisor {
         metrics.cellsDrifted.increment()
         cellsToReplace.append(cell)
         replaceNextCell()
+    }
+
+    /// Nor does one stay that gives nothing back although it is to hold far less, whatever it accounts for: the others have what it does not leave. What
+    /// tenants hold that have requests there cannot be given back.
+    private func watchOverrun(of cell: Cell, _ use: MemoryShares.Use) {
+        let (held, share) = (use.heldBytes + use.excessBytes, cell.memoryShareBytes)
+        var inUse = 0.0
+        if held > share { for version in cell.versionsInUse { inUse += Double(version.policy.limits.memoryMegabytes) * 1_048_576 } }
+        // With a budget that the processes themselves take up there is nothing to hold at all.
+        let mayHold = share > 0 ? share + inUse : .infinity
+        guard cell.overrun.isLasting(heldBytes: held, mayHoldBytes: mayHold), !cell.isDamaged else { return }
+        logger.error(
+            "a cell is replaced: it does not give back the memory that it may not hold",
+            metadata: [
+                "cell": "\(cell.name)", "bytes": "\(cell.memoryBytes)", "share": "\(Int(exactly: share.rounded()) ?? .max)",
+            ])
+        metrics.cellsDrifted.increment()
+        cell.isDamaged = true
+        replaceBehind(cell)
     }
 
     /// Takes effect within a second.
@@ -383,7 +407,7 @@ extension Supervisor {
     func listIsolates() -> EventLoopFuture<[IsolateListing]> {
         let queries = allCells.filter { $0.state == .ready }.map { cell in
             pings += 1
-            let query = IsolateQuery(promise: eventLoop.makePromise(), limit: cell.versions.count, since: now)
+            let query = IsolateQuery(promise: eventLoop.makePromise(), limit: cell.versions.count)
             cell.isolateQueries[pings] = query
             cell.send(.list, id: pings)
             return query.promise.futureResult
@@ -406,7 +430,10 @@ extension Supervisor {
                 query.found.append(IsolateListing(report, tenant: version.policy.tenant, cell: cell.name))
             }
         }
-        guard header.flags.contains(.end) else { return }
+        guard header.flags.contains(.end) else {
+            if payload.readableBytes == 0 { try noteStrayFrame(of: cell) }
+            return
+        }
         cell.isolateQueries[header.id] = nil
         query.promise.succeed(query.found)
     }
@@ -447,15 +474,15 @@ final class IsolateQuery {
     let promise: EventLoopPromise<[IsolateListing]>
     /// So many versions the cell had when it was asked.
     let limit: Int
-    let sinceNanoseconds: UInt64
+    /// Since it was asked.
+    var seconds = 0
     /// Reports so far, and those of them that are to be told.
     var count = 0
     var found: [IsolateListing] = []
 
-    init(promise: EventLoopPromise<[IsolateListing]>, limit: Int, since: UInt64) {
+    init(promise: EventLoopPromise<[IsolateListing]>, limit: Int) {
         self.promise = promise
         self.limit = limit
-        sinceNanoseconds = since
     }
 }
 

@@ -93,6 +93,8 @@ extension Supervisor {
 
     /// Replaces a cell that is damaged: at once when nobody else lives there, else when its successor is ready.
     func replaceBehind(_ cell: Cell) {
+        // One that leaves for its age alone had long.
+        if cell.isDamaged, let by = cell.leavesBy { cell.leavesBy = min(by, now + drainNanoseconds) }
         guard cell.takesRequests else { return }
         guard cell.homes > 0 else { return beginLeaving(cell) }
         guard !cellsToReplace.contains(where: { $0 === cell }) else { return }
@@ -153,12 +155,14 @@ extension Supervisor {
         replaceNextCell()
     }
 
+    private var drainNanoseconds: UInt64 { UInt64(configuration.cellDrainSeconds) * 1_000_000_000 }
+
     /// A cell takes no more requests and ends when those that it has are done, or after `cellDrainSeconds`.
     func beginLeaving(_ cell: Cell) {
         guard cell.takesRequests else { return }
         // Nothing is wrong with one that is only old: what goes on there has as long again.
-        let seconds = cell.isAged && !cell.isDamaged ? configuration.cellAgeHours * 3_600 : configuration.cellDrainSeconds
-        cell.leavesBy = now + UInt64(seconds) * 1_000_000_000
+        let isOnlyOld = cell.isAged && !cell.isDamaged
+        cell.leavesBy = now + (isOnlyOld ? UInt64(configuration.cellAgeHours) * 3_600_000_000_000 : drainNanoseconds)
         cells[cell.key]?.removeAll { $0 === cell }
         leavingCells.append(cell)
         logger.info("cell takes no more requests", metadata: ["cell": "\(cell.name)", "in_flight": "\(cell.requests.count)"])
@@ -186,12 +190,13 @@ extension Supervisor {
 
     /// A cell told what weight is runnable in it, and what it has used.
     func takeWeight(of cell: Cell) {
-        // No more than those can weigh that have requests there, whatever the cell says.
-        let versions = Dictionary(cell.requests.values.map { (ObjectIdentifier($0.version), $0.version.policy.weight) }) { first, _ in first
-        }
-        let most = versions.values.reduce(CellShares.idleWeight) { $0 + Double($1) }
-        cell.shares.weight += (min(Double(cell.status.runnableWeight), most) - cell.shares.weight) * Self.weightGain
+        cell.shares.weight += (min(Double(cell.status.runnableWeight), cell.mostWeight) - cell.shares.weight) * Self.weightGain
         cell.shares.usedMicroseconds = cell.status.cpuMicroseconds
+    }
+
+    /// No more than those can weigh that have requests in a cell, whatever it says.
+    private static func mostWeight(of cell: Cell) -> Double {
+        cell.versionsInUse.reduce(CellShares.idleWeight) { $0 + Double($1.policy.weight) }
     }
 
     /// So many steps after the last competition cells have no parts any more: joining a group takes the kernel a while.
@@ -202,7 +207,10 @@ extension Supervisor {
     func shareAmongCells() {
         let running = allCells.filter { $0.state == .ready }
         guard running.count > 1 || frontIsUrgent || running.contains(where: { $0.toldShare != nil }) else { return }
-        for cell in running where !cell.requests.isEmpty { ping(cell) }
+        for cell in running {
+            cell.mostWeight = Self.mostWeight(of: cell)
+            if !cell.requests.isEmpty { ping(cell) }
+        }
         var shares = running.map(\.shares)
         CellShares.step(&shares)
         stepsOfPeace = shares.contains { $0.weightShare != nil } ? 0 : stepsOfPeace + 1

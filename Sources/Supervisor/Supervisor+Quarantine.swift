@@ -80,10 +80,11 @@ extension Supervisor {
     // MARK: Cells of their own
 
     private func quarantine(_ tenant: TenantRecord) {
-        guard let version = tenant.version, let reason = tenant.quarantine.reason, !tenant.isQuarantined,
+        // Of a tenant that was removed only the end of what it had begun is left.
+        guard isKnown(tenant), let version = tenant.version, let reason = tenant.quarantine.reason, !tenant.isQuarantined,
             version.policy.cordon != .private
         else { return }
-        // Beyond the limit they share cells with each other, and with nobody else.
+        // Beyond the limit those of a cordon share cells with each other, and with nobody else.
         let hasOwn = tenants.values.count { $0.version?.key.cordon == Self.quarantineCordon(of: $0) } < configuration.quarantineCells
         tenant.isQuarantined = true
         tenant.quarantinedAtSeconds = UInt64(max(0, time(nil)))
@@ -91,7 +92,8 @@ extension Supervisor {
         logger.warning(
             "a tenant has a cell of its own from now on",
             metadata: ["tenant": "\(tenant.name)", "reason": "\(reason.rawValue)", "shared": "\(!hasOwn)"])
-        move(tenant, to: CellKey(cordon: hasOwn ? Self.quarantineCordon(of: tenant) : "quarantine", jit: version.key.jit))
+        let cordon = hasOwn ? Self.quarantineCordon(of: tenant) : "quarantine-\(version.policy.cordon.rawValue)"
+        move(tenant, to: CellKey(cordon: cordon, jit: version.key.jit))
     }
 
     private static func quarantineCordon(of tenant: TenantRecord) -> String { "quarantine:\(tenant.name)" }

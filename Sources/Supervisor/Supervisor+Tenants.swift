@@ -118,7 +118,9 @@ extension Supervisor {
         return TenantRecord(name: name, place: admission.addTenant(limits, in: Admission.nowhere), metrics: metrics)
     }
 
+    /// Once: it is no longer counted then.
     func supersede(_ version: TenantVersionRecord) {
+        guard !version.isRetired else { return }
         version.isRetired = true
         if version.openRequests == 0 { retire(version) }
     }

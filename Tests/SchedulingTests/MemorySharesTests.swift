@@ -20,6 +20,40 @@ import Testing
         #expect(shares[1] > 50 && abs(shares[0] + shares[1] - 1_000) < 1e-6, "\(shares)")
     }
 
+    private static let mebibyte = 1_048_576.0
+
+    /// Each byte counts once, whatever a cell accounts for, and none of it as what nobody can help but for so much as sound cells take.
+    @Test func whatACellDoesNotAccountForIsItsOwn() {
+        func use(_ memory: Double, _ accounted: Double) -> [Double] {
+            let use = MemoryShares.Use(memoryBytes: memory * Self.mebibyte, accountedBytes: accounted * Self.mebibyte)
+            return [use.heldBytes, use.overheadBytes, use.excessBytes].map { ($0 / Self.mebibyte * 1_000).rounded() / 1_000 }
+        }
+        #expect(use(0, 300) == [300, 0, 0] && use(200, 300) == [200, 0, 0] && use(0, 0) == [0, 0, 0])
+        #expect(use(400, 300) == [300, 100, 0])
+        // 1.6 times what it accounts for and 96.
+        #expect(use(1_000, 300) == [300, 333.6, 366.4])
+        #expect(use(10_000, 0) == [0, 153.6, 9_846.4])
+    }
+
+    @Test func whoGivesNothingBackIsFoundAfterHalfAMinute() {
+        var overrun = MemoryShares.Overrun()
+        func seconds(until limit: Int, _ held: (Int) -> Double) -> Int? {
+            (1...limit).first { overrun.isLasting(heldBytes: held($0) * Self.mebibyte, mayHoldBytes: 1_000 * Self.mebibyte) }
+        }
+        #expect(seconds(until: 100) { _ in 2_000 } == 31)
+        // Again, where nothing came of it.
+        #expect(seconds(until: 100) { _ in 2_000 } == 31)
+        // A little over is nothing.
+        #expect(seconds(until: 100) { _ in 1_300 } == nil)
+        // Who gives back has time, as long as it takes.
+        #expect(seconds(until: 200) { 10_000 * (1 - 0.004 * Double($0)) } == nil)
+        // What was before does not count when it once held what it may.
+        #expect(seconds(until: 1) { _ in 1_000 } == nil)
+        #expect(seconds(until: 30) { _ in 2_000 } == nil)
+        #expect(seconds(until: 1) { _ in 1_000 } == nil)
+        #expect(seconds(until: 30) { _ in 2_000 } == nil)
+    }
+
     /// An isolate takes as much as ten steps give.
     @Test func stepsThatAreSmallerThanAnIsolateAddUp() {
         var shares = [100.0, 100]

@@ -360,11 +360,29 @@ import Wire
         let test = try await TestSupervisor()
         let client = try await test.request()
         let cell = try await test.spawner.cells.next()
-        try await test.advance(milliseconds: 19_000)
+        try await test.advance(seconds: 19)
         #expect(!cell.isKilled)
-        try await test.advance(milliseconds: 2_000)
+        try await test.advance(seconds: 2)
         #expect(try await client.next() == .failed(.overloaded, retryAfterSeconds: 5))
         #expect(cell.isKilled)
+    }
+
+    /// Its cells could not answer, and their tenants are not to blame.
+    @Test func aDaemonThatStoodStillEndsNoCell() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b", cordon: .trusted)])
+        _ = try await test.request("a")
+        let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        _ = try await test.request("b")
+        let starting = try await test.spawner.cells.next()
+        let listing = Task { await test.supervisor.isolates() }
+        let query = try await cell.next(.list).id
+        try await test.advance(milliseconds: 60_000)
+        #expect(!cell.isKilled && !starting.isKilled)
+        cell.send(.isolates, flags: .end, id: query)
+        #expect(await listing.value.isEmpty)
+        try await test.advance(milliseconds: 60_000)
+        #expect(!cell.isKilled && !starting.isKilled)
     }
 
     @Test func aCellThatIsSilentIsEnded() async throws {
@@ -372,7 +390,7 @@ import Wire
         let client = try await test.request()
         let cell = try await test.readyCell()
         cell.send(.entered, id: try await cell.nextRequest().id)
-        try await test.advance(milliseconds: 5_000)
+        try await test.advance(seconds: 5)
         try await cell.status()
         // Answered, so that it has been heard of: the next request shows that the answer has arrived.
         let other = try await test.request()
@@ -380,9 +398,9 @@ import Wire
         _ = try await other.next()
         // So has all that came with it.
         try await test.onLoop { _ in }
-        try await test.advance(milliseconds: 9_000)
+        try await test.advance(seconds: 9)
         #expect(!cell.isKilled)
-        try await test.advance(milliseconds: 2_000)
+        try await test.advance(seconds: 2)
         #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
         #expect(cell.isKilled)
     }

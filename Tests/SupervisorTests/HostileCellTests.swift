@@ -141,6 +141,98 @@ import Wire
         try await test.expectNothingHeld()
     }
 
+    /// However often a cell says that a body broke off, what is left has an end.
+    @Test func aBodyBreaksOffOnce() async throws {
+        let (test, cell, version) = try await served([Self.brief])
+        let client = try await test.request()
+        let id = try await cell.next(.request).id
+        cell.head(id)
+        cell.send(.responseBroken, id: id)
+        #expect(try await client.next() == .head(status: 200, headers: "", body: "", isComplete: false))
+        #expect(try await client.next() == .broken)
+        func deadline() async throws -> UInt64? { try await test.onLoop { $0.openRequests[id]?.deadlineNanoseconds } }
+        let before = try await deadline()
+        try await test.advance(milliseconds: 500)
+        cell.send(.responseBroken, id: id)
+        cell.log(version: version, "behind it")
+        while try await test.onLoop({ $0.tenants["a"]!.logLines }) == 0 { await Task.yield() }
+        #expect(try await deadline() == before && before != nil)
+    }
+
+    /// The window that is left is all that a cell can send of it.
+    @Test func whatComesForAClientThatHasLeftIsNotPaidFor() async throws {
+        let (test, cell, _) = try await served()
+        let client = try await test.request()
+        let id = try await cell.next(.request).id
+        cell.head(id)
+        _ = try await client.next()
+        try await client.leave()
+        try await cell.next(.abort)
+        for _ in 0..<3 { cell.send(.responseBody, id: id, ByteBuffer(string: "x")) }
+        cell.finish(id)
+        while try await test.onLoop({ !$0.openRequests.isEmpty }) { await Task.yield() }
+        let next = try await test.request()
+        cell.answer(try await cell.next(.request).id)
+        #expect(try await next.next() == Self.ok)
+    }
+
+    /// What is only old has a day to end what it has; what is damaged has not.
+    @Test(arguments: [false, true]) func aCellThatLeavesForItsAgeAndIsDamagedLeavesSoon(isGivenUp: Bool) async throws {
+        let (test, cell, version) = try await served([Self.brief, .test("b")])
+        let stream = try await test.request("b")
+        cell.head(try await cell.nextRequest().id)
+        #expect(try await stream.next() == .head(status: 200, headers: "", body: "", isComplete: false))
+        try await test.advance(milliseconds: 86_400_000)
+        let successor = try await test.spawner.cells.next()
+        let client = try await test.request()
+        cell.send(.entered, id: try await cell.next(.request).id)
+        try await successor.becomeReady()
+        while try await test.onLoop({ $0.leavingCells.isEmpty }) { await Task.yield() }
+        func secondsLeft() async throws -> UInt64 {
+            try await test.onLoop { ($0.leavingCells[0].leavesBy! - $0.now) / 1_000_000_000 }
+        }
+        #expect(try await secondsLeft() > 80_000)
+        if isGivenUp {
+            try await test.advance(milliseconds: 1_000)
+            #expect(try await client.next() == .failed(.wallLimit, retryAfterSeconds: nil))
+            try await test.advance(milliseconds: Self.graceMilliseconds + 100)
+        } else {
+            cell.send(.abandoned, extra: ErrorCode.cpuLimit.rawValue, id: version)
+            #expect(try await client.next() == .failed(.cpuLimit, retryAfterSeconds: nil))
+        }
+        #expect(try await secondsLeft() <= 60)
+    }
+
+    // MARK: Pings
+
+    @Test func aCellThatLeavesPingsUnansweredGetsNoMore() async throws {
+        let (test, cell, _) = try await served()
+        let limit = UInt64(Cell.pingsLimit)
+        try await test.advance(seconds: 100)
+        #expect(try await test.onLoop { $0.pings } == limit)
+        try await cell.status()
+        while try await test.onLoop({ $0.allCells[0].unansweredPings == Cell.pingsLimit }) { await Task.yield() }
+        try await test.advance(seconds: 2)
+        #expect(try await test.onLoop { $0.pings } == limit + 1)
+    }
+
+    // MARK: Tenants that have left
+
+    @Test(arguments: [FrameKind.abandoned, .poisoned]) func aCellCannotHaveSomebodyPunishedWhoHasLeftIt(_ kind: FrameKind) async throws {
+        let (test, cell, version) = try await served([.test("a"), .test("b")])
+        try await test.apply([.test("a"), .test("b")], code: "2")
+        try await cell.next(.retire)
+        cell.log(version: version, "not by its tenant")
+        cell.send(kind, extra: kind == .abandoned ? ErrorCode.cpuLimit.rawValue : 0, id: version)
+        try await cell.expectEnd()
+        while try await test.onLoop({ supervisor in supervisor.allCells.contains { $0.name == "standard#0" } }) { await Task.yield() }
+        let found = try await test.onLoop { supervisor in
+            let tenant = supervisor.tenants["a"]!
+            return [tenant.quarantine.reason != nil, tenant.isQuarantined, tenant.logLines > 0]
+        }
+        #expect(found == [false, false, false])
+    }
+
     // MARK: Quotas
 
     private func parked(_ test: TestSupervisor, _ cell: FakeCell, _ version: UInt64) async throws {

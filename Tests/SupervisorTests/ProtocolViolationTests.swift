@@ -36,7 +36,11 @@ struct Violation: Sendable, CustomTestStringConvertible {
         Violation("a turn given up for a reason that there is not") { cell, _, version in
             cell.send(.abandoned, extra: ErrorCode.tenantBusy.rawValue, id: version)
         },
-        Violation("a truncated status") { cell, _, _ in cell.send(.status, ByteBuffer(integer: UInt32(1))) },
+        Violation("a status that nobody asked for") { cell, _, _ in
+            var payload = ByteBuffer()
+            CellStatus().encode(into: &payload)
+            cell.send(.status, payload)
+        },
     ]
 
     static let answers: [Violation] = [
@@ -128,6 +132,16 @@ struct Violation: Sendable, CustomTestStringConvertible {
         try await test.expectNothingHeld()
     }
 
+    @Test func aTruncatedStatusEndsTheCell() async throws {
+        let test = try await TestSupervisor()
+        _ = try await test.request()
+        let cell = try await test.readyCell()
+        try await cell.nextRequest()
+        try await test.advance(milliseconds: 1_000)
+        cell.send(.status, id: try await cell.pings.next(), ByteBuffer(integer: UInt32(1)))
+        try await cell.expectEnd()
+    }
+
     @Test(arguments: [FrameKind.response, .log, .status, .isolateEnded])
     func nothingMayComeBeforeReady(_ kind: FrameKind) async throws {
         let test = try await TestSupervisor()
@@ -158,7 +172,8 @@ struct Violation: Sendable, CustomTestStringConvertible {
 
     /// More than a hundred thousand a second of what changes nothing, though it names what the cell has.
     @Test(arguments: [
-        FrameKind.entered, .responseBody, .requestCredit, .isolateEnded, .started, .parked, .cold, .snapshotRefused, .abandoned,
+        FrameKind.entered, .responseBody, .requestCredit, .isolateEnded, .started, .parked, .cold, .snapshotRefused, .abandoned, .failure,
+        .responseBroken,
     ])
     func aCellThatOnlyKeepsTheSupervisorFromItsWorkIsEnded(_ kind: FrameKind) async throws {
         let test = try await TestSupervisor([.test("a"), .test("b")])
@@ -173,10 +188,17 @@ struct Violation: Sendable, CustomTestStringConvertible {
         case .parked: payload.append(integer: UInt64(1))
         case .started: for _ in 0..<2 { payload.append(integer: UInt64(1)) }
         case .requestCredit: payload.append(integer: UInt32(0))
+        case .failure: payload.append(string: "why")
         default: break
         }
-        let isOfRequest = [.entered, .responseBody, .requestCredit].contains(kind)
-        let extra = kind == .abandoned ? ErrorCode.cpuLimit.rawValue : kind == .isolateEnded ? EvictionReason.idle.rawValue : 0
+        let isOfRequest = [.entered, .responseBody, .requestCredit, .failure, .responseBroken].contains(kind)
+        let extra: UInt16 =
+            switch kind {
+            case .abandoned: ErrorCode.cpuLimit.rawValue
+            case .isolateEnded: EvictionReason.idle.rawValue
+            case .failure: ErrorCode.exception.rawValue
+            default: 0
+            }
         var frames = ByteBuffer()
         for _ in 0...Supervisor.strayFramesPerSecondLimit + 1 {
             FrameHeader(kind, length: payload.readableBytes, extra: extra, id: isOfRequest ? request : version).encode(into: &frames)
@@ -186,7 +208,8 @@ struct Violation: Sendable, CustomTestStringConvertible {
         try await cell.expectEnd()
     }
 
-    /// Lines that a tenant writes in many short turns are dropped, and cost nobody a cell.
+    /// Lines that a tenant writes in many short turns are dropped, and cost nobody a cell; while they come, others' work comes between. Nobody looks at
+    /// what is dropped.
     @Test func aTenantThatWritesTooManyLinesCostsNoCell() async throws {
         let test = try await TestSupervisor()
         let client = try await test.request()
@@ -200,10 +223,24 @@ struct Violation: Sendable, CustomTestStringConvertible {
             FrameHeader(.log, length: payload.readableBytes, id: version).encode(into: &frames)
             frames.writeImmutableBuffer(payload)
         }
+        var noText = ByteBuffer()
+        noText.append(integer: UInt8(1))
+        noText.append(integer: UInt64(0))
+        noText.append(integer: UInt32(0))
+        noText.append(bytes: [0xff, 0xfe])
+        FrameHeader(.log, length: noText.readableBytes, id: version).encode(into: &frames)
+        frames.writeBuffer(&noText)
         cell.send(frames)
         cell.answer(request, "fine")
         #expect(try await client.next() == .head(status: 200, headers: "", body: "fine", isComplete: true))
         #expect(!cell.isKilled)
+        func isReadSlowly() async throws -> Bool { try await test.onLoop { $0.allCells[0].isReadSlowly } }
+        #expect(try await isReadSlowly())
+        // The second of the flood, and one without.
+        try await test.advance(seconds: 1)
+        #expect(try await isReadSlowly())
+        try await test.advance(seconds: 1)
+        #expect(try await !isReadSlowly())
     }
 
     @Test func framesMayComeInAnyPieces() async throws {

@@ -213,7 +213,38 @@ import Wire
             _ = try await test.request(name)
             homes.append(try await report(name, of: test).cell ?? "")
         }
-        #expect(homes == ["quarantine:a#0", "quarantine#0", "quarantine#0"])
+        #expect(homes == ["quarantine:a#0", "quarantine-standard#0", "quarantine-standard#0"])
+    }
+
+    @Test func beyondTheLimitTenantsOfDifferentCordonsDoNotShareACell() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("t", cordon: .trusted)]) { $0.quarantineCells = 0 }
+        for name in ["a", "t"] {
+            let client = try await test.request(name)
+            let cell = try await test.readyCell()
+            cell.send(.entered, id: try await tenantAndRequest(cell).request)
+            cell.die()
+            #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        }
+        var homes: [String] = []
+        for name in ["a", "t"] {
+            _ = try await test.request(name)
+            homes.append(try await report(name, of: test).cell ?? "")
+        }
+        #expect(homes == ["quarantine-standard#0", "quarantine-trusted#0"])
+    }
+
+    /// It would have a cell that nobody ends, and its last version would be uncounted twice.
+    @Test(arguments: [false, true]) func aTenantThatWasRemovedIsNotMoved(isChangedBefore: Bool) async throws {
+        let test = try await TestSupervisor(["a", "b"].map { .test($0) })
+        let client = try await test.request("a")
+        let cell = try await test.readyCell()
+        cell.send(.entered, id: try await tenantAndRequest(cell).request)
+        if isChangedBefore { try await test.apply(["a", "b"].map { .test($0) }, code: "2") }
+        try await test.apply([.test("b")], code: isChangedBefore ? "2" : "1")
+        cell.die()
+        #expect(try await client.next() == .failed(.cellLost, retryAfterSeconds: nil))
+        let counts = try await test.onLoop { supervisor in supervisor.versionCounts.map { "\($0.key.cordon) \($0.value)" } }
+        #expect(counts == ["standard 1"])
     }
 
     @Test func aTenantThatKillsItsCellEachTimeCostsFewCells() async throws {

@@ -86,6 +86,13 @@ import Wire
         #expect(failure?.description == "the builder sent ready; the builder ended: signal 9" && times == 1)
     }
 
+    @Test(arguments: [[FrameKind.entered], [.ready, .entered, .entered]])
+    func aBuilderTakesItsSnapshotOnceAndWhenItIsReady(_ kinds: [FrameKind]) throws {
+        let builder = FakeBuilder { socket in kinds.forEach { Self.send($0, to: socket) } }
+        let failure = #expect(throws: SnapshotBuilder.Failure.self) { try run(builder) }
+        #expect(failure?.description == "the builder sent entered; the builder ended: signal 9")
+    }
+
     // MARK: Snapshots that no frame carries
 
     private func snapshots(_ folder: ScratchFolder) throws -> (BuiltTenantSnapshots, TenantSnapshotStore) {

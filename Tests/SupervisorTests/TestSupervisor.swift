@@ -73,6 +73,11 @@ final class TestSupervisor: Sendable {
         try await onLoop { $0.tick() }
     }
 
+    /// Lets so many seconds pass in which the supervisor looks, unlike one that stands still meanwhile.
+    func advance(seconds: Int) async throws {
+        for _ in 0..<seconds { try await advance(milliseconds: 1_000) }
+    }
+
     /// A client's request for `tenant`. Without a body unless one is given.
     func request(_ tenant: String = "a", body: String? = nil, isComplete: Bool = true, contentLength: Int? = nil) async throws
         -> TestExchange
