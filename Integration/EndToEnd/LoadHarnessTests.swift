@@ -69,12 +69,13 @@ extension EndToEndTests {
                 #expect(holds, "\(scenario), \(what) (line \(line)): \(report)")
             }
             let errors = report.errors.values.reduce(0, +)
-            expect(report.completed > 0 && report.throughput_rps > 0 && report.latency_ms != nil, "something is answered")
+            expect(report.completed > 0 && report.latency_ms != nil, "something is answered")
             expect(report.errors.isEmpty, "nothing fails")
             expect(Set(report.groups.keys) == Set(workload.groups), "all groups are there")
             expect(report.completed == report.groups.values.reduce(0) { $0 + $1.completed }, "groups add up")
             expect(errors == report.groups.values.reduce(0) { $0 + $1.errors.values.reduce(0, +) }, "their errors add up")
-            expect(report.completed == report.series.reduce(0) { $0 + $1.completed.values.reduce(0, +) }, "seconds add up")
+            // What comes after the last second is in none.
+            expect(report.completed >= report.series.reduce(0) { $0 + $1.completed.values.reduce(0, +) }, "seconds add up")
             let measured = workload.phases.filter(\.isMeasured)
             let loops = measured.flatMap(\.loops).reduce(0) { $0 + $1.count }
             expect(report.groups.values.reduce(0) { $0 + $1.open } <= loops, "a loop has one request at a time")
@@ -91,7 +92,9 @@ extension EndToEndTests {
                 expect(report.groups["victims"]?.throughput_rps == report.throughput_rps && report.duration_s == 1, "it is about victims")
             case .resident:
                 // Five tenants at 50/s, then a second.
-                expect(abs(report.duration_s - 1.1) < 1e-9 && abs(report.groups["first"]!.throughput_rps - 50) < 1e-6, "own seconds count")
+                expect(abs(report.duration_s - 1.1) < 1e-9, "own seconds count")
+                let first = report.groups["first"]!
+                expect(first.completed == 5 && first.throughput_rps <= 50 + 1e-6, "late ones are no rate")
             case .weights, .zipf: expect(sent.isEmpty, "only loops")
             default: expect(report.completed == sent.count, "every request is answered")
             }

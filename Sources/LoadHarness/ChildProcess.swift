@@ -5,8 +5,18 @@ import Synchronization
 ///
 /// Foundation's `Process` waits until whoever has inherited a certain descriptor is gone, for ever when a peer's children outlive it.
 public final class ChildProcess: Sendable {
+    private struct Running {
+        var pids: [pid_t] = []
+        var isEnding = false
+    }
     /// The processes that run, for `endAll`.
-    private static let running = Mutex<[pid_t]>([])
+    private static let running = Mutex(Running())
+
+    /// A signal has come: nothing is started or written any more.
+    static var isEnding: Bool { running.withLock { $0.isEnding } }
+
+    /// What `sh` does for a process that begins in a control group: it enters that itself, and its starter, which measures, is never in it.
+    private static let entering = #"echo $$ > "$1/cgroup.procs" && shift && exec "$@""#
 
     private static let endingSignals = [SIGINT, SIGTERM, SIGHUP]
 
@@ -17,8 +27,9 @@ public final class ChildProcess: Sendable {
     /// - Parameters:
     ///   - executable: a path.
     ///   - errors: the file that standard error goes to; nil: nowhere. Standard output goes nowhere.
+    ///   - group: the folder of the control group that it begins in, or it ends at once; nil: this process's.
     /// - Throws: when it cannot be started.
-    public init(_ executable: String, _ arguments: [String], errors: String? = nil) throws {
+    public init(_ executable: String, _ arguments: [String], errors: String? = nil, group: String? = nil) throws {
         var actions = posix_spawn_file_actions_t()
         var attributes = posix_spawnattr_t()
         posix_spawn_file_actions_init(&actions)
@@ -39,13 +50,15 @@ public final class ChildProcess: Sendable {
         posix_spawnattr_setsigdefault(&attributes, &handled)
         posix_spawnattr_setsigmask(&attributes, &blocked)
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
-        var words: [UnsafeMutablePointer<CChar>?] = ([executable] + arguments).map { strdup($0) } + [nil]
+        let command = group.map { ["/bin/sh", "-c", ChildProcess.entering, "sh", $0, executable] } ?? [executable]
+        var words: [UnsafeMutablePointer<CChar>?] = (command + arguments).map { strdup($0) } + [nil]
         defer { for word in words { free(word) } }
         var pid: pid_t = 0
         // Under the lock, or `endAll` could miss it.
         let error = Self.running.withLock { running in
-            let error = posix_spawn(&pid, executable, &actions, &attributes, &words, environ)
-            if error == 0 { running.append(pid) }
+            guard !running.isEnding else { return ECANCELED }
+            let error = posix_spawn(&pid, command[0], &actions, &attributes, &words, environ)
+            if error == 0 { running.pids.append(pid) }
             return error
         }
         guard error == 0 else { throw SpawnedDaemon.Failure(description: "\(executable): \(String(cString: strerror(error)))") }
@@ -61,7 +74,7 @@ public final class ChildProcess: Sendable {
             status = ended
             // What it left behind has no other name any more than the group's.
             kill(-pid, SIGKILL)
-            Self.running.withLock { $0.removeAll { $0 == pid } }
+            Self.running.withLock { $0.pids.removeAll { $0 == pid } }
             return false
         }
     }
@@ -83,15 +96,20 @@ public final class ChildProcess: Sendable {
         while !isOver(), Date() < end { Thread.sleep(forTimeInterval: 0.02) }
     }
 
-    /// Ends all that run, before this process does.
+    /// Ends all that run and removes what they leave, before this process ends. Not in a signal handler: on a thread of its own.
     private static func endAll() {
-        let pids = running.withLock { $0 }
+        let pids = running.withLock { running in
+            running.isEnding = true
+            return running.pids
+        }
         for pid in pids { kill(pid, SIGTERM) }
         wait(5) { !pids.contains { waitpid($0, nil, WNOHANG) == 0 } }
         for pid in pids { kill(-pid, SIGKILL) }
+        wait(1) { !pids.contains { waitpid($0, nil, WNOHANG) == 0 } }
+        Leftovers.shared.removeAll()
     }
 
-    /// From now on a signal that ends this process ends what it has started first.
+    /// From now on a signal that ends this process ends what it has started first, and removes what that had made for it.
     public static func endWithSignals() {
         for number in endingSignals {
             signal(number, SIG_IGN)

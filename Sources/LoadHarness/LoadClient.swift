@@ -107,8 +107,9 @@ final class LoadClient: @unchecked Sendable {
     }
 
     /// One request now, besides what the phase plans.
-    func call(_ tenant: Int, group: Int) {
-        eventLoop.execute { [self] in send(Job(tenant: tenant, group: group, serviceNanoseconds: 0, due: .now())) }
+    /// - Parameter due: since when it should have been sent: its latency counts from then.
+    func call(_ tenant: Int, group: Int, due: NIODeadline = .now()) {
+        eventLoop.execute { [self] in send(Job(tenant: tenant, group: group, serviceNanoseconds: 0, due: due)) }
     }
 
     /// What loops wait for, and for how many nanoseconds. On the client's event loop.
@@ -184,12 +185,23 @@ final class LoadClient: @unchecked Sendable {
             .connect(host: host, port: port).whenComplete { [self] result in
                 switch result {
                 case .success(let channel): becameIdle(channel)
-                case .failure:
+                case .failure(let error):
                     open -= 1
+                    // It waits for a connection that there is, as beyond the limit: who is called has refused nothing.
+                    if !connections.isEmpty, Self.isOwnLimit(error) { return }
                     if let job = waiting.popFirst() { ended(job, error: "broken") }
                     if !waiting.isEmpty, open < Self.connectionLimit { connect() }
                 }
             }
+    }
+
+    /// This process may have no more connections, or the machine no more ports for them.
+    static func isOwnLimit(_ error: any Error) -> Bool {
+        let causes = (error as? NIOConnectionError)?.connectionErrors.map(\.error) ?? [error]
+        return causes.contains { cause in
+            guard let code = (cause as? IOError)?.errnoCode else { return false }
+            return code == EMFILE || code == ENFILE || code == EADDRNOTAVAIL
+        }
     }
 
     private func write(_ job: Job, _ channel: Channel) {

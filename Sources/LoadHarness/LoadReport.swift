@@ -34,7 +34,7 @@ public struct LoadReport: Codable, Sendable {
         public var open: Int
         /// The others that are over, by code as `GroupResults.errors` has them.
         public var errors: [String: Int]
-        /// By the seconds in which the group's requests were sent.
+        /// Of the answers that came while the group's requests were sent, by those seconds.
         public var throughput_rps: Double
         /// From when a request was due to its answer's end; nil when none was answered or waited for.
         @OrNull public var latency_ms: Latency?
@@ -71,9 +71,9 @@ public struct LoadReport: Codable, Sendable {
     public struct Second: Codable, Sendable {
         /// From 0, over all measured phases.
         public var second: Int
-        /// Answers by the group's name; without groups that had none.
+        /// Answers by the group's name; without groups that had none. What comes after a phase's last second is in none.
         public var completed: [String: Int]
-        /// Of all groups, by when they were over.
+        /// Of all groups, by when they were over, likewise.
         public var errors: Int
         /// Jain's index of this second; nil where nobody could be compared.
         public var jain: Double?
@@ -103,7 +103,7 @@ public struct LoadReport: Codable, Sendable {
     public var completed: Int
     /// By code, as `GroupResults.errors` has them.
     public var errors: [String: Int]
-    /// Of all groups together, as `latency_ms`; in `hogs` of the victims beside the hogs.
+    /// Of all groups together, as `latency_ms`, by the answers that came within `duration_s`; in `hogs` of the victims beside the hogs.
     public var throughput_rps: Double
     /// In milliseconds, of what `throughput_rps` is of.
     @OrNull public var latency_ms: Latency?
@@ -117,7 +117,8 @@ public struct LoadReport: Codable, Sendable {
     @OrNull public var handoffs: UInt64?
     /// For how long somebody could have run until a stuck worker's place was handed on.
     public var handoff_ms: Handoffs?
-    /// CPU time of the processes that are known, over all answers: of the daemon and its cells, or of a peer's.
+    /// CPU time of the processes that are known, over all answers: of the daemon and its cells, or of a peer's. In `hogs` most of it
+    /// is of what is never answered.
     @OrNull public var cpu_us_per_request: Double?
     /// Resident memory of these processes, a shared page counted once.
     @OrNull public var rss_bytes: UInt64?
@@ -127,7 +128,8 @@ public struct LoadReport: Codable, Sendable {
     public var cells_lost: UInt64?
     /// Proportional set size that each further tenant added to the cells; scenarios `idle` and `resident`.
     public var pss_bytes_per_tenant: Double?
-    /// How long revivals took: what their clients saw in the scenario `revive`, else by the daemon's histogram, to the width of its buckets.
+    /// How long revivals took: what their clients saw in the scenario `revive`, where nearly all requests needed one, else by the daemon's histogram, to
+    /// the width of its buckets.
     public var revive_ms: Revivals?
     /// In the measured part.
     public var evictions: UInt64?

@@ -10,6 +10,8 @@ public struct GroupResults: @unchecked Sendable {
         lowestDiscernibleValue: 1, highestTrackableValue: 10_000_000_000, numberOfSignificantValueDigits: .three)
     /// Requests that were answered.
     public private(set) var completed = 0
+    /// Of these, those that were answered while requests were sent.
+    private var inTime = 0
     /// Requests of loops that were neither answered nor refused at the end.
     public private(set) var open = 0
     /// By code of the refusal, `broken` for a connection that failed, `unanswered` for what was given up, `client_overload` for what was not sent.
@@ -18,10 +20,14 @@ public struct GroupResults: @unchecked Sendable {
     /// Of no request yet.
     public init() {}
 
-    /// - Parameter service: the handler's own time; 0 where that is not known.
-    public mutating func record(latencyNanoseconds: UInt64, serviceNanoseconds service: UInt64 = 0) {
+    /// - Parameters:
+    ///   - service: the handler's own time; 0 where that is not known.
+    ///   - isInTime: the answer came while requests were sent: later ones are no throughput, or whoever has fallen behind would have as much as was asked
+    ///     for.
+    public mutating func record(latencyNanoseconds: UInt64, serviceNanoseconds service: UInt64 = 0, isInTime: Bool = true) {
         count(latencyNanoseconds, service)
         completed += 1
+        if isInTime { inTime += 1 }
     }
 
     /// A request that was given up. It counts as if it had been answered at that moment: its latency is that age at least, and a system that
@@ -51,6 +57,7 @@ public struct GroupResults: @unchecked Sendable {
         latencies.add(other.latencies)
         slowdowns.add(other.slowdowns)
         completed += other.completed
+        inTime += other.inTime
         open += other.open
         errors.merge(other.errors, uniquingKeysWith: +)
     }
@@ -69,7 +76,7 @@ public struct GroupResults: @unchecked Sendable {
     /// - Parameter seconds: for which its requests were sent and counted.
     public func report(seconds: Double) -> LoadReport.Group {
         LoadReport.Group(
-            completed: completed, open: open, errors: errors, throughput_rps: seconds > 0 ? Double(completed) / seconds : 0,
+            completed: completed, open: open, errors: errors, throughput_rps: seconds > 0 ? Double(inTime) / seconds : 0,
             latency_ms: Self.percentiles(latencies, unit: 1e6), slowdown: Self.percentiles(slowdowns, unit: 1000))
     }
 }

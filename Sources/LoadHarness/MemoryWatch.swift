@@ -48,17 +48,18 @@ struct MemoryCounters {
         }
     }
 
-    /// What came after `earlier`.
+    /// What came after `earlier`; nothing where the counts are lower, since whoever counted has begun anew.
     func since(_ earlier: MemoryCounters) -> MemoryCounters {
         var difference = self
-        difference.evictionsByCell.merge(earlier.evictionsByCell.filter { evictionsByCell[$0.key] != nil }, uniquingKeysWith: -)
-        difference.prewarmedByCell.merge(earlier.prewarmedByCell.filter { prewarmedByCell[$0.key] != nil }, uniquingKeysWith: -)
-        difference.revivals -= earlier.revivals
-        difference.fromSnapshot -= earlier.fromSnapshot
-        difference.coldStarts -= earlier.coldStarts
-        difference.cellsLost -= earlier.cellsLost
+        func less(_ now: Double, _ before: Double) -> Double { max(now - before, 0) }
+        difference.evictionsByCell.merge(earlier.evictionsByCell.filter { evictionsByCell[$0.key] != nil }, uniquingKeysWith: less)
+        difference.prewarmedByCell.merge(earlier.prewarmedByCell.filter { prewarmedByCell[$0.key] != nil }, uniquingKeysWith: less)
+        difference.revivals = less(revivals, earlier.revivals)
+        difference.fromSnapshot = less(fromSnapshot, earlier.fromSnapshot)
+        difference.coldStarts = less(coldStarts, earlier.coldStarts)
+        difference.cellsLost = less(cellsLost, earlier.cellsLost)
         let before = Dictionary(earlier.revivalBuckets.map { ($0.bound, $0.count) }, uniquingKeysWith: { first, _ in first })
-        difference.revivalBuckets = revivalBuckets.map { ($0.bound, $0.count - (before[$0.bound] ?? 0)) }
+        difference.revivalBuckets = revivalBuckets.map { ($0.bound, less($0.count, before[$0.bound] ?? 0)) }
         return difference
     }
 

@@ -14,6 +14,7 @@ public struct PeerSystem: LoadedSystem {
     private let executable: String
     private let mode: Mode
     private let programs: String
+    private let memoryMegabytes: Int?
     /// As reports and tables have it: `node-workers`.
     public var name: String { "\(runtime)-\(mode.rawValue)" }
 
@@ -23,11 +24,13 @@ public struct PeerSystem: LoadedSystem {
     /// - Parameters:
     ///   - runtime: `deno`, `node` or `bun`.
     ///   - programs: the folder with `workers.js` and `processes.js`.
-    public init(runtime: String, executable: String, mode: Mode, programs: String) {
+    ///   - memoryMegabytes: as `CloisterSystem` has it.
+    public init(runtime: String, executable: String, mode: Mode, programs: String, memoryMegabytes: Int? = nil) {
         self.runtime = runtime
         self.executable = executable
         self.mode = mode
         self.programs = programs
+        self.memoryMegabytes = memoryMegabytes
     }
 
     /// Looks for a runtime's executable in a folder and then in PATH.
@@ -37,11 +40,13 @@ public struct PeerSystem: LoadedSystem {
             .first { FileManager.default.isExecutableFile(atPath: $0) }
     }
 
-    /// The router is ended with all that it has started, also after an error. Throws when it does not listen, or as `ScenarioRun` does.
+    /// The router is ended with all that it has started, also after an error. Throws when it does not listen, or as `MemoryCap` and `ScenarioRun` do.
     public func run(_ scenario: Scenario, _ parameters: ScenarioParameters, progress: @escaping @Sendable (String) -> Void) async throws
         -> LoadReport
     {
-        let peer = try start(with: scenario.workload(parameters).tenants)
+        let cap = try memoryMegabytes.map { try MemoryCap(megabytes: $0) }
+        defer { cap?.remove() }
+        let peer = try start(with: scenario.workload(parameters).tenants, group: cap?.group)
         defer { peer.end() }
         return try await ScenarioRun(
             scenario: scenario, parameters: parameters,
@@ -50,20 +55,23 @@ public struct PeerSystem: LoadedSystem {
     }
 
     /// Starts the router; a tenant's worker or process comes with its first request.
-    func start(with tenants: [Workload.Tenant]) throws -> SpawnedPeer {
+    /// - Parameter group: as `ChildProcess` has it.
+    func start(with tenants: [Workload.Tenant], group: String? = nil) throws -> SpawnedPeer {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-peer-\(UUID().uuidString)")
+        Leftovers.shared.add(folder.path)
         do {
-            for tenant in tenants { try tenant.write(to: folder) }
+            for tenant in tenants where !ChildProcess.isEnding { try tenant.write(to: folder) }
             let port = try Self.freePort()
             let process = try ChildProcess(
                 executable,
                 (runtime == "deno" ? ["run", "--allow-all", "--no-config"] : [])
-                    + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path])
+                    + ["\(programs)/\(mode.rawValue).js", "--port", "\(port)", "--tenants", folder.appendingPathComponent("bundles").path],
+                group: group)
             let peer = SpawnedPeer(process: process, folder: folder, port: port)
             try Self.waitUntilListening(port, process)
             return peer
         } catch {
-            try? FileManager.default.removeItem(at: folder)
+            Leftovers.shared.remove(folder.path)
             throw error
         }
     }
@@ -123,54 +131,42 @@ final class SpawnedPeer: @unchecked Sendable {
 
     func end() {
         process.end()
-        try? FileManager.default.removeItem(at: folder)
+        Leftovers.shared.remove(folder.path)
     }
 }
 
-/// Limits what this process starts while it has joined: the same for every system that is compared. Version 1 or 2 of cgroups, where writable.
-public final class MemoryCap {
-    private let group: String?
-    /// Where this process was.
-    private let home: String?
-    /// Why there is no cap.
-    public private(set) var warning: String?
+/// A control group with a limit of memory, for what is started in it: the same for every system that is compared. Version 1 or 2, where writable.
+public struct MemoryCap: Sendable {
+    /// There is no such group.
+    public struct Failure: Error, CustomStringConvertible {
+        /// What is missing.
+        public var description: String
+    }
 
-    /// Makes a group with that limit in MiB; where that cannot be done, there is a `warning`, and the other methods do nothing.
-    public init(megabytes: Int) {
-        let name = "cloister-load-\(getpid())"
+    /// Its folder.
+    let group: String
+
+    /// Makes one with that limit in MiB. Throws a `Failure` where that cannot be done.
+    public init(megabytes: Int) throws {
+        // Nobody gets one that was used: what a daemon hands on below it keeps processes out of it.
+        let name = "cloister-load-\(getpid())-\(UUID().uuidString)"
         for (root, limit) in [("/sys/fs/cgroup/memory", "memory.limit_in_bytes"), ("/sys/fs/cgroup", "memory.max")] {
             let path = "\(root)/\(name)"
-            guard FileManager.default.fileExists(atPath: "\(root)/cgroup.procs"), mkdir(path, 0o755) == 0 else { continue }
-            if (try? "\(megabytes << 20)".write(toFile: "\(path)/\(limit)", atomically: false, encoding: .utf8)) != nil {
+            guard FileManager.default.fileExists(atPath: "\(root)/cgroup.procs") else { continue }
+            Leftovers.shared.add(path)
+            if mkdir(path, 0o755) == 0,
+                (try? "\(megabytes << 20)".write(toFile: "\(path)/\(limit)", atomically: false, encoding: .utf8)) != nil
+            {
                 group = path
-                let own = root + Self.ownGroup()
-                // In a container the path may be that of the machine.
-                home = FileManager.default.fileExists(atPath: "\(own)/cgroup.procs") ? own : root
                 return
             }
-            rmdir(path)
+            Leftovers.shared.remove(path)
         }
-        group = nil
-        home = nil
-        warning = "no cgroup with a memory limit is writable: the systems run without a cap"
+        throw Failure(description: "no cgroup with a memory limit is writable")
     }
 
-    /// What is started from now on is in the group.
-    public func join() throws {
-        if let group { try "\(getpid())".write(toFile: "\(group)/cgroup.procs", atomically: false, encoding: .utf8) }
-    }
-    /// This process goes back to where it was; what it started stays in the group.
-    public func leave() { if let home { try? "\(getpid())".write(toFile: "\(home)/cgroup.procs", atomically: false, encoding: .utf8) } }
-    /// Removes the group, once nothing runs in it.
-    public func remove() { if let group { rmdir(group) } }
-
-    /// The group of this process below the hierarchy's root, of version 1's memory controller or of version 2: lines of `ID:CONTROLLERS:PATH`.
-    private static func ownGroup() -> String {
-        let lines = ((try? String(contentsOfFile: "/proc/self/cgroup", encoding: .utf8)) ?? "").split(separator: "\n")
-        let fields = lines.map { $0.split(separator: ":", maxSplits: 2, omittingEmptySubsequences: false) }.filter { $0.count == 3 }
-        let own = fields.first { $0[1].split(separator: ",").contains("memory") } ?? fields.first { $0[1].isEmpty }
-        return own.map { $0[2] == "/" ? "" : String($0[2]) } ?? ""
-    }
+    /// Removes it, with those below it, once nothing runs in it.
+    public func remove() { Leftovers.shared.remove(group) }
 }
 
 /// Medians of several runs side by side.

@@ -118,6 +118,11 @@ public struct ReportPage {
         title: String, unit: String, lines: [(String, [(Double, Double)])], xLabels: [String]? = nil,
         yLabel: (Double) -> String = ReportPage.number, logarithmic: Bool = false
     ) -> String {
+        // A line of one second is as long as that.
+        let lines = lines.map { line -> (String, [(Double, Double)]) in
+            guard line.1.count == 1, let only = line.1.first else { return line }
+            return (line.0, [only, (only.0 + 1, only.1)])
+        }
         let points = lines.flatMap(\.1)
         guard points.count > 1 else { return "" }
         let maxX = max(points.map(\.0).max()!, 1)

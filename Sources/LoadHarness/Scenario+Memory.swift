@@ -10,12 +10,23 @@ extension Scenario {
     public var usualConfiguration: String {
         switch self {
         // Far below what all tenants' isolates would take.
-        case .pressure: "memory_mb: 512\ncells_per_cordon: 1\nisolates_per_cell: 6000\n"
-        // Whoever is called next was evicted long ago.
-        case .revive: "cells_per_cordon: 1\nisolates_per_cell: \(Self.reviveIsolates)\n"
-        case .registered: "memory_mb: 4096\ncells_per_cordon: 2\nisolates_per_cell: 6000\n"
-        default: ""
+        case .pressure: configuration(memoryMegabytes: 512)
+        case .registered: configuration(memoryMegabytes: 4_096)
+        default: configuration(memoryMegabytes: nil)
         }
+    }
+
+    /// The daemon's configuration with another budget; nil: with what a daemon takes that is told none.
+    public func configuration(memoryMegabytes: Int?) -> String {
+        let cells =
+            switch self {
+            case .pressure: "cells_per_cordon: 1\nisolates_per_cell: 6000\n"
+            // Whoever is called next was evicted long ago.
+            case .revive: "cells_per_cordon: 1\nisolates_per_cell: \(Self.reviveIsolates)\n"
+            case .registered: "cells_per_cordon: 2\nisolates_per_cell: 6000\n"
+            default: ""
+            }
+        return (memoryMegabytes.map { "memory_mb: \($0)\n" } ?? "") + cells
     }
 
     /// Seconds of the same load before it counts, where the command line does not say.
@@ -74,7 +85,7 @@ extension Scenario {
         let tenants = (0..<parameters.tenants).map { number in
             Workload.Tenant("t\(number)", Self.isLarge(number) ? Self.routerSource : Self.smallSource(number), policy: Self.startPolicy)
         }
-        let rate = parameters.rate ?? 100
+        let rate = offeredRate(parameters)
         var random = SplitMix64(seed: parameters.seed)
         // In turn, at random times: whoever comes next was called longest ago.
         var next = 0
@@ -106,17 +117,17 @@ extension Scenario {
 
     /// Azure's popularity over more tenants than fit.
     func pressure(_ parameters: ScenarioParameters) -> Workload {
-        let rate = parameters.rate ?? 300
-        return mixed(parameters, rate: rate, first: [Self.visit(parameters.tenants, rate: 100)])
+        mixed(parameters, first: [Self.visit(parameters.tenants, rate: 100)])
     }
 
     /// Very many tenants, few of them active.
     func registered(_ parameters: ScenarioParameters) -> Workload {
-        mixed(parameters, rate: parameters.rate ?? 200, first: [])
+        mixed(parameters, first: [])
     }
 
-    private func mixed(_ parameters: ScenarioParameters, rate: Double, first: [Workload.Phase]) -> Workload {
+    private func mixed(_ parameters: ScenarioParameters, first: [Workload.Phase]) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
+        let rate = offeredRate(parameters)
         // Before it counts, those that are called often have come, and, where it lasts for four of their periods, the timers among them are known for
         // what they are.
         let warmUpSeconds = parameters.warmUpSeconds

@@ -79,7 +79,7 @@ public enum Scenario: String, CaseIterable, Sendable {
     /// Its tenants and phases: with the same parameters the same, down to each planned request.
     public func workload(_ parameters: ScenarioParameters) -> Workload {
         switch self {
-        case .hello: open(parameters, source: Self.helloSource, rate: parameters.rate ?? 500, group: "hello")
+        case .hello: open(parameters, group: "hello")
         case .bimodal: timed(parameters, .bimodal)
         case .tpcc: timed(parameters, .tpcc)
         case .exponential, .soak: timed(parameters, .exponential)
@@ -96,6 +96,46 @@ public enum Scenario: String, CaseIterable, Sendable {
         }
     }
 
+    /// Requests a second that the plan has, without those who come and go: what was asked for, else what is usual; 0: clients wait for answers.
+    func offeredRate(_ parameters: ScenarioParameters) -> Double {
+        func busy(_ times: ServiceTimes) -> Double {
+            parameters.rate ?? parameters.load * Double(parameters.workers) / times.meanNanoseconds * 1e9
+        }
+        return switch self {
+        case .hello: parameters.rate ?? 500
+        case .bimodal: busy(.bimodal)
+        case .tpcc: busy(.tpcc)
+        case .exponential, .soak: busy(.exponential)
+        case .azure: busy(.azure)
+        case .hogs, .churn, .pressure: parameters.rate ?? 300
+        case .registered: parameters.rate ?? 200
+        case .coldstart, .idle, .resident, .revive: parameters.rate ?? 100
+        case .weights, .zipf: 0
+        }
+    }
+
+    /// Requests that are planned at the most. Each takes 32 bytes, twice that while a plan is split.
+    static let planLimit = 50_000_000
+    /// Requests a second: with fewer, a plan lasts for years.
+    public static let leastRate = 0.001
+
+    /// What is wrong with parameters that are within their own limits. Nil: nothing.
+    public func problem(_ parameters: ScenarioParameters) -> String? {
+        if self == .revive, parameters.tenants <= Self.reviveIsolates {
+            return "--tenants must be above \(Self.reviveIsolates) in revive: so many isolates may live, and nobody would be revived"
+        }
+        if self == .weights || self == .zipf { return nil }
+        let rate = offeredRate(parameters)
+        guard rate >= Self.leastRate else { return "\(rate) requests/s are too few, the least is \(Self.leastRate): raise --load" }
+        // Each tenant once.
+        if self == .coldstart || self == .idle { return nil }
+        let planned = rate * (parameters.warmUpSeconds + parameters.seconds * (self == .hogs ? 2 : 1))
+        guard planned <= Double(Self.planLimit) else {
+            return "some \(Int(planned)) requests are too many to plan, the most are \(Self.planLimit): lower --duration, --rate or --load"
+        }
+        return nil
+    }
+
     private func tenants(_ count: Int, _ source: String, policy: String = freePolicy) -> [Workload.Tenant] {
         (0..<count).map { Workload.Tenant("t\($0)", source, policy: policy) }
     }
@@ -108,27 +148,29 @@ public enum Scenario: String, CaseIterable, Sendable {
         return Workload.Phase(seconds: Double(count * times) / rate, arrivals: arrivals, isMeasured: false)
     }
 
-    private func open(_ parameters: ScenarioParameters, source: String, rate: Double, group: String) -> Workload {
+    private func open(_ parameters: ScenarioParameters, group: String) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
+        let rate = offeredRate(parameters)
         let plan = Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { random in
             (Int.random(in: 0..<parameters.tenants, using: &random), 0, 0)
         }
         return Workload(
-            tenants: tenants(parameters.tenants, source), groups: [group],
+            tenants: tenants(parameters.tenants, Self.helloSource), groups: [group],
             phases: [Self.visit(parameters.tenants, rate: 200), .init(seconds: parameters.seconds, arrivals: plan)], offeredRate: rate)
     }
 
     /// Those who come and go are called besides, once they are there.
     private func churn(_ parameters: ScenarioParameters) -> Workload {
-        var workload = open(parameters, source: Self.helloSource, rate: parameters.rate ?? 300, group: "stayers")
+        var workload = open(parameters, group: "stayers")
         workload.groups.append("passers_by")
+        workload.offeredRate += Double(TenantChurn.calls(inSeconds: parameters.seconds)) / parameters.seconds
         workload.reportedGroups.append(1)
         return workload
     }
 
     private func timed(_ parameters: ScenarioParameters, _ times: ServiceTimes) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
-        let rate = parameters.rate ?? parameters.load * Double(parameters.workers) / times.meanNanoseconds * 1e9
+        let rate = offeredRate(parameters)
         // Where short and long requests are told apart, so are their tenants: a tenth has the long ones.
         let separates = self == .bimodal && parameters.tenants > 1
         let long = max(1, parameters.tenants / 10)
@@ -162,7 +204,7 @@ public enum Scenario: String, CaseIterable, Sendable {
 
     private func hogs(_ parameters: ScenarioParameters) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
-        let rate = parameters.rate ?? 300
+        let rate = offeredRate(parameters)
         func victims(_ group: Int) -> [Workload.Arrival] {
             Arrivals.poisson(rate: rate, seconds: parameters.seconds, &random) { random in
                 (Int.random(in: 0..<parameters.tenants, using: &random), group, 0)
@@ -220,7 +262,7 @@ public enum Scenario: String, CaseIterable, Sendable {
 
     private func once(_ parameters: ScenarioParameters, sparse: Bool) -> Workload {
         var random = SplitMix64(seed: parameters.seed)
-        let rate = parameters.rate ?? 100
+        let rate = offeredRate(parameters)
         var first = Self.visit(parameters.tenants, rate: rate)
         first.isMeasured = true
         var phases = [first]

@@ -1,5 +1,5 @@
 import Foundation
-import Synchronization
+import NIOCore
 
 /// One run of a scenario against a system that listens.
 public final class ScenarioRun: @unchecked Sendable {
@@ -50,6 +50,8 @@ public final class ScenarioRun: @unchecked Sendable {
     // On the client's event loop.
     private var groups: [GroupResults]
     private var isMeasuring = false
+    /// Until when the phase sends requests.
+    private var measuredUntil = NIODeadline.now()
     private var lastError: String?
     /// The phase's seconds, of all that are measured.
     private var seconds = 0..<1
@@ -65,6 +67,8 @@ public final class ScenarioRun: @unchecked Sendable {
     /// What each of `busy` had got when a second ended.
     private var served: [[Double]] = []
     private var roundsPerMicrosecond: Double?
+    /// Within it every cell has reported what it counts: they do once a second.
+    private static let reportTime = Duration.milliseconds(1_500)
     private var usageBefore = Usage()
     private var pssBefore: UInt64?
     private var countersBefore: MemoryCounters?
@@ -120,6 +124,8 @@ public final class ScenarioRun: @unchecked Sendable {
         for (index, phase) in workload.phases.enumerated() {
             if index > 0, !phase.goesOn, scenario.isAboutMemory { try await observation.waitForSnapshots() }
             if index == startsAt {
+                // Or the last second of the warm-up would count. Loops go on meanwhile.
+                if index > 0, target.adminPort != nil, !phase.goesOn { try await Task.sleep(for: Self.reportTime) }
                 usageBefore = observation.usage
                 pssBefore = observation.cellPSSBytes
                 countersBefore = observation.memoryCounters
@@ -128,9 +134,9 @@ public final class ScenarioRun: @unchecked Sendable {
             if phase.isMeasured { try await measure(phase, client) } else { try await client.run(phase) }
         }
         var usage = observation.usage
-        // Cells report once a second. What loops are given is not over, and their load was the same a second before it was measured.
+        // What loops are given is not over, and their load was the same a second before it was measured.
         if target.adminPort != nil, workload.phases.last?.loops.isEmpty ?? true {
-            try await Task.sleep(for: .milliseconds(1_500))
+            try await Task.sleep(for: Self.reportTime)
             usage.counters = observation.usage.counters
         }
         let results = try await client.onLoop { [self] in groups }
@@ -146,6 +152,7 @@ public final class ScenarioRun: @unchecked Sendable {
         try await client.onLoop { [self] in
             isMeasuring = true
             self.seconds = seconds
+            measuredUntil = NIODeadline.now() + TimeAmount.nanoseconds(Int64(phase.seconds * 1e9))
         }
         let watcher = Task { await watch(client, phase) }
         let newcomers = Task { try await callNewcomers(client, seconds: phase.seconds) }
@@ -153,29 +160,36 @@ public final class ScenarioRun: @unchecked Sendable {
         try await newcomers.value
         // Until those are answered, too, that came late.
         if churn != nil { try await client.run(.init(seconds: 0.001)) }
-        await watcher.value
-        let rest = try await client.onLoop { [self] in
+        // At once: loops go on.
+        try await client.onLoop { [self] in
             isMeasuring = false
             for (job, age) in client.openLoopRequests {
                 groups[job.group].record(openNanoseconds: age, serviceNanoseconds: job.serviceNanoseconds)
             }
-            return takeSecond()
         }
-        // What came after the last second counts in that.
+        await watcher.value
+        let rest = try await client.onLoop { [self] in takeSecond() }
+        // What came in time, but after the watcher had looked, counts in the last second.
         guard var last = series.popLast() else { return }
         last.completed.merge(rest.completed, uniquingKeysWith: +)
         last.errors += rest.errors
         series.append(last)
     }
 
-    /// Has tenants come and go, and calls those that have come.
+    /// Has tenants come and go, and calls those that have come: when they are due, whatever reloads take.
     private func callNewcomers(_ client: LoadClient, seconds: Double) async throws {
         guard let churn else { return }
         let start = ContinuousClock.now
+        let firstDue = NIODeadline.now()
         for step in 0..<TenantChurn.steps(inSeconds: seconds) {
-            try await Task.sleep(until: start + .milliseconds(step * 1000 / TenantChurn.stepsPerSecond))
+            let milliseconds = step * 1000 / TenantChurn.stepsPerSecond
+            try await Task.sleep(until: start + .milliseconds(milliseconds))
+            for earlier in TenantChurn.called(in: step) where earlier < step {
+                // An earlier reload may have taken until now.
+                client.call(workload.tenants.count + earlier, group: 1, due: firstDue + TimeAmount.milliseconds(Int64(milliseconds)))
+            }
             try churn.step(step)
-            for called in TenantChurn.called(in: step) { client.call(workload.tenants.count + called, group: 1) }
+            client.call(workload.tenants.count + step, group: 1)
         }
     }
 
@@ -184,9 +198,12 @@ public final class ScenarioRun: @unchecked Sendable {
         let counters = now.since(countersBefore)
         report.cells_lost = cellsLostBefore.map { UInt64(max(now.cellsLost - $0, 0)) }
         report.evictions = UInt64(counters.evictions)
-        report.revivals = UInt64(max(counters.revivals, 0))
-        report.cold_starts = UInt64(max(counters.coldStarts, 0))
-        if scenario == .revive, let p50 = results[0].milliseconds(atPercentile: 50), let p99 = results[0].milliseconds(atPercentile: 99) {
+        report.revivals = UInt64(counters.revivals)
+        report.cold_starts = UInt64(counters.coldStarts)
+        let made = counters.revivals + counters.coldStarts
+        // Who finds its isolate there has not seen a revival.
+        let isOfRevivals = scenario == .revive && made >= 0.9 * Double(report.completed)
+        if isOfRevivals, let p50 = results[0].milliseconds(atPercentile: 50), let p99 = results[0].milliseconds(atPercentile: 99) {
             report.revive_ms = .init(p50: p50, p99: p99)
         } else if let p50 = counters.revivalMilliseconds(at: 0.5), let p99 = counters.revivalMilliseconds(at: 0.99) {
             report.revive_ms = .init(p50: p50, p99: p99)
@@ -196,7 +213,6 @@ public final class ScenarioRun: @unchecked Sendable {
             let counts = series.compactMap(\.isolates) + [observation.isolates ?? 0]
             let isolates = counts.reduce(0, +) / counts.count
             let bounds = EvictionBounds(workload.phases, tenants: workload.tenants.count, isolates: isolates)
-            let made = counters.revivals + counters.coldStarts
             report.belady_ratio = made / Double(max(bounds.belady.misses, 1))
             report.belady_gap_closed = bounds.gapClosed(making: made - counters.prewarmed)
             report.belady_cost_gap_closed = costGapClosed(isolates: isolates)
@@ -236,9 +252,10 @@ public final class ScenarioRun: @unchecked Sendable {
 
     private func take(_ job: LoadClient.Job, _ latency: UInt64, _ error: String?) {
         guard isMeasuring else { return lastError = error }
+        let isInTime = job.due + TimeAmount.nanoseconds(Int64(latency)) < measuredUntil
         guard let error else {
-            groups[job.group].record(latencyNanoseconds: latency, serviceNanoseconds: job.serviceNanoseconds)
-            second.completed[workload.groups[job.group], default: 0] += 1
+            groups[job.group].record(latencyNanoseconds: latency, serviceNanoseconds: job.serviceNanoseconds, isInTime: isInTime)
+            if isInTime { second.completed[workload.groups[job.group], default: 0] += 1 }
             if job.loop != nil { loopAnswers[job.tenant, default: 0] += 1 }
             return
         }
@@ -247,7 +264,7 @@ public final class ScenarioRun: @unchecked Sendable {
         } else {
             groups[job.group].record(error: error)
         }
-        second.errors += 1
+        if isInTime { second.errors += 1 }
         if let due = job.second { unanswered.add(second: Self.place(due, in: seconds), tenant: job.tenant) }
     }
 
@@ -279,8 +296,9 @@ public final class ScenarioRun: @unchecked Sendable {
         let start = ContinuousClock.now
         let comparesBusy = !busy.isEmpty && !phase.loops.isEmpty
         if comparesBusy, let before = await busyServed(client) { served.append(before) }
-        for number in 1...max(1, Int(phase.seconds.rounded())) {
-            try? await Task.sleep(until: start + .seconds(number))
+        let count = max(1, Int(phase.seconds.rounded()))
+        for number in 1...count {
+            try? await Task.sleep(until: start + .seconds(number == count ? phase.seconds : Double(number)))
             guard var ended = try? await client.onLoop({ [self] in takeSecond() }) else { return }
             ended.second = series.count
             if comparesBusy, let after = await busyServed(client) {

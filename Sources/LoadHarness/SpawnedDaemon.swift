@@ -19,13 +19,17 @@ public final class SpawnedDaemon: @unchecked Sendable {
     ///   - executable: `cloisterd`.
     ///   - configuration: of its own, as YAML.
     ///   - arguments: further ones for `cloisterd run`.
-    public init(executable: String, tenants: [Workload.Tenant], workers: Int, configuration: String = "", arguments: [String]) throws {
+    ///   - group: as `ChildProcess` has it.
+    public init(
+        executable: String, tenants: [Workload.Tenant], workers: Int, configuration: String = "", arguments: [String], group: String? = nil
+    ) throws {
         let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-load-\(UUID().uuidString)")
         self.folder = folder
         let log = folder.appendingPathComponent("log")
+        Leftovers.shared.add(folder.path)
         do {
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-            for tenant in tenants { try tenant.write(to: folder) }
+            for tenant in tenants where !ChildProcess.isEnding { try tenant.write(to: folder) }
             if !configuration.isEmpty { try Data(configuration.utf8).write(to: folder.appendingPathComponent("cloister.yaml")) }
             try Data().write(to: log)
             process = try ChildProcess(
@@ -34,10 +38,10 @@ public final class SpawnedDaemon: @unchecked Sendable {
                     "run", "--policies", folder.appendingPathComponent("policies").path, "--listen", "127.0.0.1:0", "--admin",
                     "127.0.0.1:0", "--state", folder.appendingPathComponent("state").path, "--workers", "\(workers)", "--json-logs",
                 ] + (configuration.isEmpty ? [] : ["--config", folder.appendingPathComponent("cloister.yaml").path]) + arguments,
-                errors: log.path)
+                errors: log.path, group: group)
         } catch {
             // Nothing ends that has not begun.
-            try? FileManager.default.removeItem(at: folder)
+            Leftovers.shared.remove(folder.path)
             throw error
         }
         do { try waitUntilReady(log) } catch {
@@ -51,7 +55,7 @@ public final class SpawnedDaemon: @unchecked Sendable {
     /// Ends the daemon and removes its folder; nothing happens when that was done before.
     public func end() {
         process.end()
-        try? FileManager.default.removeItem(at: folder)
+        Leftovers.shared.remove(folder.path)
     }
 
     private func waitUntilReady(_ log: URL) throws {

@@ -12,7 +12,7 @@ public struct TenantChurn: Sendable {
     static let stepsPerSecond = 5
     /// So many steps a tenant stays, and in so many of them, from its first, it is called.
     private static let stay = 5
-    private static let calls = 3
+    private static let callSteps = 3
     private static let reloadSeconds = 30
 
     private struct Report: Decodable {
@@ -38,7 +38,10 @@ public struct TenantChurn: Sendable {
     static func tenant(_ step: Int) -> Workload.Tenant { Workload.Tenant("passer-by-\(step)", Scenario.helloSource) }
 
     /// The steps whose tenants are called in this one.
-    static func called(in step: Int) -> ClosedRange<Int> { max(0, step - calls + 1)...step }
+    static func called(in step: Int) -> ClosedRange<Int> { max(0, step - callSteps + 1)...step }
+
+    /// How many calls there are in all steps of a phase.
+    static func calls(inSeconds seconds: Double) -> Int { (0..<steps(inSeconds: seconds)).reduce(0) { $0 + called(in: $1).count } }
 
     /// Returns when the tenant of this step is served.
     /// - Throws: when it is not.

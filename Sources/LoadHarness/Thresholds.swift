@@ -45,7 +45,7 @@ public struct Thresholds: Sendable, Equatable {
         func above(_ name: String, _ value: Double?, _ limit: Double?) { check(name, value, limit, "above", isMissed: >) }
         func below(_ name: String, _ value: Double?, _ limit: Double?) { check(name, value, limit, "below", isMissed: <) }
         // The age of what was never answered is no latency.
-        let latency = report.throughput_rps > 0 ? report.latency_ms : nil
+        let latency = report.completed > 0 ? report.latency_ms : nil
         above("p50 in ms", latency?.p50, maxP50Milliseconds)
         above("p99 in ms", latency?.p99, maxP99Milliseconds)
         above("p99.9 in ms", latency?.p99_9, maxP999Milliseconds)

@@ -12,7 +12,16 @@ struct CloisterLoad: AsyncParsableCommand {
 
     static func main() async {
         ChildProcess.endWithSignals()
+        raiseFileLimit()
         await main(nil)
+    }
+
+    /// As far as the system allows: each connection takes a descriptor, and 1,024 is the usual limit.
+    private static func raiseFileLimit() {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max else { return }
+        limit.rlim_cur = limit.rlim_max
+        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
     }
 }
 
@@ -37,12 +46,15 @@ struct ScenarioOptions: ParsableArguments {
 
     func validate() throws {
         guard (1...50_000).contains(tenants ?? 1) else { throw ValidationError("--tenants must be 1 to 50000") }
-        guard rate.map({ $0 > 0 && $0 <= 1_000_000 }) ?? true else { throw ValidationError("--rate must be above 0, at most 1000000") }
+        guard rate.map({ $0 >= Scenario.leastRate && $0 <= 1_000_000 }) ?? true else {
+            throw ValidationError("--rate must be \(Scenario.leastRate) to 1000000")
+        }
         guard load > 0, load <= 10 else { throw ValidationError("--load must be above 0, at most 10") }
         guard duration > 0, duration <= 86_400 else { throw ValidationError("--duration must be above 0, at most 86400") }
         guard (0...3_600).contains(warmUp ?? 0) else { throw ValidationError("--warm-up must be 0 to 3600") }
         guard (0...10_000_000).contains(bundleBytes ?? 0) else { throw ValidationError("--bundle-bytes must be 0 to 10000000") }
         guard (1...256).contains(workers) else { throw ValidationError("--workers must be 1 to 256") }
+        if let problem = scenario.problem(parameters) { throw ValidationError(problem) }
     }
 
     var parameters: ScenarioParameters {
@@ -77,13 +89,15 @@ struct PeerOptions: ParsableArguments {
     @Option(name: .customLong("peers-folder"), help: "Where scripts/peers installed them.") var peersFolder = ".build-peers/bin"
     @Option(help: "Folder with workers.js and processes.js.") var programs = "Integration/Peers"
 
-    func systems(modes: [PeerSystem.Mode]) -> [PeerSystem] {
+    func systems(modes: [PeerSystem.Mode], memoryMegabytes: Int? = nil) -> [PeerSystem] {
         peers.split(separator: ",").map(String.init).flatMap { peer -> [PeerSystem] in
             guard let runtime = PeerSystem.find(peer, in: peersFolder) else {
                 say("\(peer): not found; scripts/peers installs it")
                 return []
             }
-            return modes.map { PeerSystem(runtime: peer, executable: runtime, mode: $0, programs: programs) }
+            return modes.map {
+                PeerSystem(runtime: peer, executable: runtime, mode: $0, programs: programs, memoryMegabytes: memoryMegabytes)
+            }
         }
     }
 }
@@ -92,6 +106,17 @@ struct PeerOptions: ParsableArguments {
 func daemonBeside() -> String {
     let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
     return URL(fileURLWithPath: own).deletingLastPathComponent().appendingPathComponent("cloisterd").path
+}
+
+/// - Throws: when no file can be written there, which nobody wants to know only after the run.
+func checkWritable(_ path: String?) throws {
+    guard let path else { return }
+    // Standard output, too, may be named by a path, and is no folder.
+    var isFolder: ObjCBool = false
+    let isThere = FileManager.default.fileExists(atPath: path, isDirectory: &isFolder)
+    let place = isThere ? path : URL(fileURLWithPath: path).deletingLastPathComponent().path + "/."
+    guard access(place, W_OK) == 0 else { throw ValidationError("\(path) cannot be written: \(String(cString: strerror(errno)))") }
+    if isFolder.boolValue { throw ValidationError("\(path) is a folder") }
 }
 
 func say(_ line: String) { FileHandle.standardError.write(Data((line + "\n").utf8)) }

@@ -19,18 +19,30 @@ struct Compare: AsyncParsableCommand {
     func validate() throws {
         guard options.scenario != .churn else { throw ValidationError("churn changes policies, which peers do not have") }
         guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100") }
-        guard memory >= 64 else { throw ValidationError("--memory-mb must be at least 64") }
+        guard (64...1 << 24).contains(memory) else { throw ValidationError("--memory-mb must be 64 to \(1 << 24)") }
+        try checkWritable(json)
+    }
+
+    /// What the systems may have: `--memory-mb`; nil: no limit can be set here.
+    private var memoryLimit: Int? {
+        do {
+            try MemoryCap(megabytes: memory).remove()
+            return memory
+        } catch {
+            say("\(error): the systems run without a cap")
+            return nil
+        }
     }
 
     func run() async throws {
         let executable = daemon ?? daemonBeside()
+        let limit = memoryLimit
+        // The budget that it takes of itself where it is not told one, and sees the limit; at least what may be configured.
+        let configuration = options.scenario.configuration(memoryMegabytes: limit.map { max($0 * 4 / 5, 64) })
         let systems: [any LoadedSystem] =
             [true, false].map {
-                CloisterSystem(executable: executable, preempts: $0, configuration: options.scenario.usualConfiguration)
-            } + peers.systems(modes: PeerSystem.Mode.allCases)
-        let cap = MemoryCap(megabytes: memory)
-        defer { cap.remove() }
-        if let warning = cap.warning { say(warning) }
+                CloisterSystem(executable: executable, preempts: $0, configuration: configuration, memoryMegabytes: limit)
+            } + peers.systems(modes: PeerSystem.Mode.allCases, memoryMegabytes: limit)
         var reports: [String: [LoadReport]] = [:]
         var parameters = options.parameters
         for round in 1...rounds {
@@ -39,8 +51,6 @@ struct Compare: AsyncParsableCommand {
             for system in systems[first...] + systems[..<first] {
                 try await Task.sleep(for: Self.pause)
                 do {
-                    try cap.join()
-                    defer { cap.leave() }
                     let report = try await system.run(options.scenario, parameters) { _ in }
                     // The first one's for all: who runs JavaScript more slowly has the same to do.
                     parameters.roundsPerMicrosecond = parameters.roundsPerMicrosecond ?? report.rounds_per_us

@@ -37,6 +37,7 @@ struct Run: AsyncParsableCommand {
         if target == nil, admin != nil || state != nil { throw ValidationError("--admin and --state need --target") }
         if admin == nil, state != nil { throw ValidationError("--state is for the admin API: it needs --admin") }
         if let problem = thresholds.problem { throw ValidationError(problem) }
+        for file in [json, report] { try checkWritable(file) }
     }
 
     private static func address(_ text: String) -> (host: String, port: Int)? {
@@ -47,10 +48,10 @@ struct Run: AsyncParsableCommand {
     }
 
     func run() async throws {
-        let workload = options.scenario.workload(options.parameters)
         if let writeTenants {
-            for tenant in workload.tenants { try tenant.write(to: URL(fileURLWithPath: writeTenants)) }
-            return say("wrote \(workload.tenants.count) tenants; start cloisterd with --policies \(writeTenants)/policies")
+            let tenants = options.scenario.workload(options.parameters).tenants
+            for tenant in tenants { try tenant.write(to: URL(fileURLWithPath: writeTenants)) }
+            return say("wrote \(tenants.count) tenants; start cloisterd with --policies \(writeTenants)/policies")
         }
         let result: LoadReport
         if let target, let (host, port) = Self.address(target) {

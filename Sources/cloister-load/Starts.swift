@@ -12,7 +12,10 @@ struct Starts: AsyncParsableCommand {
     @Option(help: "cloisterd, where it does not lie beside this one.") var daemon: String?
     @Option(help: "Write all times there as JSON.") var json: String?
 
-    func validate() throws { guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100") } }
+    func validate() throws {
+        guard (1...100).contains(rounds) else { throw ValidationError("--rounds must be 1 to 100") }
+        try checkWritable(json)
+    }
 
     func run() async throws {
         let largeSource = try bundle.map { path in

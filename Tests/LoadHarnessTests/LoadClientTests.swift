@@ -1,3 +1,4 @@
+import Glibc
 import NIOCore
 import NIOHTTP1
 import NIOPosix
@@ -47,7 +48,10 @@ import Testing
         let open = Mutex((now: 0, most: 0))
     }
 
-    private func run(_ tenants: [String], graceSeconds: Int64 = 30, _ phases: Workload.Phase...) async throws -> Tally {
+    /// - Parameter lateCalls: of the first tenant, before the phases: for how long each has been due.
+    private func run(
+        _ tenants: [String], graceSeconds: Int64 = 30, lateCalls: [TimeAmount] = [], _ phases: Workload.Phase...
+    ) async throws -> Tally {
         let tally = Tally()
         let server = try await ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
             .childChannelInitializer { channel in
@@ -62,6 +66,7 @@ import Testing
             if let error { tally.errors.withLock { $0.append(error) } }
             if error == nil || error == "unanswered" { tally.latencies.withLock { $0.append(latency) } }
         }
+        for late in lateCalls { client.call(0, group: 0, due: NIODeadline.now() - late) }
         for phase in phases { try await client.run(phase) }
         tally.loops = try await client.onLoop { client.openLoopRequests.map(\.age) }
         try await client.stop()
@@ -85,6 +90,18 @@ import Testing
         let tally = try await run(
             ["slow"], .init(seconds: 0.01, arrivals: (0..<40).map { _ in .init(nanoseconds: 0, tenant: 0, group: 0) }))
         #expect(tally.latencies.withLock { $0 }.allSatisfy { $0 >= 49_000_000 })
+    }
+
+    @Test func aCallThatIsSentLateHasWaited() async throws {
+        let tally = try await run(["good"], lateCalls: [.seconds(2)], .init(seconds: 0.1))
+        let latencies = tally.latencies.withLock { $0 }
+        #expect(latencies.count == 1 && latencies.allSatisfy { $0 >= 2_000_000_000 })
+    }
+
+    @Test func whoMayHaveNoMoreConnectionsWasNotRefused() {
+        for code in [EMFILE, ENFILE, EADDRNOTAVAIL] { #expect(LoadClient.isOwnLimit(IOError(errnoCode: code, reason: "socket"))) }
+        #expect(!LoadClient.isOwnLimit(IOError(errnoCode: ECONNREFUSED, reason: "connect")))
+        #expect(!LoadClient.isOwnLimit(ChannelError.connectTimeout(.seconds(1))))
     }
 
     @Test func whatIsGivenUpHasWaitedForSoLongAndCountsOnce() async throws {

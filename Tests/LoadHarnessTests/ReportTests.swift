@@ -69,6 +69,24 @@ import Testing
         #expect(latency.p50 < 1.1 && latency.p99 > 99)
     }
 
+    @Test func whatComesAfterTheTimeIsNoThroughput() {
+        var results = GroupResults()
+        for _ in 0..<60 { results.record(latencyNanoseconds: 1_000_000) }
+        for _ in 0..<40 { results.record(latencyNanoseconds: 30_000_000_000, isInTime: false) }
+        var sum = GroupResults()
+        sum.add(results)
+        sum.add(results)
+        let (one, two) = (results.report(seconds: 10), sum.report(seconds: 10))
+        #expect(one.completed == 100 && one.throughput_rps == 6 && two.completed == 200 && two.throughput_rps == 12)
+        #expect(one.latency_ms.map { $0.p90 > 29_000 } == true, "it has a latency")
+        // Where all came late there is a latency to keep to.
+        var report = Self.report(p99: 5)
+        report.throughput_rps = 0
+        var thresholds = Thresholds()
+        thresholds.maxP99Milliseconds = 5
+        #expect(thresholds.missed(by: report).isEmpty)
+    }
+
     @Test func aThresholdOfWhatWasNotMeasuredIsMissed() {
         var thresholds = Thresholds()
         thresholds.maxP50Milliseconds = 1e6
@@ -137,6 +155,19 @@ import Testing
         ])
         let since = after.since(before)
         #expect(since.evictions == 8 && since.prewarmed == 4 && since.revivals == 2 && since.cellsLost == 2)
+    }
+
+    @Test func whoeverBeganAnewHasCountedNothingBefore() {
+        let names = [
+            "cloister_evictions_total{cell=\"a#0\",reason=\"idle\"}", "cloister_prewarmed_total{cell=\"a#0\"}",
+            "cloister_revival_duration_seconds_bucket{le=\"0.01\"}", "cloister_revival_duration_seconds_bucket{le=\"+Inf\"}",
+            "cloister_revival_duration_seconds_count", "cloister_revivals_total{from=\"snapshot\"}",
+            "cloister_cold_start_duration_seconds_count", "cloister_cells_lost_total",
+        ]
+        func counters(_ value: Int) -> MemoryCounters { MemoryCounters(parsing: names.map { "\($0) \(value)" }.joined(separator: "\n")) }
+        let since = counters(2).since(counters(100))
+        #expect(since.evictions == 0 && since.prewarmed == 0 && since.revivals == 0 && since.fromSnapshot == 0)
+        #expect(since.coldStarts == 0 && since.cellsLost == 0 && since.revivalMilliseconds(at: 0.5) == nil)
     }
 
     @Test func theNamesInJSONAreTheDocumentedOnes() throws {
@@ -222,6 +253,14 @@ import Testing
         #expect(!html.contains("http") && !html.contains("a<b"))
         #expect(html.components(separatedBy: "<svg").count == 5)
         #expect(!html.contains("not measured"))
+    }
+
+    @Test func oneSecondIsALine() {
+        var report = Self.report()
+        report.groups["a<b"] = nil
+        report.series.removeLast(2)
+        let html = ReportPage(report).html
+        #expect(html.contains("Throughput over time") && html.contains("Fairness over time") && html.contains("Resident memory over time"))
     }
 
     @Test func thePageInventsNothing() {

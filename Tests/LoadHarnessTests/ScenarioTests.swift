@@ -120,6 +120,49 @@ import Testing
         #expect(calls.count { $0 == 0 } == 3 && calls.count { $0 == 5 } == 3 && calls.max() == 9)
     }
 
+    @Test func whoComesAndGoesIsPartOfTheOfferedRate() {
+        // 100 steps in 20 s: one call in the first, two in the second, three in each of the others.
+        #expect(TenantChurn.calls(inSeconds: 20) == 297)
+        #expect(abs(Scenario.churn.workload(Self.parameters(rate: 40)).offeredRate - (40 + 297.0 / 20)) < 1e-9)
+    }
+
+    @Test func aPlanThatIsTooLongIsRefused() {
+        for scenario in Scenario.allCases { #expect(scenario.problem(Self.parameters()) == nil, "\(scenario)") }
+        // 4,000 requests a second for a day.
+        #expect(Scenario.soak.problem(Self.parameters(seconds: 86_400))?.contains("--duration") == true)
+        #expect(Scenario.soak.problem(Self.parameters(rate: 500, seconds: 86_400)) == nil)
+        #expect(Scenario.hogs.problem(Self.parameters(rate: 400, seconds: 86_400))?.contains("--duration") == true, "it has two phases")
+        // As many as are answered.
+        #expect(Scenario.zipf.problem(Self.parameters(seconds: 86_400)) == nil)
+    }
+
+    @Test func aLoadThatIsNoneIsRefused() {
+        for load in [1e-9, Double.leastNonzeroMagnitude] {
+            var parameters = Self.parameters()
+            parameters.load = load
+            #expect(Scenario.bimodal.problem(parameters)?.contains("--load") == true)
+            #expect(Scenario.hello.problem(parameters) == nil)
+        }
+    }
+
+    @Test func whereAllFitNobodyIsRevived() {
+        #expect(Scenario.revive.problem(Self.parameters(tenants: Scenario.reviveIsolates))?.contains("--tenants") == true)
+        #expect(Scenario.revive.problem(Self.parameters(tenants: Scenario.reviveIsolates + 1)) == nil)
+    }
+
+    @Test(arguments: Scenario.allCases) func theBudgetCanBeAnother(_ scenario: Scenario) {
+        // All else stays.
+        let without = scenario.configuration(memoryMegabytes: nil)
+        #expect(!without.contains("memory_mb") && scenario.configuration(memoryMegabytes: 100) == "memory_mb: 100\n" + without)
+        let budget =
+            switch scenario {
+            case .pressure: "memory_mb: 512\n"
+            case .registered: "memory_mb: 4096\n"
+            default: ""
+            }
+        #expect(scenario.usualConfiguration == budget + without)
+    }
+
     @Test func zipfFavoursTheFirst() {
         let shares = Popularity.zipf(1_000, exponent: 1.1)
         var random = SplitMix64(seed: 1)
