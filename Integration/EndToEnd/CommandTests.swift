@@ -169,6 +169,42 @@ extension EndToEndTests {
             #expect(refused.errors.contains("\(folder)/cell does not speak the protocol of this cloisterd"), "\(refused)")
         }
 
+        @Test(arguments: [SIGTERM, SIGINT]) func aDaemonThatIsStillStartingEndsWhenItIsTold(number: Int32) throws {
+            try inFolder { folder in
+                // Takes ten minutes to say what it is.
+                let script = """
+                    #!/bin/sh
+                    [ "$1" = --identity ] || exit 1
+                    echo $$ > \(folder)/asked.new
+                    /bin/mv \(folder)/asked.new \(folder)/asked
+                    exec /bin/sleep 600
+
+                    """
+                try script.write(toFile: folder + "/cell", atomically: true, encoding: .utf8)
+                chmod(folder + "/cell", 0o755)
+                let process = Process()
+                process.executableURL = TestDaemon.binaries.appendingPathComponent("cloisterd")
+                process.arguments = ["run", "--policies", folder + "/policies", "--state", folder + "/state", "--cell", folder + "/cell"]
+                process.standardError = FileHandle.nullDevice
+                try process.run()
+                defer { if process.isRunning { kill(process.processIdentifier, SIGKILL) } }
+                let asked = try eventually("the cell to be asked") {
+                    try? String(contentsOfFile: folder + "/asked", encoding: .utf8).trimmingCharacters(in: .whitespacesAndNewlines)
+                }
+                let cell = try #require(Int32(asked))
+                defer { kill(cell, SIGKILL) }
+                kill(process.processIdentifier, number)
+                // Foundation waits for whoever has inherited its descriptor, too.
+                _ = try eventually("the end") {
+                    let status = try? String(contentsOfFile: "/proc/\(process.processIdentifier)/stat", encoding: .utf8)
+                    return status?.contains(") Z ") ?? true ? true : nil
+                }
+                kill(cell, SIGKILL)
+                process.waitUntilExit()
+                #expect(process.terminationReason == .exit && process.terminationStatus == 0)
+            }
+        }
+
         @Test func aTokenThatCannotBeReadIsNamedWithTheReason() throws {
             for (arguments, problem) in [
                 (["--state", "/nope"], "the token cannot be read: /nope/admin.token: No such file or directory"),

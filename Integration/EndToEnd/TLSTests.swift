@@ -112,6 +112,27 @@ extension EndToEndTests {
             #expect(try fixture.curl("/", trusting: "renewed").status == 0)
         }
 
+        @Test func validateTakesWhatTheStartTakes() throws {
+            let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-tls-\(UUID().uuidString)").path
+            try FileManager.default.createDirectory(atPath: folder + "/policies", withIntermediateDirectories: true)
+            defer { try? FileManager.default.removeItem(atPath: folder) }
+            try Fixture.make("valid", in: folder)
+            try run(
+                "/usr/bin/openssl",
+                ["x509", "-in", "\(folder)/valid.pem", "-signkey", "\(folder)/valid.key", "-days", "-1", "-out", "\(folder)/expired.pem"]
+            ).check()
+            for (certificate, warning) in [
+                ("valid", ""), ("expired", "cloisterd: \(folder)/expired.pem:1:1: the certificate expired on "),
+            ] {
+                try "policies: policies\nlisten_tls: 127.0.0.1:0\ntls: { certificate: \(certificate).pem, key: valid.key }\n".write(
+                    toFile: folder + "/cloister.yaml", atomically: true, encoding: .utf8)
+                let result = try run(
+                    TestDaemon.binaries.appendingPathComponent("cloisterd").path, ["validate", "--config", folder + "/cloister.yaml"])
+                #expect(result.status == 0 && result.output == "0 policies are valid\n", "\(result)")
+                #expect(warning.isEmpty ? result.errors.isEmpty : result.errors.hasPrefix(warning), "\(result)")
+            }
+        }
+
         @Test func withoutACertificateTheDaemonDoesNotStart() throws {
             let folder = FileManager.default.temporaryDirectory.appendingPathComponent("cloister-tls-\(UUID().uuidString)").path
             try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)

@@ -4,8 +4,8 @@ import Policy
 import Synchronization
 
 /// Keeps the code of all tenants in files, so that a registered tenant takes no memory beyond the kernel's cache of them. Equal bundles are
-/// kept once, for as long as somebody has them, and found again by the next process. What the disk does not take is kept in memory. Any thread;
-/// blocks for the disk, but for the end of a `StoredBundle`.
+/// kept once, for as long as somebody has them, and found again by the next process. What the disk does not take is kept in memory,
+/// up to a limit, until it is brought again and the disk takes it. Any thread; blocks for the disk, but for the end of a `StoredBundle`.
 public final class BundleStore: Sendable {
     /// Bundles that are kept.
     public struct Usage: Sendable, Equatable {
@@ -20,6 +20,15 @@ public final class BundleStore: Sendable {
         case disk(String)
         case memory([UInt8])
         case nowhere
+
+        /// Of two places of the same bundle the one with the higher rank is kept.
+        var rank: Int {
+            switch self {
+            case .disk: 2
+            case .memory: 1
+            case .nowhere: 0
+            }
+        }
     }
 
     fileprivate struct Entry: Sendable {
@@ -39,17 +48,28 @@ public final class BundleStore: Sendable {
         var unneeded: [String] = []
         /// Files of an earlier process that nobody has asked for yet, by their digests.
         var leftovers: [Substring: String] = [:]
+        /// The disk did not take the last bundle that it was given.
+        var isFailing = false
     }
 
     /// nil: nothing is kept on the disk.
     private let folder: String?
     private let keepsNothing: Bool
+    private let memoryLimitBytes: Int
+    private let onFailure: @Sendable (String) -> Void
     private let state = Mutex(State())
 
     /// Makes the folder, where it is missing. What an earlier process has left there is used again until `removeLeftovers`.
-    /// - Parameter folder: this store's alone.
-    public init(folder: String) throws(BundleStoreError) {
+    /// - Parameters:
+    ///   - folder: this store's alone.
+    ///   - memoryLimitBytes: of what the disk does not take; further bundles are not kept.
+    ///   - onFailure: told why the disk does not take a bundle, once until it has taken one again. On the thread that brought the bundle.
+    public init(
+        folder: String, memoryLimitBytes: Int = 1 << 30, onFailure: @escaping @Sendable (String) -> Void = { _ in }
+    ) throws(BundleStoreError) {
         self.folder = folder
+        self.memoryLimitBytes = memoryLimitBytes
+        self.onFailure = onFailure
         keepsNothing = false
         guard mkdir(folder, 0o700) == 0 || errno == EEXIST, let entries = opendir(folder) else {
             throw BundleStoreError("bundles cannot be kept in \(folder): \(String(cString: strerror(errno)))")
@@ -71,6 +91,8 @@ public final class BundleStore: Sendable {
     /// Keeps all in memory, for tests; or nothing, for who only wants to know whether a bundle can be read.
     public init(keepsNothing: Bool = false) {
         folder = nil
+        memoryLimitBytes = .max
+        onFailure = { _ in }
         self.keepsNothing = keepsNothing
     }
 
@@ -83,6 +105,8 @@ public final class BundleStore: Sendable {
         let bundle = StoredBundle(digest, modules.map { ($0.name, $0.kind, $0.data.count) }, self)
         let isKnown = state.withLock { state in
             guard let entry = state.entries[digest], !entry.isLost else { return false }
+            // What is not on the disk may find room there by now.
+            if folder != nil { guard case .disk = entry.place else { return false } }
             state.entries[digest]!.owners += 1
             return true
         }
@@ -100,11 +124,13 @@ public final class BundleStore: Sendable {
             var entry = Entry(place: place, byteCount: byteCount)
             if let earlier = state.entries[digest] {
                 // Somebody else may have brought it meanwhile.
-                if !earlier.isLost { entry.place = earlier.place }
-                state.discard(earlier.isLost ? earlier.place : place)
+                let staysThere = !earlier.isLost && earlier.place.rank >= place.rank
+                if staysThere { entry.place = earlier.place }
+                state.discard(staysThere ? place : earlier.place)
                 entry.owners = earlier.owners + 1
                 state.usage.count(earlier, -1)
             }
+            if case .memory = entry.place, byteCount > memoryLimitBytes - state.usage.memoryBytes { entry.place = .nowhere }
             state.entries[digest] = entry
             state.usage.count(entry, 1)
         }
@@ -122,22 +148,41 @@ public final class BundleStore: Sendable {
             state.files += 1
             return "\(hex).\(state.files)"
         }
-        if Self.write(bytes, to: "\(folder)/\(name)") { return .disk(name) }
+        let code = Self.write(bytes, to: "\(folder)/\(name)")
+        let isFirstFailure = state.withLock { state in
+            defer { state.isFailing = code != 0 }
+            return code != 0 && !state.isFailing
+        }
+        guard code != 0 else { return .disk(name) }
         unlink("\(folder)/\(name)")
+        if isFirstFailure { onFailure("\(folder)/\(name): \(String(cString: strerror(code)))") }
         return .memory(bytes)
     }
 
-    private static func write(_ bytes: [UInt8], to path: String) -> Bool {
+    /// - Returns: why it is not there in full; 0: it is.
+    private static func write(_ bytes: [UInt8], to path: String) -> Int32 {
         let file = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { return false }
+        guard file >= 0 else { return errno }
         var written = 0
         while written < bytes.count {
             let count = bytes.withUnsafeBytes { Glibc.write(file, $0.baseAddress! + written, bytes.count - written) }
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
+            guard count > 0 else {
+                let code = count < 0 ? errno : EIO
+                close(file)
+                return code
+            }
             written += count
         }
-        return close(file) == 0 && written == bytes.count
+        return close(file) == 0 ? 0 : errno
+    }
+
+    /// Why a bundle is not kept, by now; nil: it is, or nothing is meant to be.
+    fileprivate func problem(_ bundle: StoredBundle) -> BundleStoreError? {
+        guard !keepsNothing, case .nowhere? = state.withLock({ $0.entries[bundle.digest]?.place }) else { return nil }
+        return BundleStoreError(
+            "the bundle cannot be kept: the disk does not take it, and other such bundles fill the \(memoryLimitBytes >> 20) MiB of memory "
+                + "that there are for them")
     }
 
     fileprivate func release(_ digest: [UInt8]) {
@@ -175,7 +220,7 @@ public final class BundleStore: Sendable {
                 switch place {
                 case .memory(let kept): kept
                 case .disk(let name): try Self.contents("\(folder!)/\(name)", bundle.byteCount)
-                case .nowhere: throw BundleStoreError("the bundle was not kept")
+                case .nowhere: throw problem(bundle) ?? BundleStoreError("the bundle was not kept")
                 }
             let modules = bundle.modules(bytes)
             guard StoredBundle.digest(modules) == bundle.digest else { throw BundleStoreError("the bundle is not what was written") }
@@ -247,6 +292,9 @@ public final class StoredBundle: Sendable {
     /// The modules, main first. Blocks for the disk.
     /// - Throws: when the disk does not give back what it was given; then whoever brings the same to the store mends it.
     public func read() throws(BundleStoreError) -> [BundleModule] { try store.read(self) }
+
+    /// Why it can be read only when somebody has brought it to the store again; nil: it can.
+    public var problem: BundleStoreError? { store.problem(self) }
 
     fileprivate func modules(_ bytes: [UInt8]) -> [BundleModule] {
         var rest = bytes[...]

@@ -83,7 +83,9 @@ public struct DaemonConfiguration: Sendable, Equatable {
     /// The state folder of a daemon that is told none.
     public static func defaultState(isRoot: Bool, environment: [String: String]) -> String {
         if isRoot { return "/var/lib/cloister" }
-        return (environment["XDG_STATE_HOME"] ?? (environment["HOME"] ?? "") + "/.local/state") + "/cloister"
+        // Set to nothing is as not set.
+        let own = environment["XDG_STATE_HOME"].flatMap { $0.isEmpty ? nil : $0 }
+        return (own ?? (environment["HOME"] ?? "") + "/.local/state") + "/cloister"
     }
 
     /// Limits of the HTTP front.

@@ -11,6 +11,8 @@ public enum BundleReader {
     public static let depthLimit = 16
     /// Folders that are looked through; through links there can be far more of them than there are in the tree.
     public static let foldersLimit = 1_000
+    /// Files, folders and links that are come across, modules or not, each time that a link leads to them again.
+    public static let entriesLimit = 20_000
 
     /// Why a bundle cannot be read.
     public struct Failure: Error, CustomStringConvertible {
@@ -35,7 +37,11 @@ public enum BundleReader {
         var modules: [BundleModule] = []
         var total = 0
         // A link may not bring in what lies outside the tenant's own folder.
-        func isInside(_ url: URL) -> Bool { url.resolvingSymlinksInPath().path.hasPrefix(folder.path + "/") }
+        func isInside(_ url: URL) -> Bool {
+            guard let real = realpath(url.path, nil) else { return false }
+            defer { free(real) }
+            return String(cString: real).hasPrefix(folder.path + "/")
+        }
         func add(_ url: URL, _ name: String, _ kind: ModuleKind) throws(Failure) {
             let data: Data
             do throws(FileContents.Failure) { data = try FileContents.read(url.path, limit: bytesLimit - total, within: folder.path) } catch
@@ -50,26 +56,36 @@ public enum BundleReader {
             }
             modules.append(BundleModule(name: name, kind: kind, data: Array(data)))
         }
-        guard isInside(mainURL) else { throw Failure(description: "\(mainURL.path): a link that leaves the bundle's folder") }
+        // One that is not there is told as such when it is read.
+        guard mainURL.resolvingSymlinksInPath().path.hasPrefix(folder.path + "/") else {
+            throw Failure(description: "\(mainURL.path): a link that leaves the bundle's folder")
+        }
         try add(mainURL, mainURL.lastPathComponent, .javascript)
         var folders = [(folder, "", 0)]
         var count = 0
+        var entriesLeft = entriesLimit
         while let (current, prefix, depth) = folders.popLast() {
             guard depth < depthLimit else { throw Failure(description: "\(current.path): folders deeper than \(depthLimit)") }
             count += 1
             guard count <= foldersLimit else { throw Failure(description: "the bundle has more than \(foldersLimit) folders") }
-            let names: [String]
-            do { names = try FileManager.default.contentsOfDirectory(atPath: current.path) } catch {
-                throw Failure(description: "\(current.path): the folder cannot be listed: \(error.localizedDescription)")
+            let entries: [FolderListing.Entry]
+            do throws(FolderListing.Failure) { entries = try FolderListing.entries(of: current.path, limit: entriesLeft) } catch {
+                if case .longer = error {
+                    throw Failure(description: "the bundle's folder has more than \(entriesLimit) files, folders and links")
+                }
+                throw Failure(description: "\(current.path): the folder cannot be listed: \(error)")
             }
-            for name in names.sorted() where !name.hasPrefix(".") && name != "node_modules" {
+            entriesLeft -= entries.count
+            for entry in entries where !entry.name.hasPrefix(".") && entry.name != "node_modules" {
+                let (name, kind) = (entry.name, kind(of: entry.name))
+                // What is neither a module nor a way to one costs no further look.
+                if entry.isFile, kind == nil { continue }
                 let url = current.appendingPathComponent(name)
-                guard isInside(url) else { continue }
-                var isFolder: ObjCBool = false
-                guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else { continue }
-                if isFolder.boolValue {
-                    folders.append((url, prefix + name + "/", depth + 1))
-                } else if let kind = kind(of: name), prefix + name != modules[0].name {
+                var status = stat()
+                guard stat(url.path, &status) == 0 else { continue }
+                if status.st_mode & S_IFMT == S_IFDIR {
+                    if isInside(url) { folders.append((url, prefix + name + "/", depth + 1)) }
+                } else if let kind, prefix + name != modules[0].name, isInside(url) {
                     try add(url, prefix + name, kind)
                 }
             }

@@ -25,6 +25,8 @@ public struct LoadedTenant: Sendable {
 public enum PolicyDirectory {
     /// Policies in one folder; of more, none is read.
     public static let filesLimit = 100_000
+    /// Everything in that folder; of more, nothing is read.
+    private static let entriesLimit = 1_000_000
 
     /// Everything that was read.
     public struct Contents: Sendable {
@@ -56,10 +58,11 @@ public enum PolicyDirectory {
     ///   - bundles: keeps what was read of the bundles.
     ///   - inForce: what each file has in force from the readings before; at a start nothing.
     public static func load(_ folder: String, keeping bundles: BundleStore, inForce: [String: Holding] = [:]) -> Contents {
-        guard let names = try? FileManager.default.contentsOfDirectory(atPath: folder) else {
-            return unread(PolicyError(file: folder, "the folder of policies cannot be read"), inForce)
+        let names: [String]
+        do throws(FolderListing.Failure) { names = try FolderListing.entries(of: folder, limit: entriesLimit).map(\.name) } catch {
+            return unread(PolicyError(file: folder, "the folder of policies cannot be read: \(error)"), inForce)
         }
-        let files = names.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.filter { !$0.hasPrefix(".") }.sorted()
+        let files = names.filter { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }.filter { !$0.hasPrefix(".") }
         guard files.count <= filesLimit else {
             return unread(PolicyError(file: folder, "\(files.count) policies; at most \(filesLimit) are read"), inForce)
         }
@@ -149,12 +152,14 @@ private final class Reading {
         guard let decoded else { return }
         let policy = decoded.policy
         do throws(BundleReader.Failure) {
+            let bundle = bundles.keep(try BundleReader.read(main: policy.main))
+            if let problem = bundle.problem {
+                file.fail(decoded.mainNode, "\(problem)")
+                return
+            }
             tenant = LoadedTenant(
-                file: path, policy: policy, bundle: bundles.keep(try BundleReader.read(main: policy.main)),
-                vars: policy.vars.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
-                secrets: policy.secrets.sorted { $0.key < $1.key }.compactMap { name, source in
-                    SecretReader.read(source).map { (name, $0) }
-                })
+                file: path, policy: policy, bundle: bundle, vars: policy.vars.sorted { $0.key < $1.key }.map { ($0.key, $0.value) },
+                secrets: decoded.secrets.sorted { $0.key < $1.key }.map { ($0.key, $0.value) })
         } catch {
             file.fail(decoded.mainNode, "the bundle cannot be read: \(error)")
         }

@@ -12,6 +12,8 @@ enum TenantPolicyDecoder {
     /// A policy and where its parts stand, for errors that only show beside other files.
     struct Decoded {
         var policy: TenantPolicy
+        /// The values that were found: another look might find others, or none.
+        var secrets: [String: String]
         var tenantNode: Node
         var hostNodes: [String: Node]
         var mainNode: Node
@@ -35,10 +37,11 @@ enum TenantPolicyDecoder {
         guard let tenant, let main, file.errors.isEmpty else { return nil }
         let policy = TenantPolicy(
             tenant: tenant.value, hosts: hosts.isEmpty ? [TenantPolicy.ownHost(of: tenant.value)] : hosts.map(\.host), main: main.path,
-            cordon: cordon ?? .standard, weight: weight ?? 100, limits: limits, vars: vars, secrets: secrets,
-            outboundAllow: outbound, jit: jit ?? true, eval: eval ?? false, snapshot: snapshot ?? .auto)
+            cordon: cordon ?? .standard, weight: weight ?? 100, limits: limits, vars: vars,
+            secrets: secrets.mapValues { $0.source }, outboundAllow: outbound, jit: jit ?? true, eval: eval ?? false,
+            snapshot: snapshot ?? .auto)
         return Decoded(
-            policy: policy, tenantNode: tenant.node,
+            policy: policy, secrets: secrets.mapValues { $0.value }, tenantNode: tenant.node,
             hostNodes: Dictionary(hosts.map { ($0.host, $0.node) }, uniquingKeysWith: { a, _ in a }), mainNode: main.node)
     }
 
@@ -190,8 +193,8 @@ enum TenantPolicyDecoder {
 
     private static func secrets(
         _ root: inout YAMLMapping, _ file: YAMLFile, besides vars: [String: String]
-    ) -> [String: SecretSource] {
-        var secrets: [String: SecretSource] = [:]
+    ) -> [String: (source: SecretSource, value: String)] {
+        var secrets: [String: (source: SecretSource, value: String)] = [:]
         for entry in entries("secrets", &root, file) {
             if vars[entry.name] != nil { file.fail(entry.key, "'\(entry.name)' is both a variable and a secret") }
             guard case .mapping(let mapping) = entry.value else {
@@ -205,16 +208,18 @@ enum TenantPolicyDecoder {
             switch (path, variable) {
             case (let path?, nil):
                 let absolute = absolute(path.value, besides: file.path)
-                if SecretReader.read(.file(absolute)) == nil {
+                guard let value = SecretReader.read(.file(absolute)) else {
                     file.fail(
                         path.node, "the secret's file cannot be read, or has NUL or more than \(bindingBytesLimit) bytes: \(absolute)")
+                    continue
                 }
-                secrets[entry.name] = .file(absolute)
+                secrets[entry.name] = (.file(absolute), value)
             case (nil, let variable?):
-                if SecretReader.read(.environment(variable.value)) == nil {
+                guard let value = SecretReader.read(.environment(variable.value)) else {
                     file.fail(variable.node, "the environment has no variable \(variable.value)")
+                    continue
                 }
-                secrets[entry.name] = .environment(variable.value)
+                secrets[entry.name] = (.environment(variable.value), value)
             default: file.fail(entry.value, "a secret needs either 'file' or 'env'")
             }
         }

@@ -38,4 +38,13 @@ public struct BaseSnapshotStore: Sendable {
         data.append(contentsOf: blob)
         try AtomicFile.write(data, to: path(identity: identity, jit: jit))
     }
+
+    /// Removes those of other identities, which nobody reads any more, and writes that did not end.
+    public func removeOthers(than identity: String) {
+        let kept = [true, false].map { path(identity: identity, jit: $0) }
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: folder)) ?? [] {
+            let path = folder + "/" + name
+            if name.hasSuffix(".base") || name.hasSuffix(".new"), !kept.contains(path) { unlink(path) }
+        }
+    }
 }

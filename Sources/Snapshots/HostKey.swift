@@ -7,10 +7,10 @@ public struct HostKey: @unchecked Sendable {
     static let byteCount = 32
     let key: SymmetricKey
 
-    /// Reads the key, or makes one from the kernel's randomness.
+    /// Reads the key or, where there is none, makes one from the kernel's randomness.
     public init(folder: String) throws(StateError) {
         let path = folder + "/host.key"
-        if let data = FileManager.default.contents(atPath: path) {
+        if let data = try Self.contents(path) {
             guard data.count == Self.byteCount else {
                 throw StateError("\(path) has \(data.count) bytes instead of \(Self.byteCount); remove it to have a new key made")
             }
@@ -20,6 +20,21 @@ public struct HostKey: @unchecked Sendable {
         let fresh = SymmetricKey(size: .bits256)
         try AtomicFile.write(fresh.withUnsafeBytes { Data($0) }, to: path)
         key = fresh
+    }
+
+    /// nil: there is no such file. One that cannot be read is not to be replaced.
+    private static func contents(_ path: String) throws(StateError) -> Data? {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else {
+            guard errno == ENOENT else { throw AtomicFile.failure("read", path) }
+            return nil
+        }
+        defer { close(descriptor) }
+        // More than a key has.
+        var bytes = [UInt8](repeating: 0, count: 4_096)
+        let count = Glibc.read(descriptor, &bytes, bytes.count)
+        guard count >= 0 else { throw AtomicFile.failure("read", path) }
+        return Data(bytes[..<count])
     }
 
     init(bytes: [UInt8]) { key = SymmetricKey(data: bytes) }
@@ -83,7 +98,7 @@ enum AtomicFile {
         }
     }
 
-    private static func failure(_ what: String, _ path: String) -> StateError {
+    fileprivate static func failure(_ what: String, _ path: String) -> StateError {
         StateError("cannot \(what) \(path): \(String(cString: strerror(errno)))", errorNumber: errno)
     }
 }

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 import Wire
 
 extension Supervisor: SupervisorControl {
@@ -94,10 +95,17 @@ extension Supervisor: SupervisorControl {
         }
     }
 
-    /// Reads on a thread that may block, and puts into force in one turn of the loop.
+    /// Reads policies, which may take long and must not hold up what else blocks.
+    private static let policyPool: NIOThreadPool = {
+        let pool = NIOThreadPool(numberOfThreads: 1)
+        pool.start()
+        return pool
+    }()
+
+    /// Reads on a thread of its own, and puts into force in one turn of the loop. Two at a time wait for each other.
     public func reload() async -> ReloadReport {
         let load = loadPolicies
-        let loaded = try! await blockingPool.runIfActive { load() }
+        let loaded = try! await Self.policyPool.runIfActive { load() }
         return await onLoop { [self] in apply(loaded) }
     }
 

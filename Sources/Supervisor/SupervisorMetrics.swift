@@ -48,11 +48,11 @@ struct SupervisorMetrics {
     init(_ registry: MetricsRegistry) {
         requests = registry.counter(
             "cloister_requests_total", help: "Answers by tenant and outcome (ok or the error's code).",
-            labels: ["tenant", "outcome"])
+            labels: ["tenant", "outcome"], enumerated: ["outcome"])
         responsesBroken = registry.counter(
             "cloister_responses_broken_total",
             help: "Answers that broke off after their head (counted as ok by then), by tenant and the error's code.",
-            labels: ["tenant", "code"])
+            labels: ["tenant", "code"], enumerated: ["code"])
         duration =
             registry.histogram(
                 "cloister_request_duration_seconds", help: "From dispatch to the response's head, all tenants."
@@ -134,7 +134,7 @@ struct SupervisorMetrics {
             registry.gauge("cloister_memory_pressure_ratio", help: "Part of the last ten seconds in which some task waited for memory.")
             .single
         cellsDrifted =
-            registry.counter("cloister_cells_drifted_total", help: "Cells replaced because they took more memory than they account for.")
+            registry.counter("cloister_cells_drifted_total", help: "Cells replaced for the memory they took.")
             .single
         cellsLost = registry.counter("cloister_cells_lost_total", help: "Cells that ended without being told to.").single
         deniedCalls = registry.counter(

@@ -74,11 +74,13 @@ final class TenantRecord: @unchecked Sendable {
     var answers: UInt64 = 0
     /// Isolates that were made while requests of it waited.
     var starts: UInt64 = 0
-    let answersMetric: Counter
     var cpuNanoseconds: UInt64 = 0
     /// Of what ended in the current window, the part that was used in it.
     var windowCPUNanoseconds: UInt64 = 0
-    let cpuMetric: Counter
+    private let requests: CounterFamily
+    private let cpuSeconds: CounterFamily
+    private var keptAnswersMetric: Counter?
+    private var keptCPUMetric: Counter?
     /// Log lines passed on in the current second, and what was dropped.
     var logSecond: UInt64 = 0
     var logLines = 0
@@ -87,8 +89,21 @@ final class TenantRecord: @unchecked Sendable {
     init(name: String, place: Admission.TenantSlot, metrics: SupervisorMetrics) {
         self.name = name
         self.place = place
-        cpuMetric = metrics.cpuSeconds.with([name])
-        answersMetric = metrics.requests.with([name, "ok"])
+        requests = metrics.requests
+        cpuSeconds = metrics.cpuSeconds
+    }
+
+    /// Of its answers, and of its CPU time. Series are made with the first of them: a family has no room for all who are registered.
+    var answersMetric: Counter { series(&keptAnswersMetric) { requests.with([name, "ok"]) } }
+    var cpuMetric: Counter { series(&keptCPUMetric) { cpuSeconds.with([name]) } }
+
+    private func series(_ kept: inout Counter?, _ make: () -> Counter) -> Counter {
+        if let kept { return kept }
+        // The series of a tenant that was removed are gone, whatever of its requests still ends.
+        guard let version, !version.isRetired else { return Counter() }
+        let made = make()
+        kept = made
+        return made
     }
 
     var limits: TenantLimits { version?.policy.limits ?? TenantLimits() }

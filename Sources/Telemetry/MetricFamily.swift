@@ -10,33 +10,45 @@ public final class MetricFamily<Series: Sendable>: Sendable {
     /// Names of the labels; a series has a value for each.
     public let labels: [String]
     let help: String
+    private let enumerated: Set<String>
     private let seriesLimit: Int
     private let make: @Sendable () -> Series
     private let series: Mutex<[[String]: Series]>
-    private let overflow: Series
 
-    /// Label value of the series that stands for all those over the limit.
+    /// Label value of the series that stand for all those over the limit.
     public static var overflowLabel: String { "_other" }
+    /// Such series that differ in enumerated labels.
+    private static var sharedLimit: Int { 100 }
 
-    init(name: String, help: String, labels: [String], seriesLimit: Int, make: @escaping @Sendable () -> Series) {
+    init(
+        name: String, help: String, labels: [String], enumerated: Set<String> = [], seriesLimit: Int,
+        make: @escaping @Sendable () -> Series
+    ) {
         self.name = name
         self.help = help
         self.labels = labels
+        self.enumerated = enumerated
         self.seriesLimit = seriesLimit
         self.make = make
-        overflow = make()
         series = Mutex(labels.isEmpty ? [[]: make()] : [:])
     }
 
     /// The series with these label values, in the order of `labels`; made when it is new. Keep it, where it is used often: this takes a lock.
-    /// Over the family's limit, everybody new shares one series whose labels all say `_other`.
+    /// Over the family's limit, everybody new shares one series whose labels say `_other`; where labels are enumerated, one for each of their
+    /// values.
     public func with(_ values: [String]) -> Series {
         precondition(values.count == labels.count, "\(name) has the labels \(labels), got the values \(values)")
         return series.withLock { series in
             if let found = series[values] { return found }
-            guard series.count < seriesLimit else { return overflow }
+            var key = values
+            if series.count >= seriesLimit {
+                key = zip(labels, values).map { enumerated.contains($0) ? $1 : Self.overflowLabel }
+                // Should there be more of them than was thought.
+                if series[key] == nil, series.count >= seriesLimit + Self.sharedLimit { key = labels.map { _ in Self.overflowLabel } }
+                if let shared = series[key] { return shared }
+            }
             let new = make()
-            series[values] = new
+            series[key] = new
             return new
         }
     }
@@ -53,13 +65,10 @@ public final class MetricFamily<Series: Sendable>: Sendable {
         }
     }
 
-    /// Every series with its label values, in a stable order; the shared one last, and only when it was handed out.
+    /// Every series that was handed out, with its label values, in a stable order.
     var snapshot: [(values: [String], series: Series)] {
-        var all = series.withLock { series in series.map { (values: $0.key, series: $0.value) } }
-        let isFull = all.count >= seriesLimit && !labels.isEmpty
-        all.sort { $0.values.lexicographicallyPrecedes($1.values) }
-        if isFull { all.append((labels.map { _ in Self.overflowLabel }, overflow)) }
-        return all
+        series.withLock { series in series.map { (values: $0.key, series: $0.value) } }
+            .sorted { $0.values.lexicographicallyPrecedes($1.values) }
     }
 }
 

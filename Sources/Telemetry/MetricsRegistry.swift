@@ -18,18 +18,22 @@ public final class MetricsRegistry: Sendable {
     private let seriesLimit: Int
     private let families = Mutex<[String: Family]>([:])
 
-    /// - Parameter seriesLimit: series a family; what comes later shares one series. The default holds 1,000 tenants times 20 outcomes.
+    /// - Parameter seriesLimit: series a family; what comes later shares one series, or one for each value of an enumerated label.
+    ///   The default holds 1,000 tenants times 20 outcomes.
     public init(seriesLimit: Int = 20_000) { self.seriesLimit = seriesLimit }
 
     /// The counters called `name`; asking twice gives the same ones.
-    public func counter(_ name: String, help: String, labels: [String] = []) -> CounterFamily {
+    /// - Parameter enumerated: those of the labels that have a few known values, and keep them over the limit of series.
+    public func counter(_ name: String, help: String, labels: [String] = [], enumerated: Set<String> = []) -> CounterFamily {
         check(name, labels)
         return families.withLock { families in
             if let known = families[name] {
                 guard case .counter(let family) = known, family.labels == labels else { Self.conflict(name) }
                 return family
             }
-            let family = CounterFamily(name: name, help: help, labels: labels, seriesLimit: seriesLimit) { Counter() }
+            let family = CounterFamily(name: name, help: help, labels: labels, enumerated: enumerated, seriesLimit: seriesLimit) {
+                Counter()
+            }
             families[name] = .counter(family)
             return family
         }

@@ -26,7 +26,8 @@ struct AdminClient {
         var status: Int
         var body: Data
 
-        var text: String { String(decoding: body, as: UTF8.self) }
+        /// JSON, for a terminal.
+        var text: String { printableJSON(String(decoding: body, as: UTF8.self)) }
 
         func decode<Value: Decodable>(_ type: Value.Type) throws -> Value {
             let decoder = JSONDecoder()
@@ -61,7 +62,12 @@ struct AdminClient {
 
     func get(_ path: String, accepting: Set<Int> = [200]) throws -> Answer { try exchange("GET", path, accepting) }
 
-    func post(_ path: String) throws -> Answer { try exchange("POST", path, [200, 202]) }
+    func post(_ path: String) throws -> Answer {
+        var client = self
+        // All policies are read, perhaps after a reload that is under way.
+        if path == "/v1/reload" { client.timeoutSeconds = 1_200 }
+        return try client.exchange("POST", path, [200, 202])
+    }
 
     private func exchange(_ method: String, _ path: String, _ accepting: Set<Int>) throws -> Answer {
         let descriptor = try connect()

@@ -15,12 +15,31 @@ func printTable(_ titles: [String], _ rows: [[String]]) {
 func printable(_ text: String) -> String {
     var result = ""
     for scalar in text.unicodeScalars {
-        switch scalar.value {
-        case 0..<0x20, 0x7F...0x9F, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: result += "\\u{\(String(scalar.value, radix: 16))}"
-        default: result.unicodeScalars.append(scalar)
+        if isObeyed(scalar) { result += "\\u{\(String(scalar.value, radix: 16))}" } else { result.unicodeScalars.append(scalar) }
+    }
+    return result
+}
+
+/// The same JSON with such characters, which are within its strings, as escapes. White space between its tokens stays.
+func printableJSON(_ json: String) -> String {
+    var result = ""
+    for scalar in json.unicodeScalars {
+        if isObeyed(scalar), scalar != "\n", scalar != "\r", scalar != "\t" {
+            let digits = String(scalar.value, radix: 16)
+            result += "\\u" + String(repeating: "0", count: 4 - digits.count) + digits
+        } else {
+            result.unicodeScalars.append(scalar)
         }
     }
     return result
+}
+
+/// Control characters and those that turn the direction of text.
+private func isObeyed(_ scalar: Unicode.Scalar) -> Bool {
+    switch scalar.value {
+    case 0..<0x20, 0x7F...0x9F, 0x61C, 0x200E, 0x200F, 0x2028...0x202E, 0x2066...0x2069: true
+    default: false
+    }
 }
 
 /// One digit behind the point.

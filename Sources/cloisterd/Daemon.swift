@@ -37,22 +37,27 @@ struct Daemon {
         signal(SIGXFSZ, SIG_IGN)
         // Nobody else has any business with the files it makes, the admin API's socket least of all. Cells set their own.
         umask(0o077)
-        // Trapped from here on: a signal during the start is not lost.
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup)
+        // Until somebody can be served nothing has to end in order: what is half written is made anew, and cells end with this process.
+        // A handler, since the start blocks the threads on which anything else would wait for these.
+        for number in [SIGTERM, SIGINT] { signal(number) { _ in _exit(0) } }
+        // Trapped from here on: one during the start is not lost.
+        let hangups = await UnixSignalsSequence(trapping: .sighup)
         let output = LogOutput()
         let logger = makeLogger(output)
         let folder = try state()
-        let prepared = try prepare(folder, logger)
+        let prepared = try preparedAtStart(folder, logger)
         let registry = MetricsRegistry()
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         // What all requests pass through goes before everything that works for one of them.
         group.next().execute { Self.frontSchedule.apply() }
         let supervisor = try await startSupervisor(prepared, folder, group.next(), registry, logger)
         let certificate = FrontCertificate(configuration)
+        let ends = await UnixSignalsSequence(trapping: .sigterm, .sigint)
         let gateway = try await startGateway(supervisor, certificate, group.next(), registry, logger)
-        let reload = Reloading(
+        let reloading = Reloading(
             supervisor: supervisor, gateway: gateway, certificate: certificate, configuration: configuration,
             configurationFile: configurationFile, logger: logger)
+        let reload = SharedReload { await reloading() }
         let admin = try startAdmin(folder, supervisor, reload, registry, logger)
         logger.info(
             "listening",
@@ -61,7 +66,9 @@ struct Daemon {
                 "admin": "\(configuration.admin)", "pid": "\(getpid())",
             ])
 
-        await serve(signals, supervisor, gateway, reload, logger, output)
+        // One after the other, and none holds up the end.
+        Task { for await _ in hangups { await reload.request() } }
+        await serve(until: ends, supervisor, gateway, logger, output)
         withExtendedLifetime((folder, admin)) {}
     }
 
@@ -114,39 +121,42 @@ struct Daemon {
         var snapshots: BuiltTenantSnapshots
     }
 
-    private func prepare(_ folder: StateFolder, _ logger: Logger) throws -> Prepared {
-        do {
-            let key = try HostKey(folder: folder.path)
-            let store = BaseSnapshotStore(folder, key: key)
-            let executable = try CellExecutable(path: cell)
-            let launcher = try CellLauncher(
-                executable: executable, isSandboxed: isSandboxed,
-                memoryLimitBytes: Supervisor.cellMemoryLimitBytes(budget: Self.memoryBudget(configuration)))
-            for warning in launcher.warnings { logger.warning("\(warning)") }
-            let identity =
-                try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"]) + executable.fingerprint
-            guard identity.hasPrefix(WireProtocol.line) else {
-                throw StateError(
-                    "\(cell) does not speak the protocol of this cloisterd: both are to be of one build, and this one started again")
-            }
-            let base = try snapshot(store, launcher, identity, key, jit: true, logger)
-            let jitlessBase = try snapshot(store, launcher, identity, key, jit: false, logger)
-            let tenants = try TenantSnapshotStore(
-                folder, key: key, identity: identity, limitBytes: configuration.snapshotStoreMegabytes << 20)
-            return Prepared(
-                executable: executable, launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase,
-                hashSeed: key.hashSeed,
-                snapshots: BuiltTenantSnapshots(
-                    store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
-        } catch let error as SandboxFailure {
+    /// As `prepare`, for the person who started the daemon.
+    private func preparedAtStart(_ folder: StateFolder, _ logger: Logger) throws -> Prepared {
+        do { return try prepare(folder, logger) } catch let error as SandboxFailure {
             complain("cells cannot be started: \(error)")
             throw ExitStatus.of(error)
-        } catch let error as ExitCode {
-            throw error
         } catch {
             complain("\(error)")
-            throw ExitStatus.unavailable
+            throw (error as? StateError)?.isPermission == true ? ExitStatus.permission : ExitStatus.unavailable
         }
+    }
+
+    /// - Throws: what was in the way, for whoever asked.
+    private func prepare(_ folder: StateFolder, _ logger: Logger) throws -> Prepared {
+        let key = try HostKey(folder: folder.path)
+        let store = BaseSnapshotStore(folder, key: key)
+        let executable = try CellExecutable(path: cell)
+        let launcher = try CellLauncher(
+            executable: executable, isSandboxed: isSandboxed,
+            memoryLimitBytes: Supervisor.cellMemoryLimitBytes(budget: Self.memoryBudget(configuration)))
+        for warning in launcher.warnings { logger.warning("\(warning)") }
+        let identity =
+            try CellExecutable.run(cell, ["--identity"], environment: ["SWIFT_BACKTRACE=enable=no"]) + executable.fingerprint
+        guard identity.hasPrefix(WireProtocol.line) else {
+            throw StateError(
+                "\(cell) does not speak the protocol of this cloisterd: both are to be of one build, and this one started again")
+        }
+        let base = try snapshot(store, launcher, identity, key, jit: true, logger)
+        let jitlessBase = try snapshot(store, launcher, identity, key, jit: false, logger)
+        store.removeOthers(than: identity)
+        let tenants = try TenantSnapshotStore(
+            folder, key: key, identity: identity, limitBytes: configuration.snapshotStoreMegabytes << 20)
+        return Prepared(
+            executable: executable, launcher: launcher, snapshot: base, jitlessSnapshot: jitlessBase,
+            hashSeed: key.hashSeed,
+            snapshots: BuiltTenantSnapshots(
+                store: tenants, launcher: launcher, base: base, jitlessBase: jitlessBase, hashSeed: key.hashSeed))
     }
 
     private func snapshot(
@@ -195,7 +205,7 @@ struct Daemon {
         settings.evictsLRU = configuration.eviction == .lru
         settings.revivesFromSnapshot = configuration.revival == .snapshot
         if !isSandboxed { settings.warnings.append("cells run without a sandbox (--insecure-no-sandbox)") }
-        let bundles = try bundles(folder)
+        let bundles = try bundles(folder, logger)
         settings.bundles = bundles
         let load = PolicyReader(folder: configuration.policies, keeping: bundles)
         let supervisor = Supervisor(
@@ -215,8 +225,12 @@ struct Daemon {
     }
 
     /// The tenants' code, for as long as the daemon runs.
-    private func bundles(_ folder: StateFolder) throws -> BundleStore {
-        do { return try BundleStore(folder: folder.path + "/bundles") } catch {
+    private func bundles(_ folder: StateFolder, _ logger: Logger) throws -> BundleStore {
+        do {
+            return try BundleStore(folder: folder.path + "/bundles") { problem in
+                logger.error("bundles are kept in memory, since the disk does not take them", metadata: ["reason": "\(problem)"])
+            }
+        } catch {
             complain("\(error)")
             throw ExitStatus.unavailable
         }
@@ -261,7 +275,7 @@ struct Daemon {
     }
 
     private func startAdmin(
-        _ folder: StateFolder, _ supervisor: Supervisor, _ reload: Reloading, _ registry: MetricsRegistry, _ logger: Logger
+        _ folder: StateFolder, _ supervisor: Supervisor, _ reload: SharedReload, _ registry: MetricsRegistry, _ logger: Logger
     ) throws -> Task<Void, Never> {
         let token: AdminToken
         do throws(AdminTokenError) { token = try AdminToken(folder: folder.path) } catch {
@@ -295,21 +309,13 @@ struct Daemon {
 
     // MARK: Serving
 
-    /// HUP reloads; TERM and INT drain and end; a second one ends at once. Never returns.
+    /// TERM and INT drain and end; a second one ends at once. Never returns.
     private func serve(
-        _ signals: UnixSignalsSequence, _ supervisor: Supervisor, _ gateway: GatewayServer, _ reload: Reloading, _ logger: Logger,
-        _ output: LogOutput
+        until ends: UnixSignalsSequence, _ supervisor: Supervisor, _ gateway: GatewayServer, _ logger: Logger, _ output: LogOutput
     ) async {
         var isDraining = false
-        var reloading = Task {}
-        for await signal in signals {
-            if signal == .sighup {
-                // One after the other, and none holds up the end.
-                reloading = Task { [reloading] in
-                    await reloading.value
-                    _ = await reload()
-                }
-            } else if isDraining {
+        for await _ in ends {
+            if isDraining {
                 logger.warning("ending at once")
                 await end(supervisor, logger, output)
             } else {

@@ -37,21 +37,21 @@ struct FrontCertificate: Sendable {
     /// As `load`, but a certificate that has expired is refused too: the one in force cannot be worse.
     func loadAnew() throws(PolicyErrors) -> GatewayCertificate {
         let certificate = try load()
-        guard !Self.isExpired(certificate) else {
-            throw PolicyErrors([PolicyError(file: files.certificate, "the certificate expired on \(Self.date(certificate))")])
-        }
+        if let expiry = expiry(of: certificate) { throw PolicyErrors([expiry]) }
         return certificate
+    }
+
+    /// That it has expired; nil: it has not.
+    func expiry(of certificate: GatewayCertificate) -> PolicyError? {
+        guard Date(timeIntervalSince1970: Double(certificate.expiresUnixSeconds)) <= Date() else { return nil }
+        return PolicyError(file: files.certificate, "the certificate expired on \(Self.date(certificate))")
     }
 
     /// Says in the log what is served from now on, and what is doubtful about it.
     func announce(_ certificate: GatewayCertificate, _ logger: Logger) {
         logger.info("certificate loaded", metadata: ["file": "\(files.certificate)", "expires": "\(Self.date(certificate))"])
-        if Self.isExpired(certificate) { logger.warning("the certificate has expired", metadata: ["file": "\(files.certificate)"]) }
+        if expiry(of: certificate) != nil { logger.warning("the certificate has expired", metadata: ["file": "\(files.certificate)"]) }
         if files.keyIsOpen { logger.warning("every user of this machine can read the key", metadata: ["file": "\(files.key)"]) }
-    }
-
-    private static func isExpired(_ certificate: GatewayCertificate) -> Bool {
-        Date(timeIntervalSince1970: Double(certificate.expiresUnixSeconds)) <= Date()
     }
 
     private static func date(_ certificate: GatewayCertificate) -> String {

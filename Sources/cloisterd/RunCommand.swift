@@ -60,7 +60,8 @@ struct RunCommand: AsyncParsableCommand {
             throw ValidationError("--listen-tls must be HOST:PORT")
         }
         if let problem = FrontCertificate.problem(configuration) {
-            complain(problem)
+            let isOfTheFile = listenTLS == nil && certificate == nil && key == nil
+            complain(config.flatMap { isOfTheFile ? PolicyError(file: $0, problem).description : nil } ?? problem)
             throw ExitStatus.configuration
         }
         guard configuration.workers.map({ (1...256).contains($0) }) ?? true else { throw ValidationError("--workers must be 1 to 256") }

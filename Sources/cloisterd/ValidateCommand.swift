@@ -19,7 +19,10 @@ struct ValidateCommand: ParsableCommand {
                 let configuration = try DaemonConfigurationFile.read(config)
                 folder = folder ?? configuration.policies
                 if let problem = FrontCertificate.problem(configuration) { errors.append(PolicyError(file: config, problem)) }
-                _ = try FrontCertificate(configuration)?.loadAnew()
+                if let certificate = FrontCertificate(configuration), let expiry = certificate.expiry(of: try certificate.load()) {
+                    // As at the start: it would be served.
+                    complain("\(expiry)")
+                }
             } catch { errors += error.errors }
         } else {
             folder = folder ?? DaemonConfiguration().policies

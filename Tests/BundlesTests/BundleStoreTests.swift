@@ -1,5 +1,6 @@
 import Foundation
 import Policy
+import Synchronization
 import TestSupport
 import Testing
 
@@ -87,7 +88,7 @@ import Testing
     @Test func whoOnlyWantsToKnowKeepsNothing() {
         let store = BundleStore(keepsNothing: true)
         let kept = store.keep(bundle("a", 5_000))
-        #expect(kept.byteCount == 5_001 && store.usage == BundleStore.Usage())
+        #expect(kept.byteCount == 5_001 && store.usage == BundleStore.Usage() && kept.problem == nil)
         #expect(throws: BundleStoreError.self) { try kept.read() }
     }
 
@@ -132,6 +133,46 @@ import Testing
             #expect(store.usage == BundleStore.Usage(diskBytes: 0, memoryBytes: kept.byteCount))
         }
         #expect(store.usage == BundleStore.Usage())
+    }
+
+    @Test func whatTheDiskDidNotTakeIsGivenToItAgain() throws {
+        let problems = Mutex<[String]>([])
+        let path = folder.path + "/other"
+        let store = try BundleStore(folder: path) { problem in problems.withLock { $0.append(problem) } }
+        try FileManager.default.removeItem(atPath: path)
+        let kept = ["a", "b"].map { store.keep(bundle($0, 5_000)) }
+        #expect(store.usage == BundleStore.Usage(diskBytes: 0, memoryBytes: 2 * kept[0].byteCount))
+        // The same again: it is not in memory twice, and nobody is told twice.
+        let again = store.keep(bundle("a", 5_000))
+        #expect(store.usage == BundleStore.Usage(diskBytes: 0, memoryBytes: 2 * kept[0].byteCount))
+        #expect(problems.withLock { $0.count } == 1 && problems.withLock { $0[0].hasSuffix("No such file or directory") })
+        try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        let written = store.keep(bundle("a", 5_000))
+        #expect(store.usage == BundleStore.Usage(diskBytes: kept[0].byteCount, memoryBytes: kept[1].byteCount))
+        #expect(try folder.names("other").count == 1)
+        for each in [kept[0], again, written] { #expect(try each.read() == bundle("a", 5_000)) }
+        #expect(try kept[1].read() == bundle("b", 5_000))
+        // What fails after that is told again.
+        try FileManager.default.removeItem(atPath: path)
+        _ = store.keep(bundle("c", 5_000))
+        #expect(problems.withLock { $0.count } == 2)
+    }
+
+    @Test func whatTheDiskDoesNotTakeHasALimitInMemory() throws {
+        let path = folder.path + "/other"
+        let store = try BundleStore(folder: path, memoryLimitBytes: 6_000)
+        try FileManager.default.removeItem(atPath: path)
+        var kept: StoredBundle? = store.keep(bundle("a", 5_000))
+        let refused = store.keep(bundle("b", 5_000))
+        #expect(kept?.problem == nil && refused.problem?.description.hasPrefix("the bundle cannot be kept") == true)
+        #expect(store.usage == BundleStore.Usage(diskBytes: 0, memoryBytes: 5_001))
+        #expect(throws: BundleStoreError.self) { try refused.read() }
+        // Room for one is there again, and whoever brings it helps those who have it.
+        kept = nil
+        kept = store.keep(bundle("b", 5_000))
+        #expect(refused.problem == nil && kept?.problem == nil)
+        #expect(try refused.read() == bundle("b", 5_000))
+        #expect(store.usage == BundleStore.Usage(diskBytes: 0, memoryBytes: 5_001))
     }
 
     @Test(arguments: ["a wrong byte", "a byte less", "no file"]) func whatTheDiskDoesNotGiveBackIsAnErrorUntilItIsBroughtAgain(

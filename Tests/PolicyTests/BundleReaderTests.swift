@@ -121,6 +121,15 @@ import Testing
         #expect(failure()?.hasPrefix("the bundle has more than 1000 folders") == true, "\(failure() ?? "none")")
     }
 
+    /// Two hundred files that are no modules, and a hundred ways to them.
+    @Test func whatIsNoModuleHasALimitToo() throws {
+        for number in 0..<200 { try folder.write("app/junk/\(number).none", "") }
+        for number in 0..<98 { try link("app/\(number)", to: "junk") }
+        #expect(try names() == ["main.js"])
+        try link("app/98", to: "junk")
+        #expect(failure() == "the bundle's folder has more than 20000 files, folders and links")
+    }
+
     @Test func aFolderThatCannotBeListedIsNotTakenToBeEmpty() throws {
         try folder.write("app/lib/a.txt", "")
         #expect(chmod(folder.path + "/app/lib", 0) == 0)

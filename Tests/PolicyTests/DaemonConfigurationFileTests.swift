@@ -209,6 +209,15 @@ import Testing
         }
     }
 
+    @Test func theStateHasAPlaceOfItsUsers() {
+        func place(_ environment: [String: String]) -> String { DaemonConfiguration.defaultState(isRoot: false, environment: environment) }
+        #expect(DaemonConfiguration.defaultState(isRoot: true, environment: ["HOME": "/h"]) == "/var/lib/cloister")
+        #expect(place(["HOME": "/h", "XDG_STATE_HOME": "/s"]) == "/s/cloister")
+        for environment in [["HOME": "/h"], ["HOME": "/h", "XDG_STATE_HOME": ""]] {
+            #expect(place(environment) == "/h/.local/state/cloister")
+        }
+    }
+
     @Test func pathsAreRelativeToTheFile() throws {
         let read = try read("policies: ../x/./y\nstate: s")
         #expect(read.policies == (folder.path as NSString).deletingLastPathComponent + "/x/y" && read.state == folder.path + "/s")

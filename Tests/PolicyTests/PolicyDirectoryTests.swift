@@ -64,7 +64,7 @@ import Testing
     }
 
     @Test func aFolderThatIsNotThereIsTold() {
-        #expect(told(load()) == ["policies:1:1: the folder of policies cannot be read"])
+        #expect(told(load()) == ["policies:1:1: the folder of policies cannot be read: No such file or directory"])
         #expect(!load().isComplete)
     }
 
@@ -238,6 +238,15 @@ import Testing
         try write("a.yaml", good("a", "hosts: [x]\nweight: 0"))
         try write("b.yaml", good("b", "hosts: [x]"))
         #expect(load().tenants.map(\.policy.tenant) == ["b"])
+    }
+
+    @Test func aBundleThatThereIsNoRoomForIsToldAtMain() throws {
+        let bundles = try BundleStore(folder: folder.path + "/bundles", memoryLimitBytes: 10)
+        try FileManager.default.removeItem(atPath: folder.path + "/bundles")
+        try write("a.yaml", good("a"))
+        let contents = PolicyDirectory.load(folder.path + "/policies", keeping: bundles)
+        #expect(contents.tenants.isEmpty && contents.hostsWithoutBundle == ["a": ["a.localhost"]])
+        #expect(told(contents).first?.hasPrefix("policies/a.yaml:2:7: the bundle cannot be kept: the disk does not take it") == true)
     }
 
     @Test func aBundleThatCannotBeReadIsToldAtMain() throws {

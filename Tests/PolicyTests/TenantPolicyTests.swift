@@ -1,3 +1,4 @@
+import Glibc
 import Policy
 import Testing
 
@@ -146,6 +147,16 @@ import Testing
             try fixture.errors("outbound: { allow: [\"\(origin)\"] }") == [
                 "3:21: '\(origin)' is not an origin: http:// or https://, a host, perhaps a port, and no path"
             ])
+    }
+
+    /// What was right when it was looked at may be gone a moment later.
+    @Test func aSecretHasTheValueThatWasFoundWithItsPolicy() throws {
+        let secret = try fixture.folder.write("key", "geheim\n")
+        let policy = try fixture.folder.write("p.yaml", "tenant: a\nmain: app/main.js\nsecrets: { A: { file: key }, B: { env: PATH } }")
+        let decoded = try #require(TenantPolicyDecoder.decode(YAMLFile(path: policy)))
+        #expect(unlink(secret) == 0)
+        #expect(decoded.policy.secrets == ["A": .file(secret), "B": .environment("PATH")])
+        #expect(decoded.secrets["A"] == "geheim" && decoded.secrets["B"] == SecretReader.read(.environment("PATH")))
     }
 
     @Test func onlyAFilesLastNewlineIsNoPartOfASecret() throws {

@@ -79,6 +79,17 @@ import Testing
         #expect(other.read(identity: "v", jit: true) == blob)
     }
 
+    @Test func whatOtherBuildsOfTheCellHaveLeftGoes() throws {
+        for identity in ["old", "older", "v"] {
+            for jit in [true, false] { try store.write(blob, identity: identity, jit: jit) }
+        }
+        try folder.write("snapshots/x.base.1.new", "half")
+        try folder.write("snapshots/README", "somebody's")
+        store.removeOthers(than: "v")
+        #expect(try folder.names("snapshots").count == 3 && folder.names("snapshots").contains("README"))
+        #expect(store.read(identity: "v", jit: true) == blob && store.read(identity: "v", jit: false) == blob)
+    }
+
     @Test func snapshotsAreTheOwnersAndLeaveNoTemporaryFiles() throws {
         try store.write(blob, identity: "v", jit: true)
         let names = try folder.names("snapshots")

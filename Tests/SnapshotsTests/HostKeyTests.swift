@@ -40,6 +40,20 @@ import Testing
         #expect(FileManager.default.contents(atPath: path)?.count == count)
     }
 
+    @Test(arguments: ["a link to itself", "a folder"]) func aKeyThatCannotBeReadIsAnErrorAndIsKept(what: String) throws {
+        let path = folder.path + "/host.key"
+        if what == "a folder" {
+            try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: false)
+        } else {
+            try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: "host.key")
+        }
+        let type = try FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType
+        let error = #expect(throws: StateError.self) { try HostKey(folder: folder.path) }
+        #expect(error?.description.hasPrefix("cannot read \(path): ") == true && error?.errorNumber != 0)
+        #expect(try FileManager.default.attributesOfItem(atPath: path)[.type] as? FileAttributeType == type)
+        #expect(try folder.names() == ["host.key"])
+    }
+
     @Test func twoHostsHaveTwoKeys() throws {
         let other = try ScratchFolder()
         #expect(bytes(try HostKey(folder: folder.path)) != bytes(try HostKey(folder: other.path)))

@@ -48,15 +48,22 @@ import Wire
 
     /// Thousands come and go: the metrics of those who are gone would fill the families.
     @Test func aRemovedTenantsSeriesAreForgottenThoughOneOfItsRequestsGoesOn() async throws {
-        let test = try await TestSupervisor([.test("a"), .test("b")])
-        let client = try await test.request("a")
+        let test = try await TestSupervisor([.test("a"), .test("b"), .test("c")])
+        let first = try await test.request("b")
         let cell = try await test.readyCell()
+        cell.answer(try await cell.nextRequest().id)
+        _ = try await first.next()
+        let second = try await test.request("c")
+        cell.answer(try await cell.nextRequest().id)
+        _ = try await second.next()
+        let client = try await test.request("a")
         let request = try await cell.nextRequest().id
-        #expect(test.registry.text().contains(#"tenant="a""#))
+        try await test.onLoop { _ in }
+        #expect(test.registry.text().contains(#"tenant="c""#))
         try await test.apply([.test("b")])
         cell.send(.finished, id: request, ByteBuffer(integer: UInt64(5), endianness: .little))
         #expect(try await client.next() == .failed(.exception, retryAfterSeconds: nil))
         let metrics = test.registry.text()
-        #expect(!metrics.contains(#"tenant="a""#) && metrics.contains(#"tenant="b""#))
+        #expect(!metrics.contains(#"tenant="a""#) && !metrics.contains(#"tenant="c""#) && metrics.contains(#"tenant="b""#))
     }
 }

@@ -51,6 +51,27 @@ import Wire
         }
     }
 
+    /// A family has room for some thousands, and far more may be registered.
+    @Test func aTenantHasSeriesFromWhatIsCountedFirstOn() async throws {
+        let test = try await TestSupervisor([.test("a"), .test("b")])
+        #expect(!test.registry.text().contains("tenant="))
+        var clients: [TestExchange] = []
+        clients.append(try await test.request())
+        let cell = try await test.readyCell()
+        for _ in 0..<2 {
+            // No more CPU time is believed than there was.
+            let id = try await cell.nextRequest().id
+            try await test.advance(milliseconds: 10)
+            cell.answer(id)
+            _ = try await clients.last?.next()
+            clients.append(try await test.request())
+        }
+        try await test.onLoop { _ in }
+        let lines = test.registry.text().split(separator: "\n").filter { $0.contains("tenant=") }
+        #expect(lines.count == 2 && lines.first?.hasPrefix("cloister_cpu_seconds_total{tenant=\"a\"} 0.0") == true, "\(lines)")
+        #expect(lines.last == "cloister_requests_total{tenant=\"a\",outcome=\"ok\"} 2")
+    }
+
     @Test func unitsAreBaseUnits() {
         let units = ["_ms", "_milliseconds", "_microseconds", "_ns", "_minutes", "_hours", "_kb", "_kib", "_mb", "_mib", "_percent"]
         for (name, type) in Self.families {

@@ -75,6 +75,21 @@ import Testing
         #expect(!text.contains("\"c\"") && !text.contains("\"d\""))
     }
 
+    @Test func whatIsEnumeratedIsToldApartOverTheLimitToo() {
+        let registry = MetricsRegistry(seriesLimit: 1)
+        let family = registry.counter("cloister_c_total", help: "c", labels: ["tenant", "outcome"], enumerated: ["outcome"])
+        for name in ["a", "b", "c"] { for outcome in ["ok", "overloaded"] { family.with([name, outcome]).increment() } }
+        #expect(
+            registry.text().split(separator: "\n").dropFirst(2) == [
+                "cloister_c_total{tenant=\"_other\",outcome=\"ok\"} 2", "cloister_c_total{tenant=\"_other\",outcome=\"overloaded\"} 3",
+                "cloister_c_total{tenant=\"a\",outcome=\"ok\"} 1",
+            ])
+        // Should somebody enumerate what has no end.
+        for number in 0..<1_000 { family.with(["a", "\(number)"]).increment() }
+        let lines = registry.text().split(separator: "\n").dropFirst(2)
+        #expect(lines.count == 102 && lines.contains("cloister_c_total{tenant=\"_other\",outcome=\"_other\"} 902"))
+    }
+
     @Test func aRemovedTenantsSeriesDisappear() {
         let registry = MetricsRegistry()
         let family = registry.counter("cloister_c_total", help: "c", labels: ["tenant", "outcome"])
