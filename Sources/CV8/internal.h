@@ -55,6 +55,7 @@ struct Account : std::enable_shared_from_this<Account> {
   /// How many of these an isolate may have: the kernel gives a process about 65,000 in all, an empty memory is one, too, and a module two.
   static constexpr size_t kRegionLimit = 1000;
   bool HasRoomForRegion() const { return regions.load(std::memory_order_relaxed) < kRegionLimit; }
+  bool HasTooManyRegions() const { return regions.load(std::memory_order_relaxed) > kRegionLimit; }
   void GiveBackNative(size_t bytes) {
     if (native.fetch_sub(bytes) == bytes) delete this;
   }

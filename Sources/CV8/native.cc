@@ -42,10 +42,10 @@ void MakeRoom(v8::Isolate *isolate, void *data) {
   cv8_isolate *state = static_cast<cv8_isolate *>(data);
   Account &account = *state->account;
   account.is_asked = false;
-  if (account.HasRoomFor(0) && account.HasRoomForRegion()) return;
+  if (account.HasRoomFor(0) && !account.HasTooManyRegions()) return;
   isolate->LowMemoryNotification();
   account.native_when_asked = account.native + kLookAgainBytes;
-  if (account.Held() <= account.limit + kSlackBytes && account.HasRoomForRegion()) return;
+  if (account.Held() <= account.limit + kSlackBytes && !account.HasTooManyRegions()) return;
   EndOverLimit(state);
 }
 

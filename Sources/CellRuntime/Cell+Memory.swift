@@ -345,7 +345,9 @@ extension Cell {
             // The supervisor may not have heeded it, for a request that then never came here.
             isolate.givenUpNanoseconds == 0 || now > isolate.givenUpNanoseconds + Self.keptNanoseconds
         else { return false }
-        return !eviction.isRegular(isolate.evictionSlot) && hasQuota(isolate, now: now)
+        // With nothing but these there would be more than the budget.
+        let isKept = eviction.isRegular(isolate.evictionSlot) && coldStoredBytes <= budgetBytes
+        return !isKept && hasQuota(isolate, now: now)
     }
 
     /// So many isolates fewer than there were must be there for the C library's heap to be looked through, which holds up whoever needs memory

@@ -171,11 +171,7 @@ final class Cell: @unchecked Sendable {
                 let isolate = header.kind == .tenant ? try self.isolate(header, payload) : nil
                 let snapshot = header.kind == .tenantSnapshot ? try self.snapshot(payload) : nil
                 lock.lock()
-                defer {
-                    let gone = released
-                    if !gone.isEmpty { released = [] }
-                    withExtendedLifetime(gone) { lock.unlock() }
-                }
+                defer { unlockAndRelease() }
                 if let isolate { return try add(isolate) }
                 if let snapshot { return takeSnapshot(snapshot, of: header.id) }
                 try take(header, payload)
@@ -273,7 +269,14 @@ final class Cell: @unchecked Sendable {
         }
     }
 
-    /// A body, or the rest of one, need not wait for its client any more. Under the lock.
+    /// Gives the lock back, and then what was released under it.
+    func unlockAndRelease() {
+        let gone = released
+        if !gone.isEmpty { released = [] }
+        withExtendedLifetime(gone) { lock.unlock() }
+    }
+
+    /// A body, or the rest of one, need not wait for its client any more. Under the lock, which `unlockAndRelease` is to give back before long.
     func release(_ body: FrameBytes, of isolate: TenantIsolate) {
         waitingBytes(of: isolate, changedBy: -body.bytes.count)
         released.append(body)

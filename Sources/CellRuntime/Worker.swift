@@ -224,7 +224,8 @@ final class Worker: @unchecked Sendable {
         var clock = now
         var cpuNanoseconds: UInt64 = 0
         var turns: UInt64 = 0
-        var isFirst = true
+        // After a turn that goes on the place may be gone.
+        var isFirst = isolate.fiber == nil
         // Events began no turn, as those of requests that are over: taking them up has its time and its slice like turns.
         var skipped = false
         var isPreempted = false
@@ -294,7 +295,7 @@ final class Worker: @unchecked Sendable {
 
     private func finishSlice(_ isolate: TenantIsolate, isPreempted: Bool, turns: UInt64, cpuNanoseconds: UInt64) {
         cell.lock.lock()
-        defer { cell.lock.unlock() }
+        defer { cell.unlockAndRelease() }
         let now = Clock.monotonicNanoseconds
         endActivity()
         cell.runningCount.wrappingSubtract(1, ordering: .sequentiallyConsistent)

@@ -22,6 +22,9 @@ extension GatewayConnection {
             }
             if exchange.body.isComplete, !exchange.toldBodyEnd, exchange.response != .complete {
                 exchange.toldBodyEnd = true
+                // From now on the client may ask for something else.
+                endDeadline = .max
+                expectEnd(exchange)
                 exchange.dispatched?.requestBodyEnded()
             }
             if piece == nil, !exchange.body.isComplete, inputEnded, input.readableBytes == 0 { abandon() }

@@ -153,7 +153,7 @@ extension GatewayConnection {
     }
 
     /// With the last byte the client may ask for something else: the answer's end has to be said soon.
-    private func expectEnd(_ exchange: Exchange) {
+    func expectEnd(_ exchange: Exchange) {
         guard endDeadline == .max, case .streaming(let framing) = exchange.response else { return }
         if framing == .none || framing == .length(left: 0) { endDeadline = core.deadline(in: Self.endMilliseconds) }
     }

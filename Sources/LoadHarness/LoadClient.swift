@@ -198,10 +198,11 @@ final class LoadClient: @unchecked Sendable {
     /// This process may have no more connections, or the machine no more ports for them.
     static func isOwnLimit(_ error: any Error) -> Bool {
         let causes = (error as? NIOConnectionError)?.connectionErrors.map(\.error) ?? [error]
-        return causes.contains { cause in
-            guard let code = (cause as? IOError)?.errnoCode else { return false }
-            return code == EMFILE || code == ENFILE || code == EADDRNOTAVAIL
-        }
+        return !causes.isEmpty
+            && causes.allSatisfy { cause in
+                guard let code = (cause as? IOError)?.errnoCode else { return false }
+                return code == EMFILE || code == ENFILE || code == EADDRNOTAVAIL
+            }
     }
 
     private func write(_ job: Job, _ channel: Channel) {

@@ -134,7 +134,7 @@ public final class ScenarioRun: @unchecked Sendable {
             if phase.isMeasured { try await measure(phase, client) } else { try await client.run(phase) }
         }
         var usage = observation.usage
-        // What loops are given is not over, and their load was the same a second before it was measured.
+        // What loops are given is not over.
         if target.adminPort != nil, workload.phases.last?.loops.isEmpty ?? true {
             try await Task.sleep(for: Self.reportTime)
             usage.counters = observation.usage.counters
@@ -181,14 +181,17 @@ public final class ScenarioRun: @unchecked Sendable {
         guard let churn else { return }
         let start = ContinuousClock.now
         let firstDue = NIODeadline.now()
+        var thereSince: [NIODeadline] = []
         for step in 0..<TenantChurn.steps(inSeconds: seconds) {
             let milliseconds = step * 1000 / TenantChurn.stepsPerSecond
             try await Task.sleep(until: start + .milliseconds(milliseconds))
             for earlier in TenantChurn.called(in: step) where earlier < step {
-                // An earlier reload may have taken until now.
-                client.call(workload.tenants.count + earlier, group: 1, due: firstDue + TimeAmount.milliseconds(Int64(milliseconds)))
+                // An earlier reload may have taken until now. Nobody could be called before it was there.
+                let due = max(firstDue + TimeAmount.milliseconds(Int64(milliseconds)), thereSince[earlier])
+                client.call(workload.tenants.count + earlier, group: 1, due: due)
             }
             try churn.step(step)
+            thereSince.append(.now())
             client.call(workload.tenants.count + step, group: 1)
         }
     }

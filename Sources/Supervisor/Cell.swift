@@ -92,6 +92,8 @@ final class Cell: @unchecked Sendable {
     private(set) var isUnneeded = false
     /// The cell has named the tenant it cannot go on because of; nobody else is to blame then.
     var blamedTenant: String?
+    /// It named one that has left it.
+    var namesWhoLeft = false
 
     init(name: String, key: CellKey, process: any SpawnedCell, supervisor: Supervisor) {
         self.name = name

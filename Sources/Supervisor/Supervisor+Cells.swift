@@ -169,6 +169,7 @@ extension Supervisor {
     func ping(_ cell: Cell) {
         guard cell.unansweredPings < Cell.pingsLimit else { return }
         cell.unansweredPings += 1
+        cell.mostWeight = Self.mostWeight(of: cell)
         pings += 1
         cell.send(.ping, id: pings)
     }

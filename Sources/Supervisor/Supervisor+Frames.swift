@@ -367,6 +367,8 @@ extension Supervisor {
         // Who has left a cell cannot be punished by it.
         if let version, lives(version, in: cell) || cell.requests.values.contains(where: { $0.version === version }) {
             cell.blamedTenant = version.policy.tenant
+        } else {
+            cell.namesWhoLeft = version != nil
         }
         logger.error(
             "a cell cannot go on",

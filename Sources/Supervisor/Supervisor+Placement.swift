@@ -195,7 +195,7 @@ extension Supervisor {
     }
 
     /// No more than those can weigh that have requests in a cell, whatever it says.
-    private static func mostWeight(of cell: Cell) -> Double {
+    static func mostWeight(of cell: Cell) -> Double {
         cell.versionsInUse.reduce(CellShares.idleWeight) { $0 + Double($1.policy.weight) }
     }
 
@@ -207,10 +207,7 @@ extension Supervisor {
     func shareAmongCells() {
         let running = allCells.filter { $0.state == .ready }
         guard running.count > 1 || frontIsUrgent || running.contains(where: { $0.toldShare != nil }) else { return }
-        for cell in running {
-            cell.mostWeight = Self.mostWeight(of: cell)
-            if !cell.requests.isEmpty { ping(cell) }
-        }
+        for cell in running where !cell.requests.isEmpty { ping(cell) }
         var shares = running.map(\.shares)
         CellShares.step(&shares)
         stepsOfPeace = shares.contains { $0.weightShare != nil } ? 0 : stepsOfPeace + 1

@@ -18,7 +18,8 @@ extension Supervisor {
         let open = records.filter { openRequests[$0.id] != nil }
         let involved = Dictionary(grouping: open) { ObjectIdentifier($0.tenant) }
         for records in involved.values {
-            let isCertain = involved.count == 1
+            // Not where the cell named somebody who is no longer there.
+            let isCertain = involved.count == 1 && !cell.namesWhoLeft
             guard isCertain || records.contains(where: { $0.isEntered || $0.isRetry }) else { continue }
             noteLoss(of: records[0].tenant, isCertain: isCertain)
         }

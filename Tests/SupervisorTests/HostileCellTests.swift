@@ -233,6 +233,18 @@ import Wire
         #expect(found == [false, false, false])
     }
 
+    @Test func whoIsStillThereIsNotToBlameForOneWhoHasLeft() async throws {
+        let (test, cell, version) = try await served([.test("a"), .test("b")])
+        _ = try await test.request("b")
+        _ = try await cell.nextRequest()
+        try await test.apply([.test("a"), .test("b")], code: "2")
+        try await cell.next(.retire)
+        cell.send(.poisoned, id: version)
+        try await cell.expectEnd()
+        while try await test.onLoop({ supervisor in supervisor.allCells.contains { $0.name == "standard#0" } }) { await Task.yield() }
+        #expect(try await test.onLoop { $0.tenants["b"]!.quarantine.reason } == nil)
+    }
+
     // MARK: Quotas
 
     private func parked(_ test: TestSupervisor, _ cell: FakeCell, _ version: UInt64) async throws {

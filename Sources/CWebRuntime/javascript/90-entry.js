@@ -230,10 +230,13 @@
 
     // With as many bytes as it was told the client has all of the answer and may ask for something else, whenever the tenant closes the
     // stream; unless it has yet to send the rest of its request, which would not come any more.
-    endIfWhole() {
-      if (this.sent !== this.length || this.hasEnded) return;
+    isWhole() {
       const { incoming } = this.exchange.request;
-      if (incoming !== null && !incoming.isEnded && !incoming.hasFailed) return;
+      return this.sent === this.length && (incoming === null || incoming.isEnded || incoming.hasFailed);
+    }
+
+    endIfWhole() {
+      if (this.hasEnded || !this.isWhole()) return;
       this.hasEnded = true;
       bodyEnd(this.exchange.rid);
     }
@@ -249,7 +252,7 @@
       this.sent += count;
       if (this.sent > this.length) {
         this.refuse(`the response's body is longer than its content-length of ${this.length} bytes`);
-      } else if (count > 0 && !bodyWrite(exchange.rid, bytes) && this.sent < this.length) {
+      } else if (count > 0 && !bodyWrite(exchange.rid, bytes) && !this.isWhole()) {
         this.isBlocked = true;
         const { incoming } = exchange.request;
         if (incoming !== null) incoming.dropUnlessTouched();
@@ -297,8 +300,11 @@
   ObjectSetPrototypeOf(Pump.prototype, null);
 
   internal.hooks[3] = (rid, bytes, isEnd) => {
-    const incoming = exchanges.get(rid)?.request.incoming;
-    if (incoming !== undefined && incoming !== null) incoming.deliver(bytes, isEnd);
+    const exchange = exchanges.get(rid);
+    const incoming = exchange?.request.incoming;
+    if (incoming === undefined || incoming === null) return;
+    incoming.deliver(bytes, isEnd);
+    if (isEnd) exchange.pump?.endIfWhole();
   };
 
   internal.hooks[4] = (rid) => { exchanges.get(rid)?.pump?.resume(); };

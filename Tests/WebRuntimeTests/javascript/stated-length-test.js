@@ -52,3 +52,31 @@ test('an answer does not end before its request does', async () => {
   await nextTurn();
   assertEquals(kinds(), ['bodyEnd', 'finished']);
 });
+test('a body that nobody reads is dropped where the answer waits for room', async () => {
+  let controller;
+  const stream = new ReadableStream({ start(given) { controller = given; } });
+  await call(() => answer(stream, '2'), 2);
+  hooks[BODY](lastRequest, bytes('abc'), false);
+  assertEquals(kinds(), []);
+  fixture.setWindow(false);
+  controller.enqueue(bytes('ok'));
+  fixture.setWindow(true);
+  assertEquals(kinds(), ['bodyWrite', 'requestCredit']);
+  hooks[BODY](lastRequest, undefined, true);
+  await nextTurn();
+  assertEquals(kinds(), ['bodyEnd']);
+  controller.close();
+  assertEquals(kinds(), ['finished']);
+});
+test('an answer that is whole ends with its request, whenever its stream is closed', async () => {
+  let controller;
+  const stream = new ReadableStream({ start(given) { controller = given; } });
+  await call((request) => { request.text(); return answer(stream, '2'); }, 2);
+  controller.enqueue(bytes('ok'));
+  assertEquals(kinds().filter((kind) => kind !== 'requestCredit'), ['bodyWrite']);
+  hooks[BODY](lastRequest, undefined, true);
+  await nextTurn();
+  assertEquals(kinds(), ['bodyEnd']);
+  controller.close();
+  assertEquals(kinds(), ['finished']);
+});
