@@ -69,14 +69,12 @@ extension Supervisor {
                     heldBytes: $1.heldBytes + $1.excessBytes, shareBytes: $0.memoryShareBytes,
                     marginalValue: Double($0.status.marginalValue))
             }, availableBytes: available)
-        let least = available / Double(running.count) * MemoryShares.leastPart
         for (index, cell) in running.enumerated() {
             let use = uses[index]
             cell.memoryShareBytes = shares[index]
             // A cell accounts for what its isolates could touch; what they have touched of it is what counts.
             let scale = use.heldBytes > 0 ? min(use.accountedBytes / use.heldBytes, Self.mostAccountedToHeld) : 1
-            let share = use.excessBytes > 0 ? max(shares[index] - use.excessBytes, least) : shares[index]
-            cell.budgetBytes = UInt64(min(share * scale, Double(UInt64.max / 2)))
+            cell.budgetBytes = UInt64(min(shares[index] * scale, Double(UInt64.max / 2)))
             cell.send(.budget) { $0.append(integer: cell.budgetBytes) }
             watchDrift(of: cell, accounted: use.accountedBytes)
             watchOverrun(of: cell, use)

@@ -87,7 +87,8 @@ private func startThread() {
             hasArrived = true
             while !mayRun { usleep(1000) }
             elsewhere()
-            return nil
+            // A cell's threads do not end.
+            while true { sleep(1000) }
         }, nil)
     guard status == 0 else {
         complain("pthread_create: \(status)")

@@ -241,6 +241,12 @@
       bodyEnd(this.exchange.rid);
     }
 
+    requestEnded() {
+      this.endIfWhole();
+      // No room will come for an answer that has ended.
+      if (this.hasEnded) this.resume();
+    }
+
     chunk(bytes) {
       const { exchange } = this;
       if (exchange.pump !== this) return;
@@ -304,7 +310,7 @@
     const incoming = exchange?.request.incoming;
     if (incoming === undefined || incoming === null) return;
     incoming.deliver(bytes, isEnd);
-    if (isEnd) exchange.pump?.endIfWhole();
+    if (isEnd) exchange.pump?.requestEnded();
   };
 
   internal.hooks[4] = (rid) => { exchanges.get(rid)?.pump?.resume(); };
